@@ -1,0 +1,1 @@
+"""What every part of Regraft shares. No web framework, no cluster, no estimator."""

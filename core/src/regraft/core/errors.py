@@ -1,0 +1,121 @@
+"""The one hierarchy of errors.
+
+Every error has a stable ``code`` that programs may rely on, an HTTP status and an exit code, and says what is wrong,
+where, and what to do. Each can be written as RFC 9457 problem details.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class RegraftError(Exception):
+    """Base of all errors that Regraft raises on purpose.
+
+    ``details`` go into the problem details as members of their own (column, row, limit, ...).
+    """
+
+    code: str = "internal_error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something went wrong inside Regraft"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, code: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.details = details
+
+    def problem(self) -> dict[str, Any]:
+        """Return the error as RFC 9457 problem details."""
+        return {
+            "type": f"urn:regraft:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.message,
+            "code": self.code,
+            **self.details,
+        }
+
+
+class BadRequestError(RegraftError):
+    """The request itself is wrong; sending it again changes nothing."""
+
+    code = "bad_request"
+    status = 400
+    title = "The request is not valid"
+
+
+class ContractError(BadRequestError):
+    """A request that breaks the contract: ``details`` name column, row (0-based) and rule where there is one."""
+
+    code = "contract_broken"
+    title = "The request breaks the contract"
+
+
+class UnauthorizedError(RegraftError):
+    """A token is configured and the request carries none, or a wrong one."""
+
+    code = "unauthorized"
+    status = 401
+    title = "A valid bearer token is needed"
+
+
+class NotFoundError(RegraftError):
+    """What was asked for does not exist."""
+
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+
+class TooLargeError(RegraftError):
+    """The request body is over the size limit."""
+
+    code = "request_too_large"
+    status = 413
+    title = "The request is too large"
+
+
+class UnavailableError(RegraftError):
+    """Cannot be done now; trying again after ``retry_after`` seconds makes sense."""
+
+    code = "unavailable"
+    status = 503
+    title = "Not available now"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after: int = 5, **details: Any) -> None:
+        super().__init__(message, code=code, **details)
+        self.retry_after = retry_after
+
+
+class SourceError(RegraftError):
+    """The dataset cannot be had from its address; the code (``source_not_found``, ...) says why."""
+
+    code = "source_unusable"
+    title = "The dataset could not be downloaded"
+
+
+class BundleError(RegraftError):
+    """A bundle is incomplete, damaged, of an unknown format, or does not repeat its golden requests."""
+
+    code = "bundle_unusable"
+    title = "The bundle cannot be served"
+
+
+class DeployError(RegraftError):
+    """A version did not come into service within its deadline, or not as itself."""
+
+    code = "rollout_failed"
+    title = "The new version did not stand"
+
+
+class TemporaryError(RegraftError):
+    """What failed can pass by itself: the step may be tried again (exit code 75, ``EX_TEMPFAIL`` of sysexits.h)."""
+
+    code = "temporary"
+    status = 503
+    title = "A temporary failure"
+    exit_code = 75

@@ -1,0 +1,20 @@
+"""What is in service for a task. The deploy step writes it, everybody may read it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+
+class Serving(BaseModel):
+    """The version of a task that was last proven in service."""
+
+    task: str
+    version: str
+    run_id: str
+    uri: str = Field(description="Address of the bundle")
+    data_url: str | None = None
+    data_sha256: str | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
+    since: datetime

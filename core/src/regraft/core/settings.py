@@ -1,0 +1,35 @@
+"""Settings that every service shares; each service has one class that extends this one.
+
+All are environment variables with the prefix ``REGRAFT_``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+"""A list of strings, written as ``a,b,c`` in the environment."""
+
+
+class CoreSettings(BaseSettings):
+    """What all services need to know."""
+
+    model_config = SettingsConfigDict(env_prefix="REGRAFT_", extra="ignore", frozen=True)
+
+    owner: str = Field("regraft", description="Owner in the names of registered models: {owner}-mlops-project-model")
+    store_url: str = Field(
+        Path("regraft-data/bucket").absolute().as_uri(),
+        description="Where objects are kept: s3://BUCKET or file:///FOLDER",
+    )
+    s3_endpoint_url: str | None = Field(None, description="Address of the S3 server where it is not AWS")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_human: bool = Field(False, description="Coloured text instead of JSON lines, for a terminal")

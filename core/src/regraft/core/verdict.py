@@ -1,0 +1,57 @@
+"""The verdict of the gates: accepted or rejected, with every reason."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Gate = Literal["structure", "drift", "learnability", "quality"]
+Figure = float | int | str | bool | None
+
+
+class Reason(BaseModel):
+    """One thing that a gate found. An error rejects the dataset, a warning does not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str = Field(description="Stable name, for programs")
+    gate: Gate
+    severity: Literal["error", "warning"] = "error"
+    message: str = Field(description="What is wrong, in a sentence with its figures")
+    column: str | None = None
+    figures: dict[str, Figure] = Field(default_factory=dict, description="What was measured, and the thresholds")
+    remedy: str = Field("", description="What would have passed")
+    rows: list[dict[str, Any]] = Field(
+        default_factory=list, description="A few example rows: 'line' (1-based line of the CSV) and the values as read"
+    )
+
+
+class Verdict(BaseModel):
+    """What the gates say of a dataset."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task: str
+    accepted: bool
+    reasons: list[Reason] = Field(default_factory=list, description="Errors first, in the order of the gates")
+    rows: int = Field(0, description="Rows read")
+    usable_rows: int = Field(0, description="Rows left for training")
+    metrics: dict[str, float] = Field(default_factory=dict, description="Held-out metrics of the new model")
+    incumbent_metrics: dict[str, float] = Field(
+        default_factory=dict, description="The same of the version in service, on the same rows"
+    )
+    profile: dict[str, Any] = Field(default_factory=dict, description="Profile of the dataset")
+    reference: dict[str, Any] = Field(default_factory=dict, description="Profile it was held against")
+
+    @property
+    def errors(self) -> list[Reason]:
+        """The reasons to reject."""
+        return [reason for reason in self.reasons if reason.severity == "error"]
+
+    def summary(self) -> str:
+        """Return the verdict in one sentence."""
+        if self.accepted:
+            warnings = len(self.reasons)
+            return "accepted" + (f" with {warnings} warning{'s' * (warnings != 1)}" if warnings else "")
+        return "rejected: " + "; ".join(reason.message for reason in self.errors)

@@ -1,0 +1,1 @@
+"""The served artifact and the server: bundle, estimators, KServe's ModelServer."""

@@ -1,0 +1,1 @@
+"""Tasks, gates, steps, the Argo workflow and the command line."""

@@ -1,0 +1,1 @@
+"""The trigger service: takes data addresses, submits runs, tells what became of them."""
