@@ -8,12 +8,34 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 MEMBERS := core inference pipeline trigger-service
 STAMP := .venv/.ready
+SOURCES := $(addsuffix /src,$(MEMBERS)) tests
 
 .PHONY: help
 help:  ## This list
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2 }'
+	@awk 'BEGIN { FS = ":.*## " }
+	  /^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) }
+	  /^[a-z0-9-]+:.*## / { printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-##@ Set up
+##@ On this machine
+
+.PHONY: demo
+demo: $(STAMP)  ## The whole loop in front of your eyes, no cluster (KEEP=1 leaves it up)
+	@$(BIN)/python -m tests.checker.demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: $(STAMP) lint  ## Everything that needs no cluster: lint, types, unit and integration tests with coverage
+	@$(BIN)/python -m scripts.test
+
+.PHONY: check
+check: $(STAMP)  ## Play the checker against any installation: make check TRIGGER=url PREDICT=url [DATA=url]
+	@: $${TRIGGER:?make check TRIGGER=http://HOST/trigger PREDICT=http://HOST/predict}
+	$(BIN)/python -m tests.checker --trigger "$$TRIGGER" --predict "$$PREDICT" $(if $(DATA),--data "$(DATA)")
+
+.PHONY: bench
+bench: $(STAMP)  ## Measure: quality of estimators and gates, hot swap under load
+	@for bench in quality gates hot_swap; do $(BIN)/python -m tests.bench.$$bench; done
+
+##@ The code
 
 .PHONY: setup
 setup: $(STAMP)  ## Python environment with everything a developer needs (brings uv if it is missing)
@@ -21,6 +43,21 @@ setup: $(STAMP)  ## Python environment with everything a developer needs (brings
 $(STAMP): requirements/dev.txt pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS)) scripts/setup.sh
 	@scripts/setup.sh
 	touch $@
+
+.PHONY: lint
+lint: $(STAMP)  ## ruff and mypy
+	@$(BIN)/ruff check --quiet $(SOURCES) scripts
+	$(BIN)/ruff format --quiet --check $(SOURCES) scripts
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(STAMP)  ## Write the code as ruff wants it
+	@$(BIN)/ruff check --quiet --fix $(SOURCES) scripts
+	$(BIN)/ruff format --quiet $(SOURCES) scripts
+
+.PHONY: manifests
+manifests: $(STAMP)  ## Render the Hera templates into k8s/
+	@$(BIN)/python -m regraft.pipeline.workflow > k8s/base/workflow-template.yaml
 
 LOCK = uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command 'make lock' --no-emit-package regraft-core --no-emit-package regraft-inference \
@@ -30,7 +67,8 @@ LOCK = uv pip compile --quiet --universal --python-version 3.12 --generate-hashe
 lock:  ## Compile requirements/*.txt from the pyproject files
 	@PATH="$$PWD/.tools/bin:$$PATH"
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
-	for member in inference:server pipeline:none trigger-service:none; do
-	  extra=$${member#*:}; member=$${member%:*}
-	  $(LOCK) $$member/pyproject.toml $$([ $$extra = none ] || echo --extra $$extra) -c requirements/dev.txt -o requirements/$${member%-service}.txt
-	done
+	$(LOCK) inference/pyproject.toml --extra server -c requirements/dev.txt -o requirements/inference.txt
+	$(LOCK) pipeline/pyproject.toml -c requirements/dev.txt -o requirements/pipeline.txt
+	$(LOCK) trigger-service/pyproject.toml -c requirements/dev.txt -o requirements/trigger.txt
+
+-include k8s.mk
