@@ -24,7 +24,8 @@ demo: $(STAMP)  ## The whole loop in front of your eyes, no cluster (KEEP=1 leav
 
 .PHONY: test
 test: $(STAMP) lint  ## Everything that needs no cluster: lint, types, unit and integration tests with coverage
-	@$(BIN)/python -m scripts.test
+	@$(BIN)/pytest tests/unit --quiet --numprocesses 2 --cov --cov-report=
+	$(BIN)/pytest tests/integration --quiet --cov --cov-append --cov-report=term
 
 .PHONY: check
 check: $(STAMP)  ## Play the checker against any installation: make check TRIGGER=url PREDICT=url [DATA=url]
@@ -46,14 +47,14 @@ $(STAMP): requirements/dev.txt pyproject.toml $(addsuffix /pyproject.toml,$(MEMB
 
 .PHONY: lint
 lint: $(STAMP)  ## ruff and mypy
-	@$(BIN)/ruff check --quiet $(SOURCES) scripts
-	$(BIN)/ruff format --quiet --check $(SOURCES) scripts
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	$(BIN)/ruff format --quiet --check $(SOURCES)
 	$(BIN)/mypy
 
 .PHONY: format
 format: $(STAMP)  ## Write the code as ruff wants it
-	@$(BIN)/ruff check --quiet --fix $(SOURCES) scripts
-	$(BIN)/ruff format --quiet $(SOURCES) scripts
+	@$(BIN)/ruff check --quiet --fix $(SOURCES)
+	$(BIN)/ruff format --quiet $(SOURCES)
 
 .PHONY: manifests
 manifests: $(STAMP)  ## Render the Hera templates into k8s/
