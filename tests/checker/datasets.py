@@ -170,8 +170,8 @@ def turned_round(seed: int) -> bytes:
     rows = _good(seed)
     rng = random.Random(seed)
     for level in LEVELS:
-        of_level = [number for number, row in enumerate(rows) if row[1] == level]
-        for number in rng.sample(of_level, round(0.45 * len(of_level))):
+        numbers = [number for number, row in enumerate(_good(seed)) if row[1] == level]
+        for number in rng.sample(numbers, round(0.45 * len(numbers))):
             rows[number] = _turned(rows[number])
     return _passwords(rows)
 
