@@ -1,0 +1,80 @@
+"""The whole loop before your eyes: start the embedded stack, play the checker's course, show how each cycle went.
+
+``python -m tests.checker.demo [--keep]``; exit code 0 only if every cycle went as it should.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.checker import datasets
+from tests.checker.client import Service
+from tests.checker.cycles import COURSE, Course
+from tests.checker.report import play_course, print_summary
+from tests.checker.stack import Stack, StackError, default_or_free_ports
+
+SEED = 1
+
+
+def main() -> int:
+    """Run the demo and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.checker.demo", description="Show the whole loop.")
+    parser.add_argument("--keep", action="store_true", help="leave the stack up afterwards, until Ctrl-C")
+    keep = parser.parse_args().keep
+    console = Console()
+    stack = Stack(Path(tempfile.mkdtemp(prefix="regraft-demo-")), ports=default_or_free_ports())
+    try:
+        good = _play(stack, console)
+        if keep:
+            _stay(stack, console)
+    except KeyboardInterrupt:
+        good = False
+    finally:
+        stack.stop()
+    if good:
+        shutil.rmtree(stack.folder, ignore_errors=True)
+    else:
+        console.print(f"[red]Not all went as it should.[/] Logs and data are in {stack.folder}", soft_wrap=True)
+    return 0 if good else 1
+
+
+def _play(stack: Stack, console: Console) -> bool:
+    started = time.monotonic()
+    try:
+        with console.status("starting the stack") as status:
+            stack.start()
+            stack.wait_ready(watch=lambda waiting: status.update(f"waiting for {', '.join(sorted(waiting))}"))
+    except StackError as error:
+        console.print(f"[red]{error}[/]", soft_wrap=True)
+        return False
+    console.print(f"stack is up after {time.monotonic() - started:.1f} s", highlight=False)
+    for name, address in stack.addresses.items():
+        console.print(f"  {name}: {address}", highlight=False)
+    with datasets.serving() as server, Service(stack.trigger_url, stack.predict_url) as service:
+        course = Course(service, f"http://127.0.0.1:{server.port}", seed=SEED, timeout=120)
+        outcomes = play_course(course, COURSE, console)
+    print_summary(outcomes, console)
+    return all(outcome.ok for outcome in outcomes)
+
+
+def _stay(stack: Stack, console: Console) -> None:
+    console.print("The stack stays up until Ctrl-C:")
+    for name, address in stack.addresses.items():
+        console.print(f"  {name}: {address}", highlight=False)
+    console.print(f"  data and logs: {stack.folder}", soft_wrap=True, highlight=False)
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        console.print("stopping")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
