@@ -243,7 +243,7 @@ def missing_column(seed: int) -> bytes:
 @dataset
 def renamed_column(seed: int) -> bytes:
     """The target column has another name."""
-    return to_csv(("Password", "Count"), _good(seed))
+    return to_csv(("Password", "Time"), _good(seed))
 
 
 @dataset

@@ -38,9 +38,9 @@ def main() -> int:
         good = False
     finally:
         stack.stop()
-    if good:
+    if good and not keep:
         shutil.rmtree(stack.folder, ignore_errors=True)
-    else:
+    elif not good:
         console.print(f"[red]Not all went as it should.[/] Logs and data are in {stack.folder}", soft_wrap=True)
     return 0 if good else 1
 
