@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 
 def raw_dataset(sha256: str) -> str:
     """The dataset as it was downloaded."""
@@ -26,6 +28,21 @@ def report(run_id: str) -> str:
 def record(run_id: str) -> str:
     """The run as it ended, as JSON."""
     return f"runs/{run_id}/record.json"
+
+
+def attempt(run_id: str, step: str) -> str:
+    """When a step of the run began and ended, where, and why it failed, as JSON."""
+    return f"runs/{run_id}/{step}.attempt.json"
+
+
+HISTORY = "history/"
+"""Prefix of the empty objects that name all runs that have ended."""
+
+
+def history(accepted_at: datetime, task: str, run_id: str) -> str:
+    """The name of a run in the history: in the order of keys, the run accepted last comes first."""
+    microseconds = round(accepted_at.timestamp() * 1_000_000)
+    return f"{HISTORY}{10**18 - microseconds:018d}/{task}/{run_id}"
 
 
 def bundle(run_id: str) -> str:
