@@ -62,19 +62,14 @@ class Load:
                 thread.join()
 
     def _ask(self, keep_alive: bool) -> None:
-        service = Service(*self.service_urls)
-        while not self._stopping.is_set():
-            if not keep_alive:
-                service.close()
-                service = Service(*self.service_urls)
-            started = time.monotonic()
-            try:
-                answer = service.predict(PASSWORDS, self.columns)
-            except (CheckError, httpx.HTTPError) as error:
-                self._record(f"{type(error).__name__}: {error}", time.monotonic() - started)
-            else:
-                self._record(answer, time.monotonic() - started)
-        service.close()
+        with Service(*self.service_urls, keep_alive=keep_alive) as service:
+            while not self._stopping.is_set():
+                started = time.monotonic()
+                try:
+                    result: Prediction | str = service.predict(PASSWORDS, self.columns)
+                except (CheckError, httpx.HTTPError) as error:
+                    result = f"{type(error).__name__}: {error}"
+                self._record(result, time.monotonic() - started)
 
     def _record(self, result: Prediction | str, seconds: float) -> None:
         with self._lock:

@@ -71,14 +71,19 @@ class Prediction:
 
 
 class Service:
-    """Talks to the trigger and to the predictor. Raises CheckError on every answer but the agreed ones."""
+    """Talks to the trigger and to the predictor. Raises CheckError on every answer but the agreed ones.
 
-    def __init__(self, trigger_url: str, predict_url: str, *, token: str | None = None) -> None:
+    Without ``keep_alive`` each request opens a connection of its own.
+    """
+
+    def __init__(
+        self, trigger_url: str, predict_url: str, *, token: str | None = None, keep_alive: bool = True
+    ) -> None:
         self.trigger_url = trigger_url
         self.predict_url = predict_url
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._trigger = httpx.Client(timeout=30, headers=headers)
-        self._predictor = httpx.Client(timeout=30)
+        limits = httpx.Limits(max_keepalive_connections=None if keep_alive else 0)
+        self._client = httpx.Client(timeout=30, limits=limits)
+        self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
 
     def __enter__(self) -> Self:
         return self
@@ -90,8 +95,7 @@ class Service:
 
     def close(self) -> None:
         """Let go of connections."""
-        self._trigger.close()
-        self._predictor.close()
+        self._client.close()
 
     def trigger(
         self, data_url: str, *, task: str | None = None, force: bool = False, key: str | None = None
@@ -105,13 +109,14 @@ class Service:
         return self._accept(urljoin(self.trigger_url, "rollback"), {"task": task}, None)
 
     def _accept(self, url: str, body: dict[str, Any], key: str | None) -> Accepted:
-        answer = self._trigger.post(url, json=body, headers={"Idempotency-Key": key} if key else {})
+        headers = self._authorization | ({"Idempotency-Key": key} if key else {})
+        answer = self._client.post(url, json=body, headers=headers)
         document = _json(answer, 202)
         return Accepted(document["run_id"], urljoin(url, document["status_url"]))
 
     def run(self, accepted: Accepted) -> dict[str, Any]:
         """Return the run's JSON as it is now."""
-        return _json(self._trigger.get(accepted.status_url), 200)
+        return _json(self._client.get(accepted.status_url), 200)
 
     def wait(
         self, accepted: Accepted, *, timeout: float, watch: Callable[[RunView], None] = lambda run: None
@@ -132,7 +137,7 @@ class Service:
     def predict(self, task: str, columns: dict[str, list[Any]]) -> Prediction:
         """Ask the predictor of a task."""
         url = self.predict_url if task == PASSWORDS else urljoin(self.predict_url, f"{task}/predict")
-        answer = self._predictor.post(url, json=columns)
+        answer = self._client.post(url, json=columns)
         document = _json(answer, 200)
         if len(document) != 1:
             raise CheckError(f"{url} answered {sorted(document)}, expected the target column alone")
