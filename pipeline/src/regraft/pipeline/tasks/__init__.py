@@ -32,7 +32,7 @@ class GateSettings(BaseModel):
     one_target_per_input: bool = Field(True, description="Whether the same features may have one target only")
     drift_psi: float = Field(0.05, description="Population stability index of the target above which a set is refused")
     drift_psi_warning: float = Field(0.02, description="The same for a warning, for the target and for the inputs")
-    drift_p: float = Field(0.001, description="Drift counts only where chance explains it with less than this")
+    drift_p: float = Field(0.002, description="Drift counts only where chance explains it with less than this")
     min_relative_skill: float = Field(0.5, description="Least skill, as a share of the reference's own")
     min_skill: float = Field(0.1, description="Least skill, whatever the reference's")
     quality_floor: float | None = Field(None, description="Least value of the task's main metric; none: no floor")

@@ -1,0 +1,76 @@
+"""The gates: is a dataset good enough to train on? ``judge`` asks all four and collects every reason."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from regraft.core.verdict import Reason, Verdict
+from regraft.inference.bundle import Bundle
+from regraft.pipeline.gates import drift, learnability, quality, structure
+from regraft.pipeline.gates.evaluation import FOLDS, Evaluation, evaluate
+from regraft.pipeline.gates.profile import Profile, profile_of
+from regraft.pipeline.tasks import Task
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict, and what was made on the way to it.
+
+    ``frame`` has the contract's columns, typed, each input once; it is there, for accepted datasets at least, wherever
+    rows could be read. ``evaluation`` holds the out-of-fold predictions.
+    """
+
+    verdict: Verdict
+    frame: pd.DataFrame | None = None
+    profile: Profile | None = None
+    evaluation: Evaluation | None = None
+
+
+def judge(csv: Path, task: Task, *, reference: Profile | None, incumbent: Bundle | None) -> Judgement:
+    """Hold a CSV against the contract, the reference and the version in service.
+
+    All reasons are collected: a later gate is asked wherever the earlier ones left enough rows. The same file,
+    reference and incumbent give the same judgement.
+    """
+    found = structure.check(csv, task)
+    frame, reasons = found.frame, list(found.reasons)
+    if frame is None or len(frame) < FOLDS:
+        return Judgement(_verdict(task, reasons, rows=found.rows, usable_rows=0 if frame is None else len(frame)))
+    frame = frame.reset_index(drop=True)
+    comparisons = [] if reference is None else drift.compare(frame, task, reference)
+    reasons += drift.check(comparisons, task)
+    evaluation = None
+    if frame[task.contract.target.name].nunique() > 1:
+        evaluation = evaluate(frame, task, incumbent)
+        reasons += learnability.check(evaluation, task, reference)
+        reasons += quality.check(evaluation, task, incumbent)
+    profile = profile_of(frame, task, data_sha256=_sha256(csv), skill=None if evaluation is None else evaluation.skill)
+    verdict = _verdict(
+        task,
+        reasons,
+        rows=found.rows,
+        usable_rows=len(frame),
+        metrics={} if evaluation is None else evaluation.metrics,
+        incumbent_metrics={} if evaluation is None else evaluation.incumbent_metrics,
+        profile=profile.model_dump(mode="json") | {"comparisons": [c.model_dump() for c in comparisons]},
+        reference={} if reference is None else reference.model_dump(mode="json"),
+    )
+    return Judgement(verdict, frame, profile, evaluation)
+
+
+def _verdict(task: Task, reasons: list[Reason], **details: object) -> Verdict:
+    ordered = sorted(reasons, key=lambda reason: reason.severity == "warning")
+    accepted = not any(reason.severity == "error" for reason in reasons)
+    return Verdict.model_validate({"task": task.name, "accepted": accepted, "reasons": ordered, **details})
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+__all__ = ["Evaluation", "Judgement", "Profile", "evaluate", "judge", "profile_of"]

@@ -1,0 +1,142 @@
+"""Held-out evaluation of the task's estimator, and of the version in service on the same rows.
+
+Three folds: every row is predicted by a model that has not seen it. Shared by the learnability and quality gates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from regraft.inference.bundle import Bundle
+from regraft.pipeline.gates.profile import MAX_LEVELS
+from regraft.pipeline.tasks import Task
+
+FOLDS = 3
+
+CLOSE = 0.05
+"""Distance from the truth within which a prediction counts as right in ``within_0.05``."""
+
+HEAVY_TAIL = 10.0
+"""A target is a heavy tail where 1 + its .99 quantile is more than this many times 1 + its median."""
+
+type Scale = Literal["classes", "linear", "log"]
+type Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Truth and predictions on the rows that were evaluated, in one order, with what was computed from them.
+
+    ``probabilities`` are those of the second class, of a binary classifier that gives any. ``scale`` says what skill
+    means: ``classes`` and ``linear``: 1 - error / error of the best constant; ``log``: R2 of log(1 + target).
+    """
+
+    scale: Scale
+    target: NDArray[Any]
+    predicted: NDArray[Any]
+    metrics: dict[str, float]
+    probabilities: Floats | None = None
+    incumbent_predicted: NDArray[Any] | None = None
+    incumbent_metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def skill(self) -> float:
+        """How much of the best constant's error the model takes away: 1 all of it, 0 nothing."""
+        return self.metrics["skill"]
+
+
+def evaluate(frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None) -> Evaluation:
+    """Predict every row of a typed frame out of fold.
+
+    At most ``evaluation_rows`` rows are looked at, drawn by the gates' seed; rows and folds depend on nothing else.
+    Needs at least ``FOLDS`` rows and two different targets.
+    """
+    rng = np.random.default_rng(task.gates.seed)
+    limit = task.gates.evaluation_rows
+    if len(frame) > limit:
+        frame = frame.iloc[np.sort(rng.choice(len(frame), limit, replace=False))]
+    target = task.target_of(frame)
+    scale = scale_of(target, task)
+    predicted = np.empty(len(target), dtype=target.dtype)
+    probabilities = np.full(len(target), np.nan)
+    folds = folds_of(target, rng)
+    for fold in range(FOLDS):
+        held_out = folds == fold
+        estimator = task.estimator().fit(task.columns_of(frame[~held_out]), target[~held_out])
+        columns = task.columns_of(frame[held_out])
+        predicted[held_out] = estimator.predict(columns)
+        if scale == "classes" and (probability := getattr(estimator, "probabilities", None)):
+            found = probability(columns)
+            probabilities[held_out] = found[:, 1] if found.shape[1] == 2 else np.nan
+    known = None if np.isnan(probabilities).any() else probabilities
+    incumbent_predicted = None if incumbent is None else np.asarray(incumbent.predict(task.columns_of(frame)))
+    return Evaluation(
+        scale=scale,
+        target=target,
+        predicted=predicted,
+        metrics=metrics_of(target, predicted, scale, known),
+        probabilities=known,
+        incumbent_predicted=incumbent_predicted,
+        incumbent_metrics={} if incumbent_predicted is None else metrics_of(target, incumbent_predicted, scale),
+    )
+
+
+def scale_of(target: NDArray[Any], task: Task) -> Scale:
+    """Return what errors of this target are measured on."""
+    if task.kind == "classification":
+        return "classes"
+    if target.min() < 0 or len(np.unique(target)) <= MAX_LEVELS:
+        return "linear"
+    median, high = np.quantile(target, (0.5, 0.99))
+    return "log" if 1 + high > HEAVY_TAIL * (1 + median) else "linear"
+
+
+def folds_of(target: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return a fold for each row, such that the target is distributed alike in all folds."""
+    order = np.lexsort((rng.random(len(target)), target))
+    folds = np.empty(len(target), dtype=np.int64)
+    folds[order] = np.arange(len(target)) % FOLDS
+    return folds
+
+
+def metrics_of(
+    target: NDArray[Any], predicted: NDArray[Any], scale: Scale, probabilities: Floats | None = None
+) -> dict[str, float]:
+    """Return the metrics of predictions; all are finite, better is higher but for errors and losses."""
+    if scale == "classes":
+        found = _classification(target, predicted, probabilities)
+    else:
+        found = _regression(target.astype(np.float64), predicted.astype(np.float64), scale)
+    return {name: round(float(value), 6) for name, value in found.items()}
+
+
+def _regression(target: Floats, predicted: Floats, scale: Scale) -> dict[str, float]:
+    error = np.abs(predicted - target)
+    mae = error.mean()
+    found = {"mae": mae, "rmse": np.sqrt(np.square(error).mean()), "within_0.05": (error <= CLOSE).mean()}
+    skill = 1 - mae / np.abs(target - np.median(target)).mean()
+    if target.min() >= 0:
+        logs = np.log1p(target)
+        squared = np.square(np.log1p(np.maximum(predicted, 0)) - logs).mean()
+        found["rmsle"] = np.sqrt(squared)
+        skill = 1 - squared / logs.var() if scale == "log" else skill
+    return found | {"skill": skill}
+
+
+def _classification(target: NDArray[Any], predicted: NDArray[Any], probabilities: Floats | None) -> dict[str, float]:
+    accuracy = (predicted == target).mean()
+    classes, counts = np.unique(target, return_counts=True)
+    found = {"accuracy": accuracy, "skill": 1 - (1 - accuracy) / (1 - counts.max() / len(target))}
+    if probabilities is not None and len(classes) == 2:
+        positive = target == classes[1]
+        sure = np.clip(np.where(positive, probabilities, 1 - probabilities), 1e-15, 1.0)
+        found["roc_auc"] = roc_auc_score(positive, probabilities)
+        found["log_loss"] = -np.log(sure).mean()
+        found["brier"] = np.square(probabilities - positive).mean()
+    return found
