@@ -5,7 +5,7 @@ Three folds: every row is predicted by a model that has not seen it. Shared by t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from regraft.inference.bundle import Bundle
+from regraft.inference.estimators import Columns, Estimator, rows_of
 from regraft.pipeline.gates.profile import MAX_LEVELS
 from regraft.pipeline.tasks import Task
 
@@ -34,7 +35,8 @@ class Evaluation:
     """Truth and predictions on the rows that were evaluated, in one order, with what was computed from them.
 
     ``probabilities`` are those of the second class, of a binary classifier that gives any. ``scale`` says what skill
-    means: ``classes`` and ``linear``: 1 - error / error of the best constant; ``log``: R2 of log(1 + target).
+    means: ``linear``: 1 - absolute error / that of the median; ``log``: R2 of log(1 + target); ``classes``: 2 ROC AUC
+    - 1 where there are probabilities of two classes, else mean recall, rescaled so that guessing has 0.
     """
 
     scale: Scale
@@ -47,7 +49,7 @@ class Evaluation:
 
     @property
     def skill(self) -> float:
-        """How much of the best constant's error the model takes away: 1 all of it, 0 nothing."""
+        """How much better than a constant the model is: 1 always right, 0 no better, negative worse."""
         return self.metrics["skill"]
 
 
@@ -64,27 +66,33 @@ def evaluate(frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None) -
     target = task.target_of(frame)
     scale = scale_of(target, task)
     predicted = np.empty(len(target), dtype=target.dtype)
-    probabilities = np.full(len(target), np.nan)
+    probabilities = np.empty(len(target))
     folds = folds_of(target, rng)
     for fold in range(FOLDS):
         held_out = folds == fold
         estimator = task.estimator().fit(task.columns_of(frame[~held_out]), target[~held_out])
         columns = task.columns_of(frame[held_out])
         predicted[held_out] = estimator.predict(columns)
-        if scale == "classes" and (probability := getattr(estimator, "probabilities", None)):
-            found = probability(columns)
-            probabilities[held_out] = found[:, 1] if found.shape[1] == 2 else np.nan
+        probabilities[held_out] = _probabilities(estimator, columns, scale)
     known = None if np.isnan(probabilities).any() else probabilities
-    incumbent_predicted = None if incumbent is None else np.asarray(incumbent.predict(task.columns_of(frame)))
-    return Evaluation(
-        scale=scale,
-        target=target,
-        predicted=predicted,
-        metrics=metrics_of(target, predicted, scale, known),
-        probabilities=known,
-        incumbent_predicted=incumbent_predicted,
-        incumbent_metrics={} if incumbent_predicted is None else metrics_of(target, incumbent_predicted, scale),
-    )
+    evaluation = Evaluation(scale, target, predicted, metrics_of(target, predicted, scale, known), known)
+    return evaluation if incumbent is None else _beside(evaluation, incumbent, task.columns_of(frame))
+
+
+def _beside(evaluation: Evaluation, incumbent: Bundle, columns: Columns) -> Evaluation:
+    predicted = np.asarray(incumbent.predict(columns))
+    probabilities = _probabilities(incumbent.estimator, columns, evaluation.scale)
+    known = None if np.isnan(probabilities).any() else probabilities
+    metrics = metrics_of(evaluation.target, predicted, evaluation.scale, known)
+    return replace(evaluation, incumbent_predicted=predicted, incumbent_metrics=metrics)
+
+
+def _probabilities(estimator: Estimator, columns: Columns, scale: Scale) -> Floats:
+    """Return the probabilities of the second of two classes, NaN where the estimator gives none."""
+    give = getattr(estimator, "probabilities", None)
+    if scale == "classes" and give is not None and (found := give(columns)).shape[1] == 2:
+        return np.asarray(found[:, 1], dtype=np.float64)
+    return np.full(rows_of(columns), np.nan)
 
 
 def scale_of(target: NDArray[Any], task: Task) -> Scale:
@@ -130,13 +138,13 @@ def _regression(target: Floats, predicted: Floats, scale: Scale) -> dict[str, fl
 
 
 def _classification(target: NDArray[Any], predicted: NDArray[Any], probabilities: Floats | None) -> dict[str, float]:
-    accuracy = (predicted == target).mean()
-    classes, counts = np.unique(target, return_counts=True)
-    found = {"accuracy": accuracy, "skill": 1 - (1 - accuracy) / (1 - counts.max() / len(target))}
+    classes = np.unique(target)
+    recall = np.mean([(predicted[target == one] == one).mean() for one in classes])
+    found = {"accuracy": (predicted == target).mean(), "skill": (recall - 1 / len(classes)) / (1 - 1 / len(classes))}
     if probabilities is not None and len(classes) == 2:
         positive = target == classes[1]
         sure = np.clip(np.where(positive, probabilities, 1 - probabilities), 1e-15, 1.0)
-        found["roc_auc"] = roc_auc_score(positive, probabilities)
-        found["log_loss"] = -np.log(sure).mean()
-        found["brier"] = np.square(probabilities - positive).mean()
+        area = roc_auc_score(positive, probabilities)
+        found |= {"roc_auc": area, "skill": 2 * area - 1}
+        found |= {"log_loss": -np.log(sure).mean(), "brier": np.square(probabilities - positive).mean()}
     return found

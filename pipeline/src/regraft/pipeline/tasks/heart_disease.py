@@ -111,20 +111,20 @@ def risk(frame: pd.DataFrame) -> NDArray[np.float64]:
     step for each code. The signs and sizes are those that logistic regressions of the Cleveland data report.
     """
     logit = (
-        -3.05
+        -6.35
         + 0.02 * (frame["age"] - 54)
-        + 1.3 * frame["sex"]
-        + np.array([0.0, 0.4, 0.3, 2.1])[frame["cp"]]
-        + 0.02 * (frame["trestbps"] - 131)
-        + 0.005 * (frame["chol"] - 247)
-        - 0.3 * frame["fbs"]
-        + np.array([0.0, 0.5, 0.4])[frame["restecg"]]
-        - 0.025 * (frame["thalach"] - 150)
-        + 0.8 * frame["exang"]
-        + 0.45 * frame["oldpeak"]
-        + np.array([0.0, 0.9, 0.5])[frame["slope"]]
-        + np.array([0.0, 1.9, 2.5, 2.6])[frame["ca"]]
-        + np.array([0.0, 0.5, 1.6])[frame["thal"]]
+        + 1.5 * frame["sex"]
+        + np.array([0.0, 0.6, 0.4, 2.6])[frame["cp"]]
+        + 0.025 * (frame["trestbps"] - 131)
+        + 0.006 * (frame["chol"] - 247)
+        - 0.4 * frame["fbs"]
+        + np.array([0.0, 0.6, 0.5])[frame["restecg"]]
+        - 0.03 * (frame["thalach"] - 150)
+        + 1.0 * frame["exang"]
+        + 0.55 * frame["oldpeak"]
+        + np.array([0.0, 1.2, 0.8])[frame["slope"]]
+        + np.array([0.0, 2.3, 3.0, 3.2])[frame["ca"]]
+        + np.array([0.0, 0.6, 2.0])[frame["thal"]]
     )
     return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float64)
 
