@@ -12,7 +12,7 @@ from regraft.core.settings import CommaSeparated, CoreSettings
 class PipelineSettings(CoreSettings):
     """What the steps need to know."""
 
-    mlflow_tracking_uri: str = Field("http://127.0.0.1:5000", description="MLflow server, or sqlite:///FILE")
+    mlflow_tracking_uri: str = Field("http://127.0.0.1:5000", description="MLflow server; user and password may stand in it")
     mlflow_public_url: str | None = Field(None, description="MLflow's address in a browser, for links")
     allow_private_hosts: CommaSeparated = Field(
         default_factory=list,

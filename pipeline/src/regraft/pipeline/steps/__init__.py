@@ -18,6 +18,7 @@ from regraft.core import layout
 from regraft.core.errors import RegraftError
 from regraft.core.objects import ObjectStore, get_model, put_model
 from regraft.core.runs import Cause, RunRequest, RunState
+from regraft.core.verdict import Verdict
 from regraft.pipeline.deployers import Deployer
 from regraft.pipeline.registry import Registry
 from regraft.pipeline.settings import PipelineSettings
@@ -63,6 +64,7 @@ class RegisterResult(Result):
     version: str
     uri: str = Field(description="Address of the bundle's folder, ends with a slash")
     mlflow_run_id: str
+    link: str = Field(description="Address of MLflow's run in a browser")
 
 
 class DeployResult(Result):
@@ -80,7 +82,7 @@ class Context:
     settings: PipelineSettings
     store: ObjectStore
     registry: Registry
-    deployer: Deployer
+    open_deployer: Callable[[], Deployer]
     workdir: Path
     progress: Progress
     log: structlog.stdlib.BoundLogger
@@ -90,6 +92,13 @@ class Context:
         found = get_model(self.store, layout.step_result(self.request.run_id, step), kind)
         if found is None:
             raise RegraftError(f"step {step!r} of {self.request.run_id} has left no result", code="step_missing")
+        return found
+
+    def verdict(self) -> Verdict:
+        """Return the verdict on the dataset. Raises RegraftError (``step_missing``) where there is none."""
+        found = get_model(self.store, layout.verdict(self.request.run_id), Verdict)
+        if found is None:
+            raise RegraftError(f"{self.request.run_id} has no verdict", code="step_missing")
         return found
 
     def finish[R: Result](self, step: str, result: R) -> R:

@@ -1,0 +1,68 @@
+"""Step train: a new estimator on this dataset alone, and its bundle."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pandas as pd
+
+from regraft.core import layout
+from regraft.core.runs import now
+from regraft.inference.bundle import BundleInfo, write_bundle
+from regraft.pipeline.folders import Folder
+from regraft.pipeline.steps import Context, DownloadResult, TrainResult
+
+GOLDEN_ROWS = 20
+"""Rows whose answers a server must repeat before it is ready."""
+
+
+def run(context: Context) -> TrainResult:
+    """Fit on the rows that the gates left, and leave the bundle in the store. The metrics are the verdict's."""
+    run_id, task = context.request.run_id, context.task
+    frame = _frame(context)
+    verdict = context.verdict()
+    context.progress(None, f"fitting on {len(frame):,} rows")
+    began = time.perf_counter()
+    estimator = task.estimator().fit(task.columns_of(frame), task.target_of(frame))
+    seconds = time.perf_counter() - began
+    folder = context.workdir / "bundle"
+    write_bundle(
+        folder,
+        contract=task.contract,
+        estimator=estimator,
+        info=BundleInfo(
+            task=task.name,
+            run_id=run_id,
+            data_sha256=context.result("download", DownloadResult).data_sha256,
+            data_url=context.request.data_url,
+            estimator=type(estimator).format,
+            created_at=now(),
+            metrics=verdict.metrics,
+        ),
+        golden=task.columns_of(_golden(frame)),
+        profile=verdict.profile,
+    )
+    context.progress(None, "storing the bundle")
+    Folder(context.store, layout.bundle(run_id)).upload(folder)
+    context.log.info("trained", rows=len(frame), seconds=round(seconds, 3))
+    return context.finish(
+        "train",
+        TrainResult(
+            metrics=verdict.metrics,
+            parameters=estimator.parameters(),
+            seconds=seconds,
+            message=f"fitted on {len(frame):,} rows in {seconds:.1f} s",
+        ),
+    )
+
+
+def _frame(context: Context) -> pd.DataFrame:
+    path = context.workdir / "clean.parquet"
+    context.store.get_file(layout.clean(context.request.run_id), path)
+    return pd.read_parquet(path)
+
+
+def _golden(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return rows from the whole of the dataset, the first and the last among them."""
+    return frame.iloc[np.unique(np.linspace(0, len(frame) - 1, GOLDEN_ROWS).astype(int))]

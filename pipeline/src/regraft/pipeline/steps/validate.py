@@ -1,0 +1,79 @@
+"""Step validate: the gates judge the dataset."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from regraft.core import layout
+from regraft.core.errors import RegraftError
+from regraft.core.objects import get_model, put_model
+from regraft.core.runs import Cause, RunState
+from regraft.core.verdict import Verdict
+from regraft.inference.bundle import Bundle
+from regraft.pipeline import gates, report
+from regraft.pipeline.folders import Folder
+from regraft.pipeline.gates import Evaluation, Profile
+from regraft.pipeline.steps import Context, DownloadResult, ValidateResult
+
+
+def run(context: Context) -> ValidateResult:
+    """Judge the dataset; leave verdict, report, and what training and the plots need. Ends the run on a rejection."""
+    run_id = context.request.run_id
+    raw = context.workdir / "raw.csv"
+    context.store.get_file(layout.raw_dataset(context.result("download", DownloadResult).data_sha256), raw)
+    context.progress(None, "asking the gates")
+    judgement = gates.judge(raw, context.task, reference=_reference(context), incumbent=_incumbent(context))
+    verdict = judgement.verdict
+    put_model(context.store, layout.verdict(run_id), verdict)
+    page = report.render(verdict, run_id=run_id, data_url=context.request.data_url)
+    context.store.put(layout.report(run_id), page.encode())
+    if verdict.accepted and judgement.frame is not None and judgement.evaluation is not None:
+        _put_frame(context, layout.clean(run_id), judgement.frame)
+        _put_frame(context, layout.held_out(run_id), _held_out(judgement.evaluation))
+    context.log.info("verdict", accepted=verdict.accepted, reasons=[reason.code for reason in verdict.reasons])
+    return context.finish("validate", _result(verdict))
+
+
+def _reference(context: Context) -> Profile:
+    found = get_model(context.store, layout.reference(context.task.name), Profile)
+    if found is None:
+        raise RegraftError(
+            f"{context.task.name} has no reference; the bootstrap makes the first one, or `regraft bless`",
+            code="reference_missing",
+        )
+    return found
+
+
+def _incumbent(context: Context) -> Bundle | None:
+    """Return the bundle of the version in service."""
+    prod = context.registry.prod(context.task)
+    if prod is None:
+        return None
+    folder = context.workdir / "incumbent"
+    Folder.at(prod.uri, endpoint_url=context.settings.s3_endpoint_url).download(folder)
+    return Bundle.load(folder)
+
+
+def _held_out(evaluation: Evaluation) -> pd.DataFrame:
+    columns = {"target": evaluation.target, "predicted": evaluation.predicted}
+    if evaluation.probabilities is not None:
+        columns["probability"] = evaluation.probabilities
+    return pd.DataFrame(columns)
+
+
+def _put_frame(context: Context, key: str, frame: pd.DataFrame) -> None:
+    path = context.workdir / "frame.parquet"
+    frame.to_parquet(path, index=False)
+    context.store.put_file(key, path)
+
+
+def _result(verdict: Verdict) -> ValidateResult:
+    if verdict.accepted:
+        return ValidateResult(accepted=True, message=verdict.summary())
+    first = verdict.errors[0]
+    return ValidateResult(
+        accepted=False,
+        end=RunState.REJECTED,
+        cause=Cause(code=first.code, message=verdict.summary()),
+        message=verdict.summary(),
+    )
