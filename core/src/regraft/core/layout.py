@@ -20,6 +20,16 @@ def verdict(run_id: str) -> str:
     return f"runs/{run_id}/verdict.json"
 
 
+def clean(run_id: str) -> str:
+    """The rows that the gates left for training, typed, as Parquet."""
+    return f"runs/{run_id}/clean.parquet"
+
+
+def held_out(run_id: str) -> str:
+    """Truth and prediction of the rows that the new model was judged by, as Parquet."""
+    return f"runs/{run_id}/held-out.parquet"
+
+
 def report(run_id: str) -> str:
     """The data report of the run, one HTML file."""
     return f"runs/{run_id}/report.html"
@@ -43,6 +53,16 @@ def history(accepted_at: datetime, task: str, run_id: str) -> str:
     """The name of a run in the history: in the order of keys, the run accepted last comes first."""
     microseconds = round(accepted_at.timestamp() * 1_000_000)
     return f"{HISTORY}{10**18 - microseconds:018d}/{task}/{run_id}"
+
+
+def task_of(history_key: str) -> str:
+    """The task of a run in the history."""
+    return history_key.split("/")[2]
+
+
+def run_of(history_key: str) -> str:
+    """The id of a run in the history."""
+    return history_key.split("/")[3]
 
 
 def bundle(run_id: str) -> str:
