@@ -62,14 +62,14 @@ def check(comparisons: list[Comparison], task: Task) -> list[Reason]:
         limit = settings.drift_psi if found.what == "target" else settings.drift_psi_warning
         moved = int(np.argmax(np.abs(np.subtract(found.shares, found.reference))))
         label = f"{found.column} {found.labels[moved]}" if found.what == "target" else repr(found.labels[moved])
-        name = found.column if found.what in ("target", "values") else f"{found.what} of {found.column}"
+        name = found.column if found.what in ("target", "values") else f"the {found.what} of {found.column}"
         reasons.append(
             Reason(
                 code="target_drift" if found.what == "target" else "input_drift",
                 gate="drift",
                 severity="error" if refused else "warning",
                 message=(
-                    f"{name} is distributed otherwise than in the reference: {label} in {found.shares[moved]:.1%} "
+                    f"the distribution of {name} differs from the reference's: {label} has {found.shares[moved]:.1%} "
                     f"instead of {found.reference[moved]:.1%} (PSI {found.psi:.3f}, limit {limit:g}; p {found.p:.1g})"
                 ),
                 column=found.column,
@@ -84,7 +84,7 @@ def check(comparisons: list[Comparison], task: Task) -> list[Reason]:
                 },
                 remedy=(
                     f"a PSI of at most {limit:g}; where the world has changed for good, a person makes this dataset "
-                    "the reference with `regraft bless`"
+                    "the reference with 'regraft bless'"
                 ),
             )
         )
