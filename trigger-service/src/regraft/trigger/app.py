@@ -44,7 +44,7 @@ def create_app(settings: TriggerSettings, backend: Backend) -> FastAPI:
     app.include_router(api.make_router(settings))
     app.include_router(page.router)
     app.mount("/static", page.static_files(), name="static")
-    install_handlers(app, metrics)
+    install_handlers(app)
     app.add_middleware(RequestTimer, metrics=metrics)
     app.add_middleware(PathPrefix, root_path=settings.root_path)
     return app

@@ -133,20 +133,13 @@ class RequestTimer:
             return
         began = time.perf_counter()
 
-        def note(status: int) -> None:
-            labels = (_method(scope), route_of(scope), str(status))
-            self.metrics.requests.labels(*labels).observe(time.perf_counter() - began)
-
         async def send_timed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                note(message["status"])
+                labels = (_method(scope), route_of(scope), str(message["status"]))
+                self.metrics.requests.labels(*labels).observe(time.perf_counter() - began)
             await send(message)
 
-        try:
-            await self.app(scope, receive, send_timed)
-        except Exception:
-            note(500)
-            raise
+        await self.app(scope, receive, send_timed)
 
 
 def route_of(scope: MutableMapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regraft.core.errors import (
     PROBLEM_JSON,
@@ -92,18 +93,50 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": text, "content": content} for status, text in descriptions.items()}
 
 
-def install_handlers(app: FastAPI, metrics: Metrics) -> None:
-    """Answer every error of the app with problem details, and count them."""
+def install_handlers(app: FastAPI) -> None:
+    """Answer every error of the app with problem details."""
 
     async def answer(request: Request, error: Exception) -> ProblemResponse:
-        known = as_regraft_error(error)
-        if known.status == 500:
-            log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
-        metrics.problems.labels(route_of(request.scope), known.code).inc()
-        return ProblemResponse(known)
+        return _answer(request.scope, error)
 
-    for kind in (RegraftError, HTTPException, RequestValidationError, Exception):
+    for kind in (RegraftError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer)
+    app.add_middleware(BugCatcher)
+
+
+class BugCatcher:
+    """ASGI middleware that answers what nobody expected with a problem too.
+
+    A handler for ``Exception`` would not do: after it the error is raised again, and the server cuts the connection.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; answer what is raised, unless an answer has begun."""
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            await _answer(scope, error)(scope, receive, send)
+
+
+def _answer(scope: Scope, error: Exception) -> ProblemResponse:
+    known = as_regraft_error(error)
+    if known.status == 500:
+        log.error("request failed", method=scope["method"], path=scope["path"], exc_info=error)
+    metrics: Metrics = scope["app"].state.service.metrics
+    metrics.problems.labels(route_of(scope), known.code).inc()
+    return ProblemResponse(known)
 
 
 def as_regraft_error(error: Exception) -> RegraftError:

@@ -1,0 +1,77 @@
+"""The trigger service on real HTTP over a real SQLite file; no worker: the tests play it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from regraft.core.objects import FileStore
+from regraft.core.runs import Run
+from regraft.core.runstore import RunStore
+from regraft.trigger.__main__ import Server
+from regraft.trigger.app import create_app
+from regraft.trigger.backend import Backend
+from regraft.trigger.local import LocalBackend
+from regraft.trigger.settings import TriggerSettings
+
+DATA_URL = "https://data.example.org/passwords.csv"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that runs, a client of it, and what it stands on."""
+
+    url: str
+    client: httpx.Client
+    runs: RunStore
+    objects: FileStore
+    server: Server
+
+    def accept(self, **fields: Any) -> Run:
+        """Trigger a run and return it as the store has it."""
+        answer = self.client.post("/trigger", json={"data_url": DATA_URL, **fields})
+        assert answer.status_code == 202, answer.text
+        run = self.runs.get(answer.json()["run_id"])
+        assert run is not None
+        return run
+
+
+Serve = Callable[..., Running]
+
+
+@contextmanager
+def running(folder: Path, backend: Backend | None = None, **settings: Any) -> Iterator[Running]:
+    """Run a service in a thread."""
+    runs, objects = RunStore(folder / "regraft.db"), FileStore(folder / "bucket")
+    app = create_app(TriggerSettings(**settings), backend or LocalBackend(runs, objects))
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    server = Server(config, app.state.service.feed)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            with httpx.Client(base_url=url, timeout=10, trust_env=False) as client:
+                wait_for(lambda: server.started)
+                yield Running(url, client, runs, objects, server)
+        finally:
+            server.should_exit = True
+            thread.join(timeout=20)
+            assert not thread.is_alive()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited for too long"
+        time.sleep(0.01)

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from regraft.core import layout
+from regraft.core.runs import RunState
+from regraft.core.verdict import Verdict
+from tests.unit.trigger.serving import DATA_URL, Running, Serve
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def test_a_trigger_is_accepted_with_the_address_of_its_run(service: Running) -> None:
+    answer = service.client.post("/trigger", json={"data_url": DATA_URL})
+
+    assert answer.status_code == 202
+    assert answer.json()["status_url"] == f"{service.url}/runs/{answer.json()['run_id']}"
+    assert answer.headers["location"] == answer.json()["status_url"]
+    run = service.client.get(answer.headers["location"]).json()
+    assert (run["state"], run["task"], run["data_url"]) == ("queued", "passwords", DATA_URL)
+    assert [step["name"] for step in run["steps"]] == ["download", "validate", "train", "register", "deploy"]
+
+
+def test_a_trigger_needs_no_content_type(service: Running) -> None:
+    content = f'{{"data_url": "{DATA_URL}"}}'
+
+    plain = service.client.post("/trigger", content=content)
+    form = service.client.post(
+        "/trigger", content=content, headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+
+    assert (plain.status_code, form.status_code) == (202, 202)
+
+
+def test_a_trigger_may_name_task_and_force(service: Running) -> None:
+    run = service.accept(task="heart-disease", force=True)
+
+    assert (run.task, run.force, run.kind) == ("heart-disease", True, "train")
+
+
+def test_fifty_triggers_with_one_key_are_one_run(service: Running) -> None:
+    def post(_: int) -> str:
+        answer = service.client.post("/trigger", json={"data_url": DATA_URL}, headers={"Idempotency-Key": "nightly"})
+        return f"{answer.status_code} {answer.json()['run_id']}"
+
+    before = len(service.runs.recent(limit=500))
+    with ThreadPoolExecutor(50) as pool:
+        answers = set(pool.map(post, range(50)))
+
+    assert len(answers) == 1
+    assert answers.pop().startswith("202 ")
+    assert len(service.runs.recent(limit=500)) == before + 1
+
+
+def test_a_rollback_is_a_run_of_its_own_even_with_the_key_of_a_trigger(service: Running) -> None:
+    headers = {"Idempotency-Key": "shared"}
+    trigger = service.client.post("/trigger", json={"data_url": DATA_URL}, headers=headers)
+    rollback = service.client.post("/rollback", json={"task": "passwords", "version": "3"}, headers=headers)
+
+    assert rollback.status_code == 202
+    assert rollback.json()["run_id"] != trigger.json()["run_id"]
+    run = service.client.get(rollback.headers["location"]).json()
+    assert (run["kind"], run["to_version"], len(run["steps"])) == ("rollback", "3", 1)
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "two words", "schlüssel".encode().decode("latin-1")])
+def test_a_key_that_is_no_key_is_refused(service: Running, key: str) -> None:
+    answer = service.client.post(
+        "/trigger", json={"data_url": DATA_URL}, headers=[(b"Idempotency-Key", key.encode("latin-1"))]
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "parameter_invalid")
+
+
+@pytest.mark.parametrize("path", ["/trigger", "/rollback"])
+def test_a_task_that_there_is_not_is_refused(service: Running, path: str) -> None:
+    body = {"task": HOSTILE} | ({"data_url": DATA_URL} if path == "/trigger" else {})
+    answer = service.client.post(path, json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "task_unknown")
+    assert "passwords, heart-disease" in answer.json()["detail"]
+
+
+def test_a_body_over_the_limit_is_refused(service: Running) -> None:
+    answer = service.client.post("/trigger", json={"data_url": "https://a.b/" + "c" * 70_000})
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "request_too_large")
+    assert answer.json()["limit"] == 64 * 1024
+
+
+def test_runs_are_listed_newest_first_a_page_at_a_time(serve: Serve) -> None:
+    service = serve()
+    ids = [service.accept(task=task).run_id for task in ("passwords", "heart-disease") * 3]
+
+    first = service.client.get("/runs", params={"limit": 4}).json()
+    second = service.client.get(first["next"]).json()
+    hearts = service.client.get("/runs", params={"limit": 2, "task": "heart-disease"}).json()
+    rest = service.client.get(hearts["next"]).json()
+
+    assert [run["run_id"] for run in first["runs"] + second["runs"]] == ids[::-1]
+    assert second["next"] is None
+    assert [run["run_id"] for run in hearts["runs"] + rest["runs"]] == ids[5::-2]
+    assert rest["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("limit=0", "parameter_invalid"),
+        ("limit=201", "parameter_invalid"),
+        ("limit=many", "parameter_invalid"),
+        ("before=%00", "parameter_invalid"),
+        ("task=none", "task_unknown"),
+    ],
+)
+def test_a_wrong_question_for_runs_is_refused(service: Running, query: str, code: str) -> None:
+    answer = service.client.get(f"/runs?{query}")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+@pytest.mark.parametrize("run_id", ["run-aaaaaaaaaaaa", "..%2e", "%00", "%ff", "r" * 300, "RUN-A", "%3Cscript%3E"])
+def test_a_run_that_there_is_not_is_not_found(service: Running, run_id: str) -> None:
+    for path in (f"/runs/{run_id}", f"/runs/{run_id}/report"):
+        answer = service.client.get(path)
+        assert answer.status_code == 404, path
+        assert answer.json()["code"] in ("run_unknown", "route_unknown")
+
+
+def test_a_report_may_not_do_anything(service: Running) -> None:
+    run = service.accept()
+    missing = service.client.get(f"/runs/{run.run_id}/report")
+    service.objects.put(layout.report(run.run_id), HOSTILE.encode())
+
+    answer = service.client.get(f"/runs/{run.run_id}/report")
+
+    assert (missing.status_code, missing.json()["code"]) == (404, "report_unknown")
+    assert answer.text == HOSTILE
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "sandbox" in answer.headers["content-security-policy"]
+
+
+def test_a_run_with_a_verdict_links_to_its_report(service: Running) -> None:
+    run = service.accept()
+    run.verdict = Verdict(task="passwords", accepted=False)
+    run.state, run.finished_at = RunState.REJECTED, datetime.now(UTC)
+    service.runs.save(run)
+
+    answer = service.client.get(f"/runs/{run.run_id}").json()
+
+    assert answer["links"]["report"] == f"{service.url}/runs/{run.run_id}/report"
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers"),
+    [
+        ({}, {"X-Forwarded-Prefix": "/regraft/", "X-Forwarded-Proto": "https"}),
+        ({"root_path": "/regraft"}, {"X-Forwarded-Proto": "https"}),
+    ],
+)
+def test_addresses_are_those_that_the_client_sees_behind_a_proxy(
+    serve: Serve, settings: dict[str, str], headers: dict[str, str]
+) -> None:
+    service = serve(**settings)
+    headers |= {"Host": "data.example.org"}
+    answer = service.client.post("/trigger", json={"data_url": DATA_URL}, headers=headers)
+
+    address = f"https://data.example.org/regraft/runs/{answer.json()['run_id']}"
+    assert answer.headers["location"] == answer.json()["status_url"] == address
+    page = service.client.get("/", headers=headers).text
+    assert 'href="/regraft/static/page.css' in page
+    assert 'data-events="/regraft/events"' in page
+
+
+def test_a_prefix_may_come_with_the_path(serve: Serve) -> None:
+    service = serve(root_path="/regraft")
+
+    assert service.client.get("/regraft/health").status_code == 200
+    assert service.client.get("/regraft/static/page.css").status_code == 200
+    assert service.client.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["//evil.example", "/a b", '/"onload="', "https://evil.example"])
+def test_a_strange_prefix_is_ignored(service: Running, prefix: str) -> None:
+    answer = service.client.get("/", headers={"X-Forwarded-Prefix": prefix})
+
+    assert 'href="/static/page.css' in answer.text
+
+
+def test_a_service_that_can_write_is_ready(service: Running) -> None:
+    assert service.client.get("/health").json() == {"status": "alive"}
+    assert service.client.get("/ready").json() == {"status": "ready"}
+
+
+def test_a_service_without_its_database_is_not_ready_and_accepts_nothing(serve: Serve) -> None:
+    service = serve()
+    with closing(sqlite3.connect(service.runs.path)) as db:
+        db.execute("ALTER TABLE runs RENAME TO elsewhere")
+        ready = service.client.get("/ready")
+        trigger = service.client.post("/trigger", json={"data_url": DATA_URL})
+        alive = service.client.get("/health")
+        page = service.client.get("/")
+        db.execute("ALTER TABLE elsewhere RENAME TO runs")
+
+    for answer in (ready, trigger):
+        assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+    assert alive.status_code == 200
+    assert "The runs cannot be read now" in page.text
+    assert service.client.get("/ready").status_code == 200
+    assert service.client.get("/runs").json()["runs"] == []
