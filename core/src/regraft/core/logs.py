@@ -25,7 +25,9 @@ def configure_logging(level: str = "INFO", *, human: bool = False) -> None:
     if human:
         last: list[Processor] = [structlog.dev.ConsoleRenderer()]
     else:
-        last = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        # Without local variables: they are long, and tokens may be among them.
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        last = [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
