@@ -34,7 +34,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 
 from regraft.core.contract import Column, Contract
 from regraft.core.errors import BundleError
-from regraft.inference.estimators import Columns, Estimator, estimator_class, rows_of
+from regraft.inference.estimators import Columns, Estimator, estimator_class
 
 VERSION_FILE = "version.json"
 CHECKSUMS_FILE = "checksums.json"
@@ -161,7 +161,7 @@ class Bundle:
     def check_golden(self) -> None:
         """Raise BundleError (``golden_mismatch``) unless the golden requests are answered as the trainer did."""
         golden = _read_json(self.folder / "golden.json", _Golden)
-        answers = self.predict(golden.columns)  # type: ignore[arg-type]  # JSON; the contract types it
+        answers = self.predict(golden.columns)
         expected = np.asarray(golden.answers)
         for row in range(max(len(expected), len(answers))):
             if row >= min(len(expected), len(answers)) or not _repeats(answers[row], expected[row]):

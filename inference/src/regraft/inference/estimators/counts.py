@@ -2,103 +2,170 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.inference.estimators.features import Group, ngrams_and_runs
-from regraft.inference.estimators.levels import Batches
+from regraft.inference.estimators.features import Batches, Features, extract
+
+Floats = NDArray[np.float64]
 
 ORDER = 5
 BITS = 20
-STEP = 0.6
-FIRST_SQUARE = 1e-2
-MINIBATCH = 1024
-EPOCHS = (3, 20)
+
+STEP = 0.9
+FIRST_SQUARE = 0.01
+"""What the sums of squared gradients begin with; keeps the first steps short."""
+
+MINIBATCH_ROWS = (32, 1024)
+"""Fewest and most rows of a step; between them, an epoch has about a hundred steps."""
+
+MOST_EPOCHS = 20
 EPOCH_ROWS = 8_000_000
+"""Rows to learn from, all epochs together, before the learning ends; three epochs are always allowed."""
+
+LEAST_GAIN = 0.001
+"""Relative fall of the held-out error without which an epoch is the last one."""
 
 
 class CountsModel:
-    """log1p(y) = floor + softplus(b + sum_f w_f / sqrt(m)) over the m features f of a row.
+    """``log1p(y) = floor + softplus(b + sum_g sum_f w_f / sqrt(G m_g))``.
 
-    Learned by AdaGrad (Duchi et al., "Adaptive Subgradient Methods", JMLR 12, 2011) on the squared error of log1p, that
-    is on RMSLE. Softplus has a long flat part: nearly all counts are the smallest one, and the sum need only say so.
-    The last rows of every batch are held out: they end the learning and scale the predictions.
+    G is the number of groups of features, m_g the number of features f of a row in group g, w the table.
+    Learned by AdaGrad (Duchi et al., "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization",
+    JMLR 12, 2011) on the squared error of log1p, that is on RMSLE. Softplus has a long flat part: most counts are the
+    smallest one, and then the sum need only be low, not exact.
+    The last rows of every batch are held out. They say when to stop, and a straight line fitted to them takes back
+    what the model is too sure of.
     """
 
     def __init__(self) -> None:
         self.table = np.zeros(1 << BITS, dtype=np.float32)
-        self.bias = self.floor = self.shift = 0.0
+        self.bias = 0.0
+        self.floor = 0.0
+        self.ceiling = 0.0
         self.slope = 1.0
+        self.shift = 0.0
 
-    def fit(self, batches: Batches, rows: int) -> Self:
-        """Learn from batches of strings and counts; they are read several times."""
+    def fit(self, batches: Batches) -> Self:
+        """Learn from batches of strings and counts, in random order; they are read several times."""
         logs = np.log1p(np.concatenate([target for _, target in batches()]))
         self.floor = float(np.quantile(logs, 0.01))
-        self.bias = float(np.log(np.expm1(max(logs.mean() - self.floor, 1e-3))))
-        held_out = float(np.clip(1000 / rows, 0.05, 0.3))
-        squares = np.full(self.table.shape, FIRST_SQUARE, dtype=np.float32)
-        gradient = np.zeros_like(self.table)
-        bias_square = FIRST_SQUARE
-        best = np.inf
-        kept: tuple[Any, ...] = ()
-        for _ in range(int(np.clip(EPOCH_ROWS // rows, *EPOCHS))):
-            predicted, actual = [], []
-            for words, target in batches():
-                logs = np.log1p(target)
-                groups = ngrams_and_runs(words, order=ORDER, bits=BITS)
-                norms = 1 / np.sqrt(sum(group.counts() for group in groups))
-                cut = int(len(logs) * (1 - held_out))
-                for first in range(0, cut, MINIBATCH):
-                    last = min(first + MINIBATCH, cut)
-                    part = [group.rows(first, last) for group in groups]
-                    scores = self._scores(part, norms[first:last])
-                    error = (np.logaddexp(0, scores) + self.floor - logs[first:last]) / (1 + np.exp(-scores))
-                    push = (error * norms[first:last]).astype(np.float32)
-                    slots = np.concatenate([group.slots for group in part])
-                    np.add.at(gradient, slots, np.concatenate([np.repeat(push, group.counts()) for group in part]))
-                    slope = gradient[slots]
-                    gradient[slots] = 0
-                    square = squares[slots] + slope * slope
-                    squares[slots] = square
-                    self.table[slots] -= STEP * slope / np.sqrt(square)
-                    self.table[0] = 0
-                    bias_square += float(error.sum()) ** 2
-                    self.bias -= STEP * float(error.sum()) / np.sqrt(bias_square)
-                part = [group.rows(cut, len(logs)) for group in groups]
-                predicted.append(np.logaddexp(0, self._scores(part, norms[cut:])) + self.floor)
-                actual.append(logs[cut:])
-            raw, truth = np.concatenate(predicted), np.concatenate(actual)
-            slope_ = float(np.clip(np.cov(raw, truth)[0, 1] / max(raw.var(), 1e-9), 0, 1.5))
-            shift = float(truth.mean() - slope_ * raw.mean())
-            loss = float(np.mean((slope_ * raw + shift - truth) ** 2))
-            if loss >= best * 0.999:
+        self.ceiling = float(logs.max())
+        self.bias = float(np.log(np.expm1(max(logs.mean() - self.floor, 0.001))))
+        held_out = float(np.clip(1000 / len(logs), 0.05, 0.3))
+        epochs = int(np.clip(EPOCH_ROWS // len(logs), 3, MOST_EPOCHS))
+        learner = _Learner(self, len(logs))
+        least_error = np.inf
+        best: dict[str, NDArray[Any]] = {}
+        for _ in range(epochs):
+            raw, truth = learner.epoch(batches, held_out)
+            error = self._straighten(raw, truth)
+            if error < least_error:
+                best = {name: array.copy() for name, array in self.arrays().items()}
+            if error > least_error * (1 - LEAST_GAIN):
                 break
-            best = loss
-            kept = (self.table.copy(), self.bias, slope_, shift)
-        self.table, self.bias, self.slope, self.shift = kept
-        return self
+            least_error = error
+        return self.from_arrays(best)
 
-    def predict(self, words: Sequence[str]) -> NDArray[np.float64]:
-        """Return the expected count of each string; never negative."""
-        groups = ngrams_and_runs(words, order=ORDER, bits=BITS)
-        norms = 1 / np.sqrt(sum(group.counts() for group in groups))
-        logs = self.slope * (np.logaddexp(0, self._scores(groups, norms)) + self.floor) + self.shift
-        return np.expm1(np.maximum(logs, 0))
+    def predict(self, words: Sequence[str]) -> Floats:
+        """Return the expected count of each string; neither negative nor above the largest count that was seen."""
+        logs = self.slope * self.raw(_Rows.of(words)) + self.shift
+        return np.expm1(np.clip(logs, 0, self.ceiling))
+
+    def raw(self, rows: _Rows) -> Floats:
+        """Return the predicted log1p of rows, before it is straightened."""
+        return self.floor + np.logaddexp(0, self.scores(rows))
+
+    def scores(self, rows: _Rows) -> Floats:
+        """Return what softplus is taken of."""
+        sums = rows.features.sums(self.table[rows.features.slots])
+        scores: Floats = self.bias + np.einsum("gr,gr->r", rows.scales, sums)
+        return scores
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the scalars of the model."""
+        return {"bias": self.bias, "floor": self.floor, "slope": self.slope, "shift": self.shift}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the fitted model as arrays."""
-        return {"table": self.table, "scalars": np.array([self.bias, self.floor, self.slope, self.shift])}
+        scalars = [self.bias, self.floor, self.ceiling, self.slope, self.shift]
+        return {"table": self.table, "scalars": np.array(scalars)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Return the model that ``arrays`` described."""
         model = cls()
         model.table = arrays["table"]
-        model.bias, model.floor, model.slope, model.shift = (float(value) for value in arrays["scalars"])
+        model.bias, model.floor, model.ceiling, model.slope, model.shift = arrays["scalars"].tolist()
         return model
 
-    def _scores(self, groups: list[Group], norms: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self.bias + norms * sum(group.sums(self.table) for group in groups)
+    def _straighten(self, raw: Floats, truth: Floats) -> float:
+        """Set slope and shift so that they fit best, and return the mean squared error that is left."""
+        covariance = float(np.mean((raw - raw.mean()) * (truth - truth.mean())))
+        self.slope = float(np.clip(covariance / max(raw.var(), 1e-9), 0, 1.5))
+        self.shift = float(truth.mean() - self.slope * raw.mean())
+        return float(np.mean((self.slope * raw + self.shift - truth) ** 2))
+
+
+class _Rows(NamedTuple):
+    """The features of some rows, and by what the sum over each group is multiplied, shape (groups, rows)."""
+
+    features: Features
+    scales: Floats
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> _Rows:
+        features = extract(words, order=ORDER, bits=BITS, runs=True)
+        return cls(features, 1 / np.sqrt(features.counts() * len(features.starts)))
+
+    def part(self, first: int, last: int) -> _Rows:
+        return _Rows(self.features.rows(first, last), self.scales[:, first:last])
+
+    def minibatches(self, rows: int, size: int) -> Iterator[tuple[slice, _Rows]]:
+        for first in range(0, rows, size):
+            last = min(first + size, rows)
+            yield slice(first, last), self.part(first, last)
+
+
+class _Learner:
+    """Changes a model step by step; holds what AdaGrad remembers."""
+
+    def __init__(self, model: CountsModel, rows: int) -> None:
+        self.model = model
+        self.minibatch_rows = int(np.clip(rows // 100, *MINIBATCH_ROWS))
+        self.squares = np.full(model.table.shape, FIRST_SQUARE, dtype=np.float32)
+        self.bias_square = FIRST_SQUARE
+        self.gradient = np.zeros_like(model.table)
+
+    def epoch(self, batches: Batches, held_out: float) -> tuple[Floats, Floats]:
+        """Learn from all rows once; return prediction (raw) and truth of those that were held out."""
+        raw, truth = [], []
+        for words, target in batches():
+            logs = np.log1p(target)
+            rows = _Rows.of(words)
+            cut = int(len(logs) * (1 - held_out))
+            for place, part in rows.minibatches(cut, self.minibatch_rows):
+                self._step(part, logs[place])
+            raw.append(self.model.raw(rows.part(cut, len(logs))))
+            truth.append(logs[cut:])
+        return np.concatenate(raw), np.concatenate(truth)
+
+    def _step(self, rows: _Rows, logs: Floats) -> None:
+        scores = self.model.scores(rows)
+        residual = self.model.floor + np.logaddexp(0, scores) - logs
+        push = residual / (1 + np.exp(-scores))
+        slots = rows.features.slots
+        pushes = (push * rows.scales).astype(np.float32)
+        np.add.at(self.gradient, slots, rows.features.spread(pushes))
+        slope = self.gradient[slots]
+        self.gradient[slots] = 0
+        square = self.squares[slots] + slope * slope
+        self.squares[slots] = square
+        self.model.table[slots] -= STEP * slope / np.sqrt(square)
+        self.model.table[0] = 0
+        bias_slope = float(push.sum())
+        self.bias_square += bias_slope**2
+        self.model.bias -= STEP * bias_slope / np.sqrt(self.bias_square)

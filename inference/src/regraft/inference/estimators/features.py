@@ -6,8 +6,9 @@ computed together, without a Python loop over rows or characters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,124 +16,153 @@ from numpy.typing import NDArray
 MAX_LENGTH = 256
 """Characters of a string that are looked at."""
 
+Batches = Callable[[], Iterable[tuple[Sequence[str], NDArray[np.float64]]]]
+"""Strings with their targets, batch by batch; every call gives the same ones from the start."""
+
+Integers = NDArray[np.int64]
+Hashes = NDArray[np.uint64]
+
 _SEPARATOR = "\x00"
-_OTHER, _LETTER, _DIGIT, _NONE = 1, 2, 3, 0
+_SEPARATOR_KIND, _OTHER, _LETTER, _DIGIT = range(4)
+
+_LOWER = np.frombuffer(bytes(range(128)).lower(), dtype=np.uint8).astype(np.uint64)
+_KINDS = np.full(128, _OTHER, dtype=np.uint64)
+_KINDS[ord("0") : ord("9") + 1] = _DIGIT
+_KINDS[ord("A") : ord("Z") + 1] = _KINDS[ord("a") : ord("z") + 1] = _LETTER
+_KINDS[ord(_SEPARATOR)] = _SEPARATOR_KIND
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_ONE = np.uint64(1)
 _POWERS = np.cumprod(np.full(MAX_LENGTH + 2, _FACTOR, dtype=np.uint64))
-
-_ASCII = np.arange(128)
-_LOWER = np.where((_ASCII >= ord("A")) & (_ASCII <= ord("Z")), _ASCII + 32, _ASCII).astype(np.uint64)
-_KIND = np.full(128, _OTHER, dtype=np.uint64)
-_KIND[ord("0") : ord("9") + 1] = _DIGIT
-_KIND[ord("a") : ord("z") + 1] = _LETTER
-_KIND[ord(_SEPARATOR)] = _NONE
-
-Slots = NDArray[np.int64]
+_ROW_SALTS, _RUN_SALT = _POWERS[101:106, np.newaxis], _POWERS[106]
 
 
 @dataclass(frozen=True)
-class Group:
-    """Features of one kind. ``slots[starts[i] : starts[i + 1]]`` are those of row i; slot 0 stands for none."""
+class Features:
+    """Features of some rows, in groups: all of the first group row by row, then all of the second, and so on.
 
-    slots: Slots
-    starts: NDArray[np.int64]
+    ``starts`` says where in ``slots`` the features of each row begin, shape (groups, rows). Every row has at least one
+    feature in each group; slot 0 stands for none.
+    """
 
-    def rows(self, first: int, last: int) -> Group:
+    slots: Integers
+    starts: Integers
+
+    def counts(self) -> Integers:
+        """Return how many features each row has, shape (groups, rows)."""
+        return _lengths(self.starts.ravel(), len(self.slots)).reshape(self.starts.shape)
+
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Repeat the values of the rows for their features: shape (rows,) or (groups, rows) to shape (slots,)."""
+        counts = self.counts()
+        return np.repeat(np.broadcast_to(values, counts.shape).ravel(), counts.ravel())
+
+    def sums(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Add up values that belong to the slots: shape (slots, ...) to shape (groups, rows, ...)."""
+        sums: NDArray[np.float64] = np.add.reduceat(values, self.starts.ravel(), axis=0, dtype=np.float64)
+        return sums.reshape(*self.starts.shape, *values.shape[1:])
+
+    def rows(self, first: int, last: int) -> Features:
         """Return the features of the rows from ``first`` up to, not including, ``last``."""
-        begin, end = self.starts[first], self.starts[last]
-        return Group(self.slots[begin:end], self.starts[first : last + 1] - begin)
-
-    def counts(self) -> NDArray[np.int64]:
-        """Return how many features each row has."""
-        return np.diff(self.starts)
-
-    def sums(self, table: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Return for each row the sum of the table's entries at its slots; the table has a first axis of slots."""
-        values = table[self.slots]
-        if len(self.slots) == len(self.starts) - 1:
-            return values
-        return np.add.reduceat(values, self.starts[:-1], axis=0)
+        starts = self.starts[:, first:last]
+        ends = starts[:, -1] + self.counts()[:, last - 1]
+        parts = [self.slots[begin:end] for begin, end in zip(starts[:, 0], ends, strict=True)]
+        moved = np.cumsum([0, *map(len, parts[:-1])]) - starts[:, 0]
+        return Features(np.concatenate(parts), starts + moved[:, np.newaxis])
 
 
-def ngrams_and_shape(words: Sequence[str], *, order: int, bits: int) -> list[Group]:
-    """Return groups: n-grams of 1 to ``order`` characters (ends marked), length, first and last character, shape."""
-    return _Batch(words, bits).groups(order)
+def extract(words: Sequence[str], *, order: int, bits: int, runs: bool) -> Features:
+    """Return the features of at least one word, hashed into ``2**bits`` slots.
+
+    The groups: n-grams of 1, 2, ... ``order`` characters (the ends of the word count as a character), length, first
+    character, last character, shape (kinds and lengths of the runs of letters, digits and others).
+    With ``runs`` also, in lower case, the whole word and its runs.
+    """
+    text = _Text(words)
+    blocks = [text.ngrams(order), text.per_row(whole=runs)]
+    if runs:
+        blocks.append(text.runs())
+    sizes = np.cumsum([0, *(len(values) for values, _ in blocks)])
+    starts = np.concatenate([starts + size for (_, starts), size in zip(blocks, sizes, strict=False)])
+    return Features(_slots(np.concatenate([values for values, _ in blocks]), bits), starts.reshape(-1, len(words)))
 
 
-def ngrams_and_runs(words: Sequence[str], *, order: int, bits: int) -> list[Group]:
-    """Return the same groups, the whole word and its runs of letters, digits and others, both in lower case."""
-    batch = _Batch(words, bits)
-    return [*batch.groups(order), batch.whole(), batch.runs()]
+class _Text:
+    """The code points of all words, a separator before each and after the last.
 
+    Its methods return one or more groups as hashes, 0 for none, and the places where the rows begin.
+    """
 
-class _Batch:
-    """The code points of a batch of words, one after the other: a separator before each word and one at the end."""
-
-    def __init__(self, words: Sequence[str], bits: int) -> None:
-        self.bits = np.uint64(64 - bits)
+    def __init__(self, words: Sequence[str]) -> None:
         words = [word[:MAX_LENGTH].replace(_SEPARATOR, "\x01") for word in words]
-        text = _SEPARATOR + _SEPARATOR.join(words) + _SEPARATOR
+        text = f"{_SEPARATOR}{_SEPARATOR.join(words)}{_SEPARATOR}"
         self.codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+        self.size = len(self.codes) - 1
         self.lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
-        self.bounds = np.concatenate([[0], np.cumsum(self.lengths + 1)])
-        ascii_codes = np.minimum(self.codes, 127)
-        self.lower = np.where(self.codes < 128, _LOWER[ascii_codes], self.codes)
-        self.kinds = np.where(self.codes < 128, _KIND[_LOWER[ascii_codes]], _LETTER)
-        self.run_starts = np.flatnonzero(
-            np.diff(self.kinds[:-1], prepend=np.uint64(99)).astype(bool) | (self.kinds[:-1] == _NONE)
-        )
+        ends = np.cumsum(self.lengths + 1)
+        self.starts = ends - self.lengths - 1
+        self.left = np.repeat(ends, self.lengths + 1) - np.arange(-1, self.size - 1)
+        codes = self.codes[:-1]
+        ascii_codes = np.minimum(codes, 127)
+        is_ascii = codes < 128
+        self.lower = np.where(is_ascii, _LOWER[ascii_codes], codes)
+        kinds = np.where(is_ascii, _KINDS[ascii_codes], _LETTER)
+        new_run = kinds == _SEPARATOR_KIND
+        new_run[1:] |= kinds[1:] != kinds[:-1]
+        self.run_starts = np.flatnonzero(new_run)
+        self.run_kinds = kinds[self.run_starts]
+        self.first_runs = np.flatnonzero(self.run_kinds == _SEPARATOR_KIND)
 
-    def groups(self, order: int) -> list[Group]:
-        first = self.codes[self.bounds[:-1] + 1]
-        last = self.codes[self.bounds[1:] - 1]
-        return [
-            *self._ngrams(order),
-            self._per_row(self.lengths.astype(np.uint64), 101),
-            self._per_row(first, 102),
-            self._per_row(last, 103),
-            self._per_row(self._shape(), 104),
+    def ngrams(self, order: int) -> tuple[Hashes, Integers]:
+        """N-grams that begin at a separator or character and end at the next separator at the latest."""
+        hashes = np.zeros((order, self.size), dtype=np.uint64)
+        padded = np.concatenate([self.codes + _ONE, np.zeros(order, dtype=np.uint64)])
+        hashes[0] = padded[: self.size]
+        for n in range(1, order):
+            hashes[n] = hashes[n - 1] * _FACTOR + padded[n : n + self.size]
+        sizes = np.arange(1, order + 1)[:, np.newaxis]
+        hashes *= self.left >= sizes
+        starts: Integers = self.starts + (sizes - 1) * self.size
+        return hashes.ravel(), starts.ravel()
+
+    def per_row(self, *, whole: bool) -> tuple[Hashes, Integers]:
+        """Length, first and last character, shape, and the whole word where it is wanted."""
+        run_lengths = _lengths(self.run_starts, self.size).astype(np.uint64)
+        values: list[Hashes] = [
+            self.lengths.astype(np.uint64),
+            self.codes[self.starts + 1],
+            self.codes[self.starts + self.lengths],
+            _hash_segments(self.run_kinds * np.uint64(2 * MAX_LENGTH) + run_lengths, self.first_runs),
         ]
+        if whole:
+            values.append(_hash_segments(self.lower, self.starts))
+        hashes: Hashes = np.stack(values) + _ROW_SALTS[: len(values)]
+        return hashes.ravel(), np.arange(hashes.size)
 
-    def whole(self) -> Group:
-        return self._per_row(_hash_segments(self.lower[:-1], self.bounds[:-1]), 105)
-
-    def runs(self) -> Group:
-        hashes = _hash_segments(self.lower[:-1], self.run_starts)
-        slots = np.where(self.kinds[self.run_starts] == _NONE, 0, self._slots(hashes, 106))
-        return Group(slots, np.append(self._first_runs(), len(slots)))
-
-    def _ngrams(self, order: int) -> list[Group]:
-        size = len(self.codes) - 1
-        left = np.repeat(self.bounds[1:], self.lengths + 1) - np.arange(size) + 1
-        padded = np.concatenate([self.codes, np.zeros(order, dtype=np.uint64)])
-        hashes = np.zeros(size, dtype=np.uint64)
-        found = []
-        for n in range(1, order + 1):
-            hashes = hashes * _FACTOR + padded[n - 1 : n - 1 + size] + np.uint64(1)
-            found.append(Group(np.where(left >= n, self._slots(hashes, n), 0), self.bounds))
-        return found
-
-    def _shape(self) -> NDArray[np.uint64]:
-        run_lengths = np.diff(self.run_starts, append=len(self.codes) - 1).astype(np.uint64)
-        return _hash_segments(self.kinds[self.run_starts] * np.uint64(1024) + run_lengths, self._first_runs())
-
-    def _first_runs(self) -> NDArray[np.int64]:
-        return np.searchsorted(self.run_starts, self.bounds[:-1])
-
-    def _per_row(self, values: NDArray[np.uint64], salt: int) -> Group:
-        return Group(self._slots(values, salt), np.arange(len(values) + 1))
-
-    def _slots(self, values: NDArray[np.uint64], salt: int) -> Slots:
-        """Mix the bits of the values (the finalizer of SplitMix64) and keep the upper ones."""
-        mixed = values + _POWERS[salt]
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return ((mixed ^ (mixed >> np.uint64(31))) >> self.bits).astype(np.int64)
+    def runs(self) -> tuple[Hashes, Integers]:
+        """Runs of letters, digits and others."""
+        hashes = _hash_segments(self.lower, self.run_starts) + _RUN_SALT
+        hashes[self.first_runs] = 0
+        return hashes, self.first_runs
 
 
-def _hash_segments(values: NDArray[np.uint64], starts: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return a polynomial hash of each segment of the values that begins at a start and ends at the next."""
-    lengths = np.diff(starts, append=len(values))
-    places = np.arange(len(values)) - np.repeat(starts, lengths)
-    return np.add.reduceat((values + np.uint64(1)) * _POWERS[places], starts)
+def _slots(hashes: Hashes, bits: int) -> Integers:
+    """Mix the bits of the hashes (the finalizer of SplitMix64, which leaves 0 as it is) and keep the upper ones."""
+    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    slots: Integers = ((hashes ^ (hashes >> np.uint64(31))) >> np.uint64(64 - bits)).astype(np.int64)
+    return slots
+
+
+def _hash_segments(values: Hashes, starts: Integers) -> Hashes:
+    """Return a polynomial hash of each segment of the values, from one start to the next."""
+    places = np.arange(len(values)) - np.repeat(starts, _lengths(starts, len(values)))
+    hashes: Hashes = np.add.reduceat((values + _ONE) * _POWERS[places], starts)
+    return hashes
+
+
+def _lengths(starts: Integers, end: int) -> Integers:
+    lengths = np.empty_like(starts)
+    np.subtract(starts[1:], starts[:-1], out=lengths[:-1])
+    lengths[-1] = end - starts[-1]
+    return lengths
