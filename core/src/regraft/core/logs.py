@@ -23,7 +23,7 @@ def configure_logging(level: str = "INFO", *, human: bool = False) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     if human:
-        last: list[Processor] = [structlog.dev.ConsoleRenderer()]
+        last: list[Processor] = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     else:
         # Without local variables: they are long, and tokens may be among them.
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
