@@ -44,12 +44,12 @@ def parse_json(body: bytes) -> Any:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input of the V2 protocol."""
+    """One input of the V2 protocol, as the client sent it: name, shape and data may be of any type."""
 
-    name: str
+    name: Any
     datatype: str
-    shape: Sequence[int]
-    data: list[Any]
+    shape: Any
+    data: Any
 
 
 class RequestReader:
@@ -95,6 +95,8 @@ class RequestReader:
         """Read the inputs of the V2 protocol: one tensor for each column, of shape [rows] or [rows, 1]."""
         found: dict[str, Any] = {}
         for tensor in tensors:
+            if type(tensor.name) is not str:
+                raise ContractError(f"the name of an input is {_kind(tensor.name)}", code="wrong_type", rule="string")
             if tensor.name in found:
                 raise ContractError(
                     f"input {tensor.name!r} is there twice",
@@ -238,9 +240,9 @@ class RequestReader:
         data = _list(tensor.data, f"the data of input {column.name!r}")
         if data and all(type(value) is list and len(value) == 1 for value in data):
             data = [value[0] for value in data]
-        if list(tensor.shape) not in ([len(data)], [len(data), 1]):
+        if tensor.shape not in ([len(data)], [len(data), 1]):
             raise ContractError(
-                f"input {column.name!r} has the shape {list(tensor.shape)} and {len(data)} values",
+                f"input {column.name!r} has the shape {_shown(tensor.shape)} and {len(data)} values",
                 code="unequal_lengths",
                 column=column.name,
                 rule="shape [rows] or [rows, 1]",
