@@ -112,7 +112,7 @@ def answer(response: httpx.Response) -> dict[str, Any]:
         return body
     request, status = response.request, response.status_code
     message = f"the API server answers {status} to {request.method} {request.url.path}: {_reason(response)}"
-    if status == 404:
+    if status in (404, 410):
         raise NotFoundError(message, code="object_unknown")
     if status in (409, 429) or status >= 500:
         raise TemporaryError(message, code="cluster_busy")

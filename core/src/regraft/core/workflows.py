@@ -26,6 +26,15 @@ CONTINUE = "continue"
 PARAMETERS = tuple(RunRequest.model_fields)
 """Parameters of the workflow: the request, field by field."""
 
+REQUEST_PREFIX = "REGRAFT_REQUEST_"
+"""Begin of the environment variables that the run's request comes in, one for each field."""
+
+FAILURES_VARIABLE = "REGRAFT_WORKFLOW_FAILURES"
+"""Environment variable of the recording container: the failed nodes of the workflow, as Argo writes them."""
+
+OUTCOME_FILE = "/tmp/outcome"  # noqa: S108  (/tmp is a volume of the pod alone)
+"""Where Argo reads the outcome of a step."""
+
 
 def parameters_of(request: RunRequest) -> dict[str, str]:
     """Return the request as parameters of a workflow; what is not set is empty.

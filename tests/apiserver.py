@@ -1,0 +1,133 @@
+"""A small HTTP server that speaks the slice of the Kubernetes API that Regraft uses, for what a real one never does."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from regraft.core.kubernetes import Cluster
+
+Json = dict[str, Any]
+
+
+class ApiServer:
+    """Objects by path. ``before`` may answer a request instead: with a status, or None to let it pass."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Json] = {}
+        self.events: queue.Queue[Json | None] = queue.Queue()
+        self.requests: list[tuple[str, str]] = []
+        self.before: Callable[[str, str], int | None] = lambda method, path: None
+        self.after: Callable[[str, str], bool] = lambda method, path: True
+        self.version = 1
+
+    @property
+    def cluster(self) -> Cluster:
+        return Cluster(f"http://127.0.0.1:{self.server.server_port}")
+
+    @contextmanager
+    def running(self) -> Iterator[ApiServer]:
+        handler = type("Handler", (_Handler,), {"api": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.events.put(None)
+            self.server.shutdown()
+            thread.join()
+            self.server.server_close()
+
+    def put(self, path: str, item: Json, *, kind: str = "") -> None:
+        """Place an object, and tell those who watch where ``kind`` (ADDED, MODIFIED, DELETED) is given."""
+        self.version += 1
+        item.setdefault("metadata", {})["resourceVersion"] = str(self.version)
+        if kind == "DELETED":
+            self.objects.pop(path, None)
+        else:
+            self.objects[path] = item
+        if kind:
+            self.events.put({"type": kind, "object": item})
+
+    def items(self, path: str) -> list[Json]:
+        return [item for key, item in self.objects.items() if key.startswith(path + "/")]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    api: ApiServer
+    protocol_version = "HTTP/1.1"
+
+    def _do(self) -> None:
+        address = urlsplit(self.path)
+        query = parse_qs(address.query)
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "null")
+        self.api.requests.append((self.command, address.path))
+        if status := self.api.before(self.command, address.path):
+            self._send(status, {"kind": "Status", "message": "as the test wants it"})
+        elif "watch" in query:
+            self._watch()
+        else:
+            status, answer = getattr(self, f"_{self.command.lower()}")(address.path, query, body)
+            if self.api.after(self.command, address.path):
+                self._send(status, answer)
+            else:
+                self.close_connection = True
+
+    do_GET = do_POST = do_PATCH = _do  # noqa: N815  (the standard library wants these names)
+
+    def _get(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:
+        if path in self.api.objects:
+            return 200, self.api.objects[path]
+        if path.rsplit("/", 1)[-1] in ("pods", "workflows"):
+            return 200, {"items": self.api.items(path), "metadata": {"resourceVersion": str(self.api.version)}}
+        return 404, {"message": f"{path} not found"}
+
+    def _post(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:
+        key = f"{path}/{body['metadata']['name']}"
+        if key in self.api.objects:
+            return 409, {"message": "already exists"}
+        if "dryRun" not in query:
+            self.api.put(key, body, kind="ADDED")
+        return 201, body
+
+    def _patch(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:
+        if path not in self.api.objects:
+            return 404, {"message": "not found"}
+        assert self.headers["Content-Type"] == "application/merge-patch+json"
+        _merge(self.api.objects[path], body)
+        return 200, self.api.objects[path]
+
+    def _watch(self) -> None:
+        self.send_response(200)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        while (event := self.api.events.get()) is not None:
+            self.wfile.write(json.dumps(event).encode() + b"\n")
+            self.wfile.flush()
+        self.close_connection = True
+
+    def _send(self, status: int, answer: Json) -> None:
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _merge(target: Json, patch: Json) -> None:
+    for key, value in patch.items():
+        if isinstance(value, dict):
+            _merge(target.setdefault(key, {}), value)
+        else:
+            target[key] = value
