@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -12,7 +13,9 @@ from regraft.core.settings import CommaSeparated, CoreSettings
 class PipelineSettings(CoreSettings):
     """What the steps need to know."""
 
-    mlflow_tracking_uri: str = Field("http://127.0.0.1:5000", description="MLflow server; user and password may stand in it")
+    mlflow_tracking_uri: str = Field(
+        "http://127.0.0.1:5000", description="MLflow server; user and password may stand in it"
+    )
     mlflow_public_url: str | None = Field(None, description="MLflow's address in a browser, for links")
     allow_private_hosts: CommaSeparated = Field(
         default_factory=list,
@@ -33,3 +36,10 @@ class PipelineSettings(CoreSettings):
     namespace: str = Field("regraft", description="KServe: namespace of the InferenceServices")
     deploy_timeout: float = Field(300.0, description="Seconds in which a new version must stand")
     deploy_proofs: int = Field(5, description="Answers in a row that must come from the new version")
+
+
+class WorkerSettings(PipelineSettings):
+    """What the embedded worker needs to know besides."""
+
+    database: Path = Field(Path("regraft-data/regraft.db"), description="SQLite file of the runs")
+    step_attempts: int = Field(5, description="How often a step is tried where what failed can pass by itself")

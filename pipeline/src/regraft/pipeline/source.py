@@ -196,7 +196,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
         allowed = [address for address in addresses if is_public(ip_address(address.split("%")[0]))]
         if addresses and not allowed:
             raise SourceError(
-                f"{host} is at {', '.join(addresses)}, a private address; REGRAFT_ALLOW_PRIVATE_HOSTS may list the host",
+                f"{host} is at {', '.join(addresses)}, which is private; REGRAFT_ALLOW_PRIVATE_HOSTS may list the host",
                 code="source_forbidden_address",
                 host=host,
             )
