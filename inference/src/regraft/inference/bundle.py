@@ -30,7 +30,7 @@ from typing import Any, Self
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from regraft.core.contract import Column, Contract
 from regraft.core.errors import BundleError
@@ -70,8 +70,8 @@ class BundleInfo(BaseModel):
 class _Golden(BaseModel):
     """Requests with their answers."""
 
-    columns: dict[str, list[JsonValue]]
-    answers: list[JsonValue]
+    columns: dict[str, list[Any]]
+    answers: list[Any]
 
 
 class _Version(BaseModel):
@@ -177,7 +177,7 @@ def verify_checksums(folder: Path) -> None:
     """Raise BundleError unless a folder holds exactly the files of a bundle, each as it was written."""
     if not (folder / CHECKSUMS_FILE).is_file():
         raise BundleError(f"{folder} holds no bundle: it has no {CHECKSUMS_FILE}", code="bundle_missing")
-    expected = _read_json(folder / CHECKSUMS_FILE, TypeAdapter(dict[str, str]))
+    expected = _read_json(folder / CHECKSUMS_FILE, dict[str, str])
     found = _checksums(folder)
     if missing := sorted(expected.keys() - found.keys()):
         raise BundleError(f"the bundle in {folder} lacks {', '.join(missing)}", code="bundle_incomplete")
@@ -223,11 +223,10 @@ def _write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="ascii")
 
 
-def _read_json[M: BaseModel, T](path: Path, kind: type[M] | TypeAdapter[T]) -> Any:
-    adapter = kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
+def _read_json[T](path: Path, kind: type[T]) -> T:
     try:
-        return adapter.validate_python(json.loads(path.read_bytes()))
-    except (OSError, ValueError, ValidationError) as error:
+        return TypeAdapter(kind).validate_python(json.loads(path.read_bytes()))
+    except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read: {error}", code="bundle_damaged") from error
 
 

@@ -33,7 +33,7 @@ _KINDS[ord(_SEPARATOR)] = _SEPARATOR_KIND
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
-_POWERS = np.cumprod(np.full(MAX_LENGTH + 2, _FACTOR, dtype=np.uint64))
+_POWERS: Hashes = np.cumprod(np.full(MAX_LENGTH + 2, _FACTOR, dtype=np.uint64), dtype=np.uint64)
 _ROW_SALTS, _RUN_SALT = _POWERS[101:106, np.newaxis], _POWERS[106]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -91,7 +92,7 @@ class PasswordEstimator:
         path = folder / MODEL_FILE
         estimator = cls()
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
                 estimator._model = MODELS[str(arrays["kind"])].from_arrays(arrays)
         except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
             raise BundleError(f"{path} cannot be read: {error}", code="estimator_damaged") from error
