@@ -25,7 +25,7 @@ from regraft.core.contract import Contract
 from regraft.core.verdict import Reason
 
 BLOCK_BYTES = 1 << 22
-"""What is read at once, and so the longest row that is possible, bytes."""
+"""What is read at once, bytes; a row that reaches over more than two blocks is refused."""
 
 HEADER_BYTES = 1 << 20
 """Longest header that is looked at, bytes."""
@@ -70,8 +70,10 @@ def read(path: Path, contract: Contract) -> Sheet:
     if header is None:
         return Sheet(None, reasons=[_header_unreadable()])
     reasons = _check_header(header, contract)
-    if missing_or_doubled(header, contract):
+    if _missing_or_doubled(header, contract):
         return Sheet(None, reasons=reasons)
+    if _one_line(path):
+        return Sheet(None, reasons=[*reasons, _no_rows()])
     return _records(path, contract, reasons)
 
 
@@ -181,17 +183,24 @@ def _header_unreadable() -> Reason:
 
 
 def _header(path: Path) -> list[str] | None:
-    with path.open("rb") as file:
-        start = file.read(HEADER_BYTES) + b"\n"
     try:
-        reader = csv.open_csv(pa.BufferReader(start), **_options([], 2 * HEADER_BYTES))
+        reader = csv.open_csv(pa.BufferReader(_start(path) + b"\n"), **_options([], 2 * HEADER_BYTES))
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return None
     with reader:
         return list(reader.schema.names)
 
 
-def missing_or_doubled(header: list[str], contract: Contract) -> bool:
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEADER_BYTES)
+
+
+def _one_line(path: Path) -> bool:
+    return len(_start(path).splitlines()) == 1
+
+
+def _missing_or_doubled(header: list[str], contract: Contract) -> bool:
     """Whether the rows cannot be read under this header: a column of the contract is not there exactly once."""
     return any(header.count(column.name) != 1 for column in contract.columns)
 
@@ -262,27 +271,32 @@ def _records(path: Path, contract: Contract, reasons: list[Reason]) -> Sheet:
         message = f"a row is longer than {BLOCK_BYTES >> 20} MiB, or a quote is opened and never closed"
         return Sheet(None, reasons=[*reasons, reason("row_too_long", message, "shorter rows, every quote closed")])
     rows = len(table) + len(ragged)
-    table = table.append_column("", pa.array(_lines(table, ragged)))
+    lines, ragged_lines = _lines(table, ragged)
+    table = table.append_column("", pa.array(lines))
     table = _without_blank_end(table, names)
     if rows == 0 or (len(table) == 0 and not ragged):
-        return Sheet(None, reasons=[*reasons, reason("no_rows", "there is a header and no row", "rows")])
+        return Sheet(None, reasons=[*reasons, _no_rows()])
     if ragged:
-        reasons = [*reasons, _ragged(ragged, rows)]
+        reasons = [*reasons, _ragged(ragged, ragged_lines, rows)]
     text = table.select(names).to_pandas(types_mapper={pa.string(): pd.StringDtype("pyarrow")}.get)
     text.index = pd.Index(table.column("").to_numpy(), name="line")
     return Sheet(text, len(table) + len(ragged), reasons)
 
 
-def _lines(table: pa.Table, ragged: list[csv.InvalidRow]) -> NDArray[np.int64]:
-    """Return the 1-based line on which each row begins; line breaks inside quoted values are counted."""
-    numbers = np.arange(2, 2 + len(table) + len(ragged))
-    keep = np.ones(len(numbers), dtype=bool)
-    keep[[row.number - 2 for row in ragged]] = False
-    lines: NDArray[np.int64] = numbers[keep]
+def _no_rows() -> Reason:
+    return reason("no_rows", "there is a header and no row", "a row for each input below the header")
+
+
+def _lines(table: pa.Table, ragged: list[csv.InvalidRow]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the 1-based lines on which the rows and the ragged rows begin; breaks inside quoted values count."""
+    is_ragged = np.zeros(len(table) + len(ragged), dtype=bool)
+    is_ragged[[row.number - 2 for row in ragged]] = True
+    breaks = np.zeros(len(is_ragged), dtype=np.int64)
+    breaks[is_ragged] = [row.text.count("\n") for row in ragged]
     for column in table.columns:
-        inside = pc.count_substring(column, "\n").to_numpy()
-        lines[1:] += np.cumsum(inside)[:-1]
-    return lines
+        breaks[~is_ragged] += pc.count_substring(column, "\n").to_numpy()
+    lines = 2 + np.arange(len(breaks)) + np.cumsum(breaks) - breaks
+    return lines[~is_ragged], lines[is_ragged]
 
 
 def _without_blank_end(table: pa.Table, names: list[str]) -> pa.Table:
@@ -292,16 +306,17 @@ def _without_blank_end(table: pa.Table, names: list[str]) -> pa.Table:
     return table.slice(0, end)
 
 
-def _ragged(ragged: list[csv.InvalidRow], rows: int) -> Reason:
+def _ragged(ragged: list[csv.InvalidRow], lines: NDArray[np.int64], rows: int) -> Reason:
     first = ragged[0]
     message = (
-        f"{len(ragged)} of {rows} rows have another number of values than the header, first line {first.number}: "
+        f"{len(ragged)} of {rows} rows have another number of values than the header, first line {lines[0]}: "
         f"{first.actual_columns} instead of {first.expected_columns}"
     )
+    shown = zip(lines[:EXAMPLES].tolist(), ragged, strict=False)
     return reason(
         "row_ragged",
         message,
         "as many values in each row as in the header; quotes around values with commas or line breaks",
         figures={"rows": len(ragged), "share": round(len(ragged) / rows, 6), "limit": 0},
-        rows=[{"line": row.number, "text": shorten(row.text)} for row in ragged[:EXAMPLES]],
+        rows=[{"line": line, "text": shorten(row.text)} for line, row in shown],
     )

@@ -1,0 +1,182 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from regraft.core.contract import Column, Contract
+from regraft.core.verdict import Reason
+from regraft.pipeline.gates import structure
+from regraft.pipeline.tasks import GateSettings, Task, heart_disease, passwords
+
+TASK = replace(passwords.TASK, gates=GateSettings(min_rows=1))
+
+type Write = Callable[[pd.DataFrame | str | bytes], Path]
+
+
+def csv_of(*rows: str) -> str:
+    return "Password,Times\n" + "".join(f"{row}\n" for row in rows)
+
+
+def many(count: int = 200) -> list[str]:
+    return [f"word{i},{i % 2}" for i in range(count)]
+
+
+def reasons_of(path: Path, task: Task = TASK) -> dict[str, Reason]:
+    return {reason.code: reason for reason in structure.check(path, task).reasons}
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ("often", "value_not_numeric"),
+        ("1 000", "value_not_numeric"),
+        ('"1,5"', "value_not_numeric"),
+        ("0x10", "value_not_numeric"),
+        ("1_000", "value_not_numeric"),
+        ("True", "value_not_numeric"),
+        ("\u0661", "value_not_numeric"),
+        ("NaN", "value_nan"),
+        ("null", "value_nan"),
+        ("inf", "value_infinite"),
+        ("-Infinity", "value_infinite"),
+        ("1e999", "value_infinite"),
+        ("-1", "value_negative"),
+        ("", "value_missing"),
+    ],
+)
+def test_each_kind_of_bad_target_has_a_code_of_its_own(write: Write, value: str, code: str) -> None:
+    reason = reasons_of(write(csv_of(*many(10), f"bad,{value}")))[code]
+    assert (reason.severity, reason.column) == ("error", "Times")
+    assert reason.figures["rows"] == 1
+    assert reason.rows == [{"line": 12, "Password": "bad", "Times": value.strip('"')}]
+
+
+@pytest.mark.parametrize("value", ["1", "1.0", "1.", ".5", "+1e3", " 2 ", "0002", "1E-3"])
+def test_numbers_may_be_written_in_many_ways(write: Write, value: str) -> None:
+    found = structure.check(write(csv_of("other,7", f"word,{value}")), TASK)
+    assert found.reasons == []
+    assert found.frame is not None
+    assert found.frame["Times"].iloc[1] == float(value)
+
+
+def test_a_few_missing_values_are_dropped_with_a_warning_and_more_are_refused(write: Write) -> None:
+    few = structure.check(write(csv_of(*many(), "lost,", "empty,nan")), TASK)
+    assert [(reason.code, reason.severity) for reason in few.reasons] == [
+        ("value_missing", "warning"),
+        ("value_nan", "warning"),
+    ]
+    assert few.frame is not None
+    assert len(few.frame) == 200
+    more = reasons_of(write(csv_of(*many(), ",1", ",0", ",1")))["value_missing"]
+    assert (more.severity, more.column) == ("error", "Password")
+
+
+def test_strings_that_are_too_long_are_refused_with_the_limit(write: Write) -> None:
+    reason = reasons_of(write(csv_of(*many(), "a" * 257 + ",1")))["value_too_long"]
+    assert reason.remedy == "at most 256 characters"
+
+
+def test_all_reasons_are_collected(write: Write) -> None:
+    found = reasons_of(write(csv_of(*many(), "a,b", "c,-1", "d,inf", "e,1,2", ",,")))
+    assert found.keys() == {"row_ragged", "value_not_numeric", "value_negative", "value_infinite"}
+
+
+def test_numbers_keep_to_ranges_and_codes_to_categories(write: Write) -> None:
+    frame = heart_disease.generate(1, 200)
+    frame.loc[0, "age"] = 700
+    frame.loc[1, "trestbps"] = 3
+    frame.loc[2, "thal"] = 7
+    frame["ca"] = frame["ca"].astype(float)
+    frame.loc[3, "ca"] = 1.5
+    found = reasons_of(write(frame), heart_disease.TASK)
+    assert found.keys() == {
+        "value_too_large",
+        "value_too_small",
+        "value_not_in_categories",
+        "value_not_integer",
+    }
+    assert found["value_too_large"].remedy == "at most 110.0 years"
+    assert found["value_not_in_categories"].rows[0]["line"] == 4
+
+
+def test_repeated_inputs_are_taken_once_and_many_are_refused(write: Write) -> None:
+    some = structure.check(write(csv_of(*many(), *many(40))), TASK)
+    assert some.reasons == []
+    assert some.frame is not None
+    assert len(some.frame) == 200
+    assert reasons_of(write(csv_of(*many(), *many(60))))["duplicates"].figures == {
+        "rows": 60,
+        "share": 0.230769,
+        "limit": 0.2,
+    }
+
+
+def test_inputs_with_several_targets_are_dropped_and_many_are_refused(write: Write) -> None:
+    few = structure.check(write(csv_of(*many(), "word0,5")), TASK)
+    assert [(reason.code, reason.severity) for reason in few.reasons] == [("targets_contradict", "warning")]
+    assert few.frame is not None
+    assert "word0" not in set(few.frame["Password"])
+    many_more = reasons_of(write(csv_of(*many(), "word0,5", "word1,5", "word2,5")))["targets_contradict"]
+    assert many_more.severity == "error"
+    assert [row["Password"] for row in many_more.rows] == ["word0", "word0", "word1", "word1", "word2"]
+
+
+def test_a_task_may_allow_several_targets_for_an_input(write: Write) -> None:
+    task = replace(TASK, gates=GateSettings(min_rows=1, one_target_per_input=False))
+    found = structure.check(write(csv_of("a,1", "a,2", "a,1")), task)
+    assert found.reasons == []
+    assert found.frame is not None
+    assert len(found.frame) == 3
+
+
+def test_a_constant_target_and_too_few_rows_are_refused(write: Write) -> None:
+    found = reasons_of(write(csv_of("a,1", "b,1", "a,1")), passwords.TASK)
+    assert found["target_constant"].message == "Times is 1 in all 2 rows: there is nothing to learn"
+    assert found["too_few_rows"].figures == {"rows": 3, "usable_rows": 2, "limit": 100}
+
+
+def test_the_frame_is_typed_and_indexed_by_line(write: Write) -> None:
+    found = structure.check(write(heart_disease.generate(1, 150)), heart_disease.TASK)
+    assert found.frame is not None
+    assert list(found.frame.columns) == [column.name for column in heart_disease.CONTRACT.columns]
+    assert found.frame["age"].dtype == np.float64
+    assert found.frame["condition"].dtype == np.int64
+    assert found.frame.index[:2].tolist() == [2, 3]
+
+
+def test_categories_may_be_words(write: Write) -> None:
+    contract = Contract(
+        task="houses",
+        features=(Column(name="kind", type="string", categories=("flat", "house")), Column(name="area", type="number")),
+        target=Column(name="price", type="number"),
+    )
+    task = replace(TASK, contract=contract)
+    found = reasons_of(write("area,kind,price\n50,flat,1\n70,house,2\n80,castle,3\n"), task)
+    assert found["value_not_in_categories"].remedy == "one of flat, house"
+
+
+FRAMES = st.lists(
+    st.tuples(
+        st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=1, max_size=20),
+        st.floats(0, 1e9, allow_nan=False),
+    ),
+    min_size=2,
+    max_size=20,
+    unique_by=lambda row: row[0],
+)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=FRAMES)
+def test_valid_frames_come_back_as_they_were(write: Write, rows: list[tuple[str, float]]) -> None:
+    frame = pd.DataFrame(rows, columns=["Password", "Times"])
+    found = structure.check(write(frame), TASK)
+    assert {reason.code for reason in found.reasons} <= {"target_constant"}
+    assert found.frame is not None
+    assert found.frame["Password"].tolist() == frame["Password"].tolist()
+    assert found.frame["Times"].tolist() == frame["Times"].tolist()
