@@ -1,0 +1,75 @@
+##@ On Kubernetes
+
+include k8s/versions.env
+
+# Where the releases come from. A mirror or a file does as well; an empty CERT_MANAGER_MANIFEST is skipped.
+ARGO_WORKFLOWS_MANIFEST ?= https://github.com/argoproj/argo-workflows/releases/download/$(ARGO_WORKFLOWS_VERSION)/install.yaml
+CERT_MANAGER_MANIFEST ?= https://github.com/cert-manager/cert-manager/releases/download/$(CERT_MANAGER_VERSION)/cert-manager.yaml
+KSERVE_CRDS_MANIFEST ?= https://raw.githubusercontent.com/kserve/kserve/$(KSERVE_VERSION)/install/$(KSERVE_VERSION)/kserve-crds.yaml
+KSERVE_MANIFEST ?= https://raw.githubusercontent.com/kserve/kserve/$(KSERVE_VERSION)/install/$(KSERVE_VERSION)/kserve.yaml
+export ARGO_WORKFLOWS_MANIFEST CERT_MANAGER_MANIFEST KSERVE_CRDS_MANIFEST KSERVE_MANIFEST
+
+CLUSTER ?= regraft
+TAG ?= dev
+IMAGES := trigger pipeline predictor mlflow
+export CLUSTER IMAGES
+
+DOCKERFILE_trigger := trigger-service/Dockerfile
+DOCKERFILE_pipeline := pipeline/Dockerfile
+DOCKERFILE_predictor := inference/Dockerfile
+DOCKERFILE_mlflow := k8s/images/mlflow/Dockerfile
+BUILD_ARGS = --file $(DOCKERFILE_$*) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg VERSION=$(TAG)
+
+.PHONY: images
+images: $(addprefix image-,$(IMAGES))  ## Build the images: make images [TAG=dev]
+
+.PHONY: $(addprefix image-,$(IMAGES))
+$(addprefix image-,$(IMAGES)): image-%:
+	@docker build --quiet $(BUILD_ARGS) --tag regraft/$*:$(TAG) .
+
+.PHONY: push
+push: $(addprefix push-,$(IMAGES))  ## Build and push them: make push REGISTRY=host/path TAG=1.0.0 [PLATFORMS=linux/amd64,linux/arm64]
+
+.PHONY: $(addprefix push-,$(IMAGES))
+$(addprefix push-,$(IMAGES)): push-%:
+	@: $${REGISTRY:?make push REGISTRY=host/path TAG=version}
+	if [ -n "$(PLATFORMS)" ]; then
+	  docker buildx build $(BUILD_ARGS) --platform $(PLATFORMS) --tag $(REGISTRY)/$*:$(TAG) --push .
+	else
+	  docker build --quiet $(BUILD_ARGS) --tag $(REGISTRY)/$*:$(TAG) .
+	  docker push $(REGISTRY)/$*:$(TAG)
+	fi
+
+.PHONY: up
+up:  ## All of it on kind: cluster, images, platform, Regraft; prints the addresses. Can be repeated
+	@k8s/scripts/up.sh
+
+.PHONY: down
+down:  ## Remove the kind cluster and all that it holds
+	@kind delete cluster --name $(CLUSTER)
+
+.PHONY: status
+status:  ## What runs on the cluster, what serves, and the last runs
+	@k8s/scripts/status.sh
+
+.PHONY: logs
+logs:  ## Follow the logs of the trigger service, the predictors and the steps
+	@kubectl --namespace regraft logs --selector app.kubernetes.io/part-of=regraft --all-containers \
+	  --follow --prefix --tail 20 --max-log-requests 20
+
+.PHONY: dump
+dump:  ## Everything that explains a failure, into the folder e2e-logs
+	@k8s/scripts/dump.sh e2e-logs
+
+.PHONY: manifests-check
+manifests-check:  ## Whether both overlays can be built
+	@for overlay in kind production; do kubectl kustomize k8s/overlays/$$overlay > /dev/null; done
+	kubectl kustomize --load-restrictor LoadRestrictionsNone k8s/platform > /dev/null
+
+lock: lock-images
+
+.PHONY: lock-images
+lock-images:
+	@PATH="$$PWD/.tools/bin:$$PATH"
+	$(LOCK) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+	$(LOCK) requirements/mlflow.in -c requirements/dev.txt -o requirements/mlflow.txt

@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# `make up`: everything on kind. Each part can be repeated and leaves alone what is as it should be.
+source "$(dirname "$0")/common.sh"
+
+main() {
+  local started=$SECONDS
+  trap failed ERR
+  build_log=$(mktemp)
+  make --no-print-directory images TAG=dev > "$build_log" 2>&1 &
+  build=$!
+  create_cluster
+  install_argo_workflows
+  install_cert_manager
+  install_kserve
+  load_images
+  install_platform
+  install_regraft
+  say "up after $((SECONDS - started)) s"
+  cat <<ADDRESSES
+  trigger   http://localhost:8080/trigger   (the page: http://localhost:8080/)
+  predict   http://localhost:8080/predict
+  MLflow    http://localhost:8081
+  datasets  http://datasets.regraft-datasets/   (from inside the cluster)
+ADDRESSES
+}
+
+failed() {
+  say "failed; everything that explains it is in e2e-logs/up"
+  "$(dirname "$0")/dump.sh" e2e-logs/up || true
+}
+
+create_cluster() {
+  if kind get clusters 2>/dev/null | grep -qx "$CLUSTER"; then return; fi
+  say "creating the cluster $CLUSTER, building images meanwhile"
+  kind create cluster --name "$CLUSTER" --config kind-config.yaml
+}
+
+fetch() {  # fetch FILE-OR-URL TARGET
+  case $1 in
+    http://* | https://*) curl --fail --silent --show-error --location --retry 3 --output "$2" "$1" ;;
+    *) cp "$1" "$2" ;;
+  esac
+}
+
+rolled_out() {  # rolled_out NAMESPACE DEPLOYMENT...
+  local namespace=$1 deployment
+  shift
+  for deployment in "$@"; do
+    kubectl --namespace "$namespace" rollout status "deployment/$deployment" --timeout 300s >&2
+  done
+}
+
+established() {
+  kubectl wait --for condition=Established crd --all --timeout 60s > /dev/null
+}
+
+install_argo_workflows() {
+  say "Argo Workflows"
+  fetch "$ARGO_WORKFLOWS_MANIFEST" k8s/platform/argo-workflows/upstream.yaml
+  apply -k k8s/platform/argo-workflows
+}
+
+install_cert_manager() {
+  if [ -z "$CERT_MANAGER_MANIFEST" ]; then return; fi
+  say "cert-manager"
+  apply -f "$CERT_MANAGER_MANIFEST"
+  rolled_out cert-manager cert-manager cert-manager-cainjector cert-manager-webhook
+}
+
+install_kserve() {
+  say "KServe"
+  apply -f "$KSERVE_CRDS_MANIFEST"
+  established
+  fetch "$KSERVE_MANIFEST" k8s/platform/kserve/upstream.yaml
+  apply -k k8s/platform/kserve
+  rolled_out argo workflow-controller
+  rolled_out kserve kserve-controller-manager
+}
+
+# The node's annotations tell which images it holds, so that only changed ones are loaded, and what runs them is renewed.
+load_images() {
+  say "images"
+  wait "$build" || { cat "$build_log" >&2; return 1; }
+  local image id held changed=()
+  for image in $IMAGES; do
+    id=$(docker image inspect --format '{{.Id}}' "regraft/$image:dev")
+    held=$(kubectl get nodes --output "jsonpath={.items[0].metadata.annotations.regraft\.dev/image-$image}")
+    if [ "$held" = "$id" ]; then continue; fi
+    kind load docker-image "regraft/$image:dev" --name "$CLUSTER"
+    if [ -n "$held" ]; then renew "$image"; fi
+    kubectl annotate nodes --all --overwrite "regraft.dev/image-$image=$id" > /dev/null
+  done
+}
+
+renew() {  # renew IMAGE: what runs it takes the new one; steps do by themselves
+  case $1 in
+    trigger) kubectl --namespace regraft rollout restart deployment regraft-trigger ;;
+    mlflow) kubectl --namespace regraft-platform rollout restart deployment mlflow ;;
+    pipeline) kubectl --namespace regraft delete job regraft-bootstrap --ignore-not-found ;;
+    predictor)
+      local service at
+      at=$(date -u +%FT%TZ)
+      for service in $(kubectl --namespace regraft get inferenceservices --output name); do
+        kubectl --namespace regraft patch "$service" --type merge \
+          --patch '{"spec": {"predictor": {"annotations": {"regraft.dev/renewed-at": "'"$at"'"}}}}'
+      done
+      ;;
+  esac >&2
+}
+
+install_platform() {
+  say "ingress, bucket, MLflow, datasets"
+  # The datasets are the checker's, which is outside of the folder.
+  kubectl kustomize --load-restrictor LoadRestrictionsNone k8s/platform | apply --filename -
+  rolled_out traefik traefik
+  rolled_out regraft-platform minio mlflow
+  rolled_out regraft-datasets datasets
+  kubectl --namespace regraft-platform wait --for condition=Complete job/bucket --timeout 120s > /dev/null
+}
+
+install_regraft() {
+  say "Regraft"
+  apply -k k8s/overlays/kind
+  rolled_out regraft regraft-trigger
+  say "the first versions"
+  kubectl --namespace regraft wait --for condition=Complete job/regraft-bootstrap --timeout 600s > /dev/null
+  rolled_out regraft passwords-predictor heart-disease-predictor
+  curl --fail --silent --show-error --retry 30 --retry-delay 1 --retry-all-errors --output /dev/null http://localhost:8080/health
+}
+
+main
