@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from regraft.core.verdict import Verdict
+from regraft.trigger.chart import Bars, Curves, target_chart
+from tests.unit.trigger.examples import bins, levels
+
+
+def verdict(profile: dict[str, Any], reference: dict[str, Any]) -> Verdict:
+    return Verdict(task="passwords", accepted=True, profile=profile, reference=reference)
+
+
+def test_levels_are_pairs_of_bars_in_the_order_of_their_values() -> None:
+    chart = target_chart(verdict(levels(0.8, 0.1, 0.1), levels(0.5, 0.5)))
+
+    assert isinstance(chart, Bars)
+    assert [(group.label, group.share, group.reference) for group in chart.groups] == [
+        ("0", 0.8, 0.5),
+        ("1", 0.1, 0.5),
+        ("2", 0.1, 0),
+    ]
+    assert chart.groups[0].share * chart.scale <= 440
+
+
+def test_many_values_are_curves_from_nothing_to_all() -> None:
+    chart = target_chart(verdict(bins(1, 10, 1000), bins(1, 20, 2000)))
+
+    assert isinstance(chart, Curves)
+    for points in (chart.dataset, chart.reference):
+        heights = [float(point.split(",")[1]) for point in points.split()]
+        assert (heights[0], heights[-1]) == (220, 0)
+        assert heights == sorted(heights, reverse=True)
+    assert all(48 <= place <= 620 for place, _ in chart.ticks)
+
+
+def test_levels_against_bins_are_curves() -> None:
+    assert isinstance(target_chart(verdict(levels(0.5, 0.5), bins(1, 10))), Curves)
+
+
+@pytest.mark.parametrize("profile", [{}, {"target": None}, {"target": {"kind": "other"}}, {"target": {"kind": "bins"}}])
+def test_no_chart_without_a_profile_that_can_be_read(profile: dict[str, Any]) -> None:
+    assert target_chart(verdict(profile, levels(1.0))) is None
+    assert target_chart(verdict(levels(1.0), profile)) is None
+
+
+def test_levels_may_be_words() -> None:
+    words = {"target": {"kind": "levels", "levels": ["no", "a very long word indeed"], "shares": [0.5, 0.5, 0.0]}}
+
+    chart = target_chart(verdict(words, words))
+
+    assert isinstance(chart, Bars)
+    assert [group.label for group in chart.groups] == ["a very long w…", "no"]
