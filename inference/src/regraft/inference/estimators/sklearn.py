@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,8 @@ from regraft.inference.estimators import Columns
 
 MODEL_FILE = "model.skops"
 SETTINGS_FILE = "settings.json"
+SCHEMA_FILE = "schema.json"
+OBJECT_NUMBER = re.compile(r'(?<="__id__": )\d+|(?<="file": ")\d+')
 
 TRUSTED_TYPES = frozenset(
     {
@@ -69,9 +73,9 @@ class SklearnEstimator:
 
     def save(self, folder: Path) -> None:
         """Write the model. Raises BundleError (``estimator_untrusted``) where it is made of types not on the list."""
-        path = folder / MODEL_FILE
-        skops.io.dump(self.model, path, compression=zipfile.ZIP_DEFLATED)
-        _refuse_untrusted(path)
+        archive = skops.io.dumps(self.model)
+        _refuse_untrusted(archive)
+        (folder / MODEL_FILE).write_bytes(_reproducible(archive))
         (folder / SETTINGS_FILE).write_text(json.dumps({"features": self.features, "integer": self.integer}))
 
     @classmethod
@@ -79,9 +83,11 @@ class SklearnEstimator:
         """Read a model back. Raises BundleError: ``estimator_untrusted`` or ``estimator_damaged``."""
         path = folder / MODEL_FILE
         try:
-            settings = json.loads((folder / SETTINGS_FILE).read_text())
-            _refuse_untrusted(path)
-            return cls(skops.io.load(path, trusted=sorted(TRUSTED_TYPES)), settings["features"], settings["integer"])
+            settings = json.loads((folder / SETTINGS_FILE).read_bytes())
+            archive = path.read_bytes()
+            _refuse_untrusted(archive)
+            model = skops.io.loads(archive, trusted=sorted(TRUSTED_TYPES))
+            return cls(model, settings["features"], settings["integer"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise BundleError(f"{path} cannot be read: {error}", code="estimator_damaged") from error
 
@@ -101,9 +107,27 @@ class SklearnEstimator:
         return np.stack([array.astype(object) for array in arrays], axis=1)
 
 
-def _refuse_untrusted(path: Path) -> None:
-    if untrusted := sorted(set(skops.io.get_untrusted_types(file=path)) - TRUSTED_TYPES):
+def _refuse_untrusted(archive: bytes) -> None:
+    if untrusted := sorted(set(skops.io.get_untrusted_types(data=archive)) - TRUSTED_TYPES):
         raise BundleError(
-            f"{path.name} is made of types that are not trusted: {', '.join(untrusted)}; use scikit-learn's own",
+            f"the model is made of types that are not trusted: {', '.join(untrusted)}; use scikit-learn's own",
             code="estimator_untrusted",
         )
+
+
+def _reproducible(archive: bytes) -> bytes:
+    """Return what skops wrote, compressed, with the same bytes whenever the model is the same.
+
+    skops numbers objects and files by their addresses in memory, and dates the files; here they are numbered in their
+    order and have no date.
+    """
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as target:
+        schema = source.read(SCHEMA_FILE).decode()
+        numbers = {name: str(number) for number, name in enumerate(dict.fromkeys(OBJECT_NUMBER.findall(schema)))}
+        target.writestr(zipfile.ZipInfo(SCHEMA_FILE), OBJECT_NUMBER.sub(lambda found: numbers[found[0]], schema))
+        for name in source.namelist():
+            if name != SCHEMA_FILE:
+                stem, dot, suffix = name.partition(".")
+                target.writestr(zipfile.ZipInfo(numbers[stem] + dot + suffix), source.read(name))
+    return result.getvalue()
