@@ -11,13 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from rich.console import Console
-
 from tests.checker import datasets
 from tests.checker.client import CheckError, Service
 from tests.checker.cycles import COURSE, Course
 from tests.checker.datasets import DatasetServer
-from tests.checker.report import play_course, print_summary
+from tests.checker.report import make_console, play_course, print_summary
 
 ANYWHERE = "192.0.2.1"  # of the block that RFC 5737 keeps for documentation: nothing is sent to it
 LOOPBACK = "127.0.0.1"
@@ -26,7 +24,7 @@ LOOPBACK = "127.0.0.1"
 def main() -> int:
     """Check, and return the exit code: 0 only if all was as it should be."""
     arguments = _parse()
-    console = Console()
+    console = make_console()
     with Service(arguments.trigger, arguments.predict, token=arguments.token) as service:
         try:
             with _data(arguments.data, service, arguments.seed, arguments.timeout) as base_url:

@@ -61,6 +61,7 @@ class Outcome:
     """What came of a cycle. It went as it should where there are no problems."""
 
     cycle: Cycle
+    run_id: str = ""
     state: str = "no answer"
     codes: tuple[str, ...] = ()
     version: str = ""
@@ -105,7 +106,7 @@ class Course:
         run = self.service.wait(self._post(cycle), timeout=self.timeout, watch=watch)
         after = self._probe(cycle.task)
         predictions, problems = self._judge(cycle, run, before, after)
-        return Outcome(cycle, run.state, run.codes, after.version, predictions, problems=problems)
+        return Outcome(cycle, run.run_id, run.state, run.codes, after.version, predictions, problems=problems)
 
     def _post(self, cycle: Cycle) -> Accepted:
         if cycle.dataset is None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from tests.checker import datasets
 from tests.checker.client import Service
 from tests.checker.cycles import COURSE, Course
-from tests.checker.report import play_course, print_summary
+from tests.checker.report import make_console, play_course, print_summary
 from tests.checker.stack import Stack, StackError, default_or_free_ports
 
 SEED = 1
@@ -28,7 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.checker.demo", description="Show the whole loop.")
     parser.add_argument("--keep", action="store_true", help="leave the stack up afterwards, until Ctrl-C")
     keep = parser.parse_args().keep
-    console = Console()
+    console = make_console()
     stack = Stack(Path(tempfile.mkdtemp(prefix="regraft-demo-")), ports=default_or_free_ports())
     try:
         good = _play(stack, console)

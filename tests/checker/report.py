@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -10,6 +11,14 @@ from rich.table import Table
 
 from tests.checker.client import RunView
 from tests.checker.cycles import Course, Cycle, Outcome
+
+UNBOUNDED_WIDTH = 160
+"""Columns where the output goes to a file and no terminal tells its width."""
+
+
+def make_console() -> Console:
+    """Return the console of the check."""
+    return Console(width=None if sys.stdout.isatty() else UNBOUNDED_WIDTH)
 
 
 def play_course(course: Course, cycles: Sequence[Cycle], console: Console) -> list[Outcome]:
@@ -32,7 +41,8 @@ def _print_outcome(console: Console, title: str, outcome: Outcome) -> None:
     mark = "[green]ok[/]  " if outcome.ok else "[red]FAIL[/]"
     happened = f"{outcome.state} ({', '.join(outcome.codes)})" if outcome.codes else outcome.state
     console.print(
-        f"{mark} [bold]{escape(title)}[/]: expected {' or '.join(outcome.cycle.expected)}, was {happened}; "
+        f"{mark} [bold]{escape(title)}[/]: expected {' or '.join(outcome.cycle.expected)}, "
+        f"{outcome.run_id or 'no run'} was {happened}; "
         f"version {outcome.version or '?'}; predictions {outcome.predictions or '?'}; {outcome.seconds:.1f} s",
         soft_wrap=True,
         highlight=False,
@@ -44,14 +54,13 @@ def _print_outcome(console: Console, title: str, outcome: Outcome) -> None:
 def print_summary(outcomes: Sequence[Outcome], console: Console) -> None:
     """Show all cycles in a table, and the sum of them."""
     table = Table(title="Cycles", title_justify="left")
-    for heading in ("", "cycle", "task", "expected", "was", "why", "version", "predictions"):
+    for heading in ("", "cycle", "expected", "was", "why", "version", "predictions"):
         table.add_column(heading)
     table.add_column("s", justify="right")
     for outcome in outcomes:
         table.add_row(
             "[green]ok[/]" if outcome.ok else "[red]FAIL[/]",
             escape(outcome.cycle.title),
-            outcome.cycle.task,
             " or ".join(outcome.cycle.expected),
             outcome.state,
             ", ".join(outcome.codes),

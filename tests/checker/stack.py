@@ -15,6 +15,9 @@ from typing import Self
 
 import httpx
 
+from tests.checker.client import HEART_DISEASE, PASSWORDS
+
+TASKS = (PASSWORDS, HEART_DISEASE)
 DEFAULT_PORTS = (8000, 8080, 5000)
 
 
@@ -76,12 +79,12 @@ class Stack:
             )
         return self
 
-    def wait_ready(self, *, timeout: float = 120, watch: Callable[[set[str]], None] = lambda waiting: None) -> None:
-        """Return when all parts are ready; ``watch`` sees the names of those that are not yet."""
+    def wait_ready(self, *, timeout: float = 180, watch: Callable[[set[str]], None] = lambda waiting: None) -> None:
+        """Return when all parts are ready and every task is served; ``watch`` sees the names of what is not yet."""
         waiting = {
             "trigger service": f"http://127.0.0.1:{self.trigger_port}/ready",
-            "predictor": f"http://127.0.0.1:{self.predict_port}/health",
             "MLflow": f"http://127.0.0.1:{self.mlflow_port}/health",
+            **{f"{task} model": f"http://127.0.0.1:{self.predict_port}/{task}/schema" for task in TASKS},
         }
         deadline = time.monotonic() + timeout
         with httpx.Client(timeout=5, trust_env=False) as client:

@@ -24,7 +24,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         environment={"REGRAFT_MAX_DATASET_BYTES": str(MAX_DATASET_BYTES), "REGRAFT_DOWNLOAD_ATTEMPTS": "2"},
     )
     try:
-        stack.start().wait_ready(timeout=90)
+        stack.start().wait_ready()
         yield stack
     finally:
         stack.stop()

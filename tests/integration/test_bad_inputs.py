@@ -15,6 +15,8 @@ from tests.checker.client import HEART_DISEASE, PASSWORDS, Accepted, Prediction,
 from tests.checker.stack import Stack, free_ports
 from tests.integration.conftest import Poster
 
+pytestmark = pytest.mark.timeout(300)  # the first test here waits for the stack
+
 SEED = 1
 
 
@@ -30,11 +32,11 @@ class Bad(NamedTuple):
 BAD = [
     Bad("drifted", "rejected", "target_drift"),
     Bad("not_found", "failed", "source_not_found"),
-    Bad("redirect_loop", "failed", "source_redirects"),
+    Bad("redirect_loop", "failed", "source_too_many_redirects"),
     Bad("truncated", "failed", "source_truncated"),
     Bad("endless", "failed", "source_too_large"),
     Bad("http://127.0.0.1:{closed_port}/nobody.csv", "failed", "source_unreachable"),
-    Bad("http://localhost:{closed_port}/private.csv", "failed", "source_private"),
+    Bad("http://localhost:{closed_port}/private.csv", "failed", "source_forbidden_address"),
     Bad("html_page", "rejected", "looks_like_html"),
     Bad("json_document", "rejected", "looks_like_json"),
     Bad("empty", "rejected", "empty_file"),

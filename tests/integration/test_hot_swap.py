@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.bench.hot_swap import swap_under_load
 from tests.checker.client import Service
 from tests.integration.conftest import Poster
+
+pytestmark = pytest.mark.timeout(300)  # the first test here waits for the stack
 
 
 def test_no_request_fails_and_no_answer_is_mixed_while_versions_change(service: Service, poster: Poster) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import httpx
@@ -14,6 +16,8 @@ from tests.checker.client import HEART_DISEASE, PASSWORDS, Service
 from tests.checker.cycles import COURSE, Course, Cycle, Outcome
 from tests.checker.stack import Stack
 from tests.integration.conftest import Poster
+
+pytestmark = pytest.mark.timeout(300)  # the first test here waits for the stack
 
 SEED = 21
 
@@ -50,15 +54,22 @@ def test_the_checkers_course_goes_as_it_should(cycle: Cycle, outcomes: dict[Cycl
     assert outcomes[cycle].problems == []
 
 
+def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not so after {seconds} s"
+        time.sleep(0.05)
+
+
 def test_the_event_stream_shows_each_run_to_its_end(
     events: list[dict[str, object]], outcomes: dict[Cycle, Outcome]
 ) -> None:
-    states: dict[object, list[object]] = {}
-    for run in events:
-        states.setdefault(run["run_id"], []).append(run["state"])
-    assert len(states) == len(outcomes)
-    assert [seen[-1] for seen in states.values()] == [outcome.state for outcome in outcomes.values()]
-    assert all("running" in seen for seen in states.values())
+    ends = {outcome.run_id: outcome.state for outcome in outcomes.values()}
+    wait_until(lambda: {run["run_id"]: run["state"] for run in events} == ends)
+    for run_id in ends:
+        states = [run["state"] for run in events if run["run_id"] == run_id]
+        assert "running" in states
+        assert states == sorted(states, key=["queued", "running", ends[run_id]].index)
 
 
 def test_the_version_in_service_says_where_it_comes_from(

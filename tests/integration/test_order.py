@@ -10,6 +10,8 @@ from tests.checker import datasets
 from tests.checker.client import PASSWORDS, Accepted, Service
 from tests.integration.conftest import Poster
 
+pytestmark = pytest.mark.timeout(300)  # the first test here waits for the stack
+
 
 @pytest.mark.parametrize("seeds", [(41, 42), (44, 43)])
 def test_of_two_triggers_at_once_the_later_accepted_serves(
