@@ -1,0 +1,134 @@
+"""The trigger service as a process of its own: what it has said it keeps, whatever happens to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from regraft.core.runs import RunState
+from regraft.core.runstore import RunStore
+
+BODY = {"data_url": "https://data.example.org/passwords.csv"}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A service in a process, and a client of it."""
+
+    process: subprocess.Popen[bytes]
+    client: httpx.Client
+
+
+@contextmanager
+def started(folder: Path, **environment: str) -> Iterator[Process]:
+    """Start ``python -m regraft.trigger`` on a folder and wait until it answers."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = {
+        "REGRAFT_PORT": str(port),
+        "REGRAFT_DATABASE": str(folder / "regraft.db"),
+        "REGRAFT_STORE_URL": (folder / "bucket").as_uri(),
+        **environment,
+    }
+    with (
+        (folder / "trigger.log").open("ab") as log,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as client,
+        subprocess.Popen([sys.executable, "-m", "regraft.trigger"], env=os.environ | settings, stderr=log) as process,
+    ):
+        try:
+            _wait_until_alive(client, process)
+            yield Process(process, client)
+        finally:
+            process.kill()
+
+
+def _wait_until_alive(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            client.get("/health")
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the trigger service did not start")
+
+
+def test_what_was_accepted_is_there_after_kill_9(tmp_path: Path) -> None:
+    with started(tmp_path) as service:
+        accepted = [service.client.post("/trigger", json=BODY).json()["run_id"] for _ in range(20)]
+        service.process.send_signal(signal.SIGKILL)
+        service.process.wait()
+    with started(tmp_path) as service:
+        runs = service.client.get("/runs").json()["runs"]
+
+    assert [run["run_id"] for run in runs] == accepted[::-1]
+    assert {run["state"] for run in runs} == {"queued"}
+
+
+def test_changes_by_another_process_are_events(tmp_path: Path) -> None:
+    with started(tmp_path) as service:
+        run_id = service.client.post("/trigger", json=BODY).json()["run_id"]
+        runs = RunStore(tmp_path / "regraft.db")
+        with service.client.stream("GET", "/events") as stream:
+            run = runs.get(run_id)
+            assert run is not None
+            for state in (RunState.RUNNING, RunState.PROMOTED):
+                run.state = state
+                runs.save(run)
+                time.sleep(0.5)
+            seen = []
+            for line in stream.iter_lines():
+                if line.startswith("data: "):
+                    seen.append(json.loads(line.removeprefix("data: "))["state"])
+                if seen[-1:] == ["promoted"]:
+                    break
+
+    assert seen[-2:] == ["running", "promoted"]
+
+
+def test_a_signal_ends_streams_and_process_at_once(tmp_path: Path) -> None:
+    with started(tmp_path) as service, service.client.stream("GET", "/events") as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        list(lines)
+        service.process.wait(timeout=10)
+
+    assert time.monotonic() - began < 5
+    log = (tmp_path / "trigger.log").read_text()
+    assert all(json.loads(line) for line in log.splitlines())
+    assert "Traceback" not in log
+
+
+def test_a_token_guards_every_post(tmp_path: Path) -> None:
+    with started(tmp_path, REGRAFT_TRIGGER_TOKEN="right") as service:
+        refused = service.client.post("/trigger", json=BODY)
+        accepted = service.client.post("/trigger", json=BODY, headers={"Authorization": "Bearer right"})
+        document = service.client.get("/openapi.json").json()
+
+    assert (refused.status_code, accepted.status_code) == (401, 202)
+    assert "HTTPBearer" in document["components"]["securitySchemes"]
+
+
+def test_each_accepted_run_is_one_line_in_the_log(tmp_path: Path) -> None:
+    with started(tmp_path) as service:
+        run_id = service.client.post("/trigger", json=BODY).json()["run_id"]
+
+    lines = [json.loads(line) for line in (tmp_path / "trigger.log").read_text().splitlines()]
+    accepted = [line for line in lines if line["event"] == "run accepted"]
+    assert [(line["run_id"], line["task"], line["data_url"]) for line in accepted] == [
+        (run_id, "passwords", BODY["data_url"])
+    ]

@@ -1,0 +1,42 @@
+"""docs/api.md names the codes and the settings that there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from regraft.core import errors, kubernetes, objects
+from regraft.trigger import api, bodies, guard, local, page, problems, service
+from regraft.trigger.settings import TriggerSettings
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+OWN = (api, bodies, guard, local, page, problems, service)
+OTHERS = (errors, kubernetes, objects)
+
+
+def codes_in(*modules: object) -> set[str]:
+    """Return the codes that modules give to errors."""
+    sources = [Path(str(vars(module)["__file__"])).read_text() for module in modules]
+    return {code for source in sources for code in re.findall(r'\bcode(?:: str)? ?= ?"([a-z_]+)"', source)}
+
+
+def documented_codes() -> set[str]:
+    rows = [line.split("|")[2] for line in DOCUMENT.splitlines() if re.match(r"\| \d{3} \|", line)]
+    return {code for row in rows for code in re.findall(r"`([a-z_]+)`", row)}
+
+
+def test_every_code_of_the_service_is_documented() -> None:
+    assert codes_in(*OWN) | {*bodies._CODES.values(), "field_invalid"} <= documented_codes()
+
+
+def test_every_documented_code_exists() -> None:
+    assert documented_codes() <= codes_in(*OWN, *OTHERS) | {*bodies._CODES.values(), "field_invalid"}
+
+
+def test_the_settings_are_documented_with_their_defaults() -> None:
+    names = {f"REGRAFT_{name.upper()}" for name in TriggerSettings.model_fields}
+    documented = set(re.findall(r"REGRAFT_[A-Z_]+", DOCUMENT.partition("## Settings")[2]))
+
+    assert documented <= names
+    own = {f"REGRAFT_{name.upper()}" for name in TriggerSettings.__annotations__}
+    assert own <= documented

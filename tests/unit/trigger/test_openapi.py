@@ -1,0 +1,71 @@
+"""The service and its OpenAPI document agree, on examples that schemathesis makes up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+    use_after_free,
+)
+
+from tests.unit.trigger.serving import Running
+
+CHECKS = [
+    not_a_server_error,
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+    use_after_free,
+]
+OPERATIONS = [
+    ("POST", "/trigger"),
+    ("POST", "/rollback"),
+    ("GET", "/runs"),
+    ("GET", "/runs/{run_id}"),
+    ("GET", "/runs/{run_id}/report"),
+    ("GET", "/health"),
+    ("GET", "/ready"),
+    ("GET", "/metrics"),
+]
+
+
+def test_the_document_names_every_operation_and_no_422(service: Running) -> None:
+    document = service.client.get("/openapi.json").json()
+
+    operations = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert operations == {*OPERATIONS, ("GET", "/events")}
+    assert "422" not in str(document)
+    assert "application/problem+json" in str(document["paths"]["/trigger"]["post"]["responses"]["401"])
+    assert "securitySchemes" not in document["components"]
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_made_up_requests_get_documented_answers(service: Running, method: str, path: str) -> None:
+    service.accept()
+    schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+    operation = schema[path][method]
+
+    @hypothesis.settings(
+        max_examples=15, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
+    @hypothesis.given(
+        case=operation.as_strategy() | operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
+    )
+    def every_answer_is_documented(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(checks=CHECKS)
+
+    every_answer_is_documented()
