@@ -485,6 +485,7 @@ CASES: list[tuple[str, Any, bytes]] = [
         NUMBERS,
     ),
 ]
+WEIGHTS = [1 if path.startswith("/v") else 5 for path, _, _ in CASES]
 PATHS = [*dict.fromkeys(path for path, _, _ in CASES), "/predict/", "/%00"]
 DATA = [b"", WORDS, ZEROS, NUMBERS, b"\xff" * 48]
 VALUES: list[Any] = [
@@ -513,7 +514,7 @@ def changed(value: Any, random_: random.Random, share: float) -> Any:
 
 
 def random_request(random_: random.Random) -> tuple[str, bytes, dict[str, str]]:
-    path, payload, data = random_.choice(CASES)
+    path, payload, data = random_.choices(CASES, WEIGHTS)[0]
     odd = random_.random() < 0.7
     text = orjson.dumps(changed(payload, random_, random_.choice([0.02, 0.1]) if odd else 0))
     headers = dict(random_.choice(HEADERS if odd else [JSON]))

@@ -10,6 +10,7 @@ bounded body, problem details for every error, a count in the metrics.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
@@ -64,6 +65,10 @@ BINARY_HEADER = b"inference-header-content-length"
 """Header of the V2 protocol's binary extension: how long the JSON at the beginning of the body is."""
 
 LOAD_PATH = re.compile(rf"/v2/repository/models/({TASK_NAME.pattern})/load")
+
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 64 << 20
+"""How long and how much is dropped of a body over the limit before the connection is closed."""
 
 GONE = 499
 """Status that is counted where the client has gone before it could be answered, as nginx does."""
@@ -359,14 +364,38 @@ async def _send_health(exchange: Exchange, versions: list[Version]) -> int:
 
 
 async def _send_problem(exchange: Exchange, error: RegraftError) -> int:
+    body = orjson.dumps(error.problem())
     headers: Headers = []
     if isinstance(error, UnavailableError):
         headers.append((b"retry-after", str(error.retry_after).encode()))
     if isinstance(error, MethodError):
         headers.append((b"allow", error.details["allow"].encode()))
     if isinstance(error, TooLargeError):
-        headers.append((b"connection", b"close"))  # the rest of the body is not read
-    return await _send(exchange, error.status, orjson.dumps(error.problem()), PROBLEM_JSON.encode(), headers)
+        headers.append((b"connection", b"close"))
+        linger = replace(exchange, send=_lingering(exchange))
+        return await _send(linger, error.status, body, PROBLEM_JSON.encode(), headers)
+    return await _send(exchange, error.status, body, PROBLEM_JSON.encode(), headers)
+
+
+def _lingering(exchange: Exchange) -> Send:
+    """Return a way to send that, after the body, drops for a moment what the client is still sending.
+
+    The connection ends with this answer. Closed at once, with unread data, it would be reset, and the answer be lost.
+    """
+
+    async def send(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            return await exchange.send(message)
+        await exchange.send({**message, "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                dropped = 0
+                while dropped < LINGER_BYTES and (part := await exchange.receive()).get("more_body"):
+                    dropped += len(part["body"])
+        await exchange.send({"type": "http.response.body", "body": b""})
+        return None
+
+    return send
 
 
 async def _send(

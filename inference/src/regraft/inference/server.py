@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from socket import socket
@@ -110,6 +111,7 @@ def _configure_logging(settings: PredictorSettings) -> None:
     # KServe leaves logging alone only where its logger has a handler.
     logging.getLogger("kserve").addHandler(logging.NullHandler())
     logging.getLogger("uvicorn.access").propagate = False  # no line per request
+    warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")  # KServe's V1 uses it in each answer
 
 
 if __name__ == "__main__":
