@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import httpx
 import pytest
@@ -23,9 +24,9 @@ SEED = 21
 
 
 @pytest.fixture(scope="module")
-def events(stack: Stack) -> list[dict[str, object]]:
+def events(stack: Stack) -> list[dict[str, Any]]:
     """The runs as the event stream shows them while the tests of this module go on."""
-    seen: list[dict[str, object]] = []
+    seen: list[dict[str, Any]] = []
     following = threading.Event()
 
     def follow() -> None:
@@ -44,7 +45,7 @@ def events(stack: Stack) -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def outcomes(events: list[dict[str, object]], service: Service, poster: Poster) -> dict[Cycle, Outcome]:
+def outcomes(events: list[dict[str, Any]], service: Service, poster: Poster) -> dict[Cycle, Outcome]:
     course = Course(service, poster.base_url, seed=SEED, timeout=60)
     return {cycle: course.play(cycle) for cycle in COURSE}
 
@@ -62,14 +63,14 @@ def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
 
 
 def test_the_event_stream_shows_each_run_to_its_end(
-    events: list[dict[str, object]], outcomes: dict[Cycle, Outcome]
+    events: list[dict[str, Any]], outcomes: dict[Cycle, Outcome]
 ) -> None:
     ends = {outcome.run_id: outcome.state for outcome in outcomes.values()}
     wait_until(lambda: {run["run_id"]: run["state"] for run in events} == ends)
-    for run_id in ends:
+    for run_id, end in ends.items():
         states = [run["state"] for run in events if run["run_id"] == run_id]
         assert "running" in states
-        assert states == sorted(states, key=["queued", "running", ends[run_id]].index)
+        assert states == sorted(states, key=["queued", "running", end].index)
 
 
 def test_the_version_in_service_says_where_it_comes_from(
