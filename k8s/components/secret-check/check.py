@@ -1,0 +1,28 @@
+"""Ends with a reason where a secret is missing, short, or one that examples and defaults are made of."""
+
+import os
+import sys
+from urllib.parse import urlsplit
+
+MIN_LENGTH = 12
+KNOWN = ("not-a-secret", "changeme", "change-me", "password", "minioadmin", "minio123", "example", "secret", "regraft-on-kind")
+
+
+def trouble(name: str, secret: str | None) -> str | None:
+    """What is wrong with a secret, None where nothing is."""
+    if not secret:
+        return f"{name} is not set"
+    if len(secret) < MIN_LENGTH:
+        return f"{name} has fewer than {MIN_LENGTH} characters"
+    if any(known in secret.lower() for known in KNOWN):
+        return f"{name} is a default that everybody knows"
+    return None
+
+
+secrets = {"AWS_SECRET_ACCESS_KEY": os.environ.get("AWS_SECRET_ACCESS_KEY")}
+if "REGRAFT_TRIGGER_TOKEN" in os.environ:
+    secrets["REGRAFT_TRIGGER_TOKEN"] = os.environ["REGRAFT_TRIGGER_TOKEN"]
+if "MLFLOW_BACKEND_STORE_URI" in os.environ:
+    secrets["the password in MLFLOW_BACKEND_STORE_URI"] = urlsplit(os.environ["MLFLOW_BACKEND_STORE_URI"]).password
+
+sys.exit("\n".join(filter(None, (trouble(name, secret) for name, secret in secrets.items()))) or 0)
