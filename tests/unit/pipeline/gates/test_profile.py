@@ -17,7 +17,7 @@ def test_many_values_are_counted_in_bins_that_follow_the_tail() -> None:
     values = np.arange(1, 10_001, dtype=np.float64)
     found = distribution_of(values)
     assert isinstance(found, Bins)
-    assert found.edges == (2000, 4000, 6000, 8000, 9500, 9900, 9990)
+    assert list(found.edges) == [2000, 4000, 6000, 8000, 9500, 9900, 9990]
     assert found.counts == (2000, 2000, 2000, 2000, 1500, 400, 90, 10)
     assert found.count(np.array([-5.0, 2000.0, 2001.0, 1e9])).tolist() == [2, 1, 0, 0, 0, 0, 0, 1]
 
@@ -26,7 +26,7 @@ def test_bins_of_a_heavy_tail_are_distinct() -> None:
     values = np.concatenate([np.ones(8400), np.arange(2, 1602)])
     found = distribution_of(values)
     assert isinstance(found, Bins)
-    assert found.edges == (1, 1101, 1501, 1591)
+    assert list(found.edges) == [1, 1101, 1501, 1591]
     assert sum(found.counts) == len(values)
 
 

@@ -60,7 +60,7 @@ def check(comparisons: list[Comparison], task: Task) -> list[Reason]:
             continue
         refused = found.what == "target" and found.psi > settings.drift_psi
         limit = settings.drift_psi if found.what == "target" else settings.drift_psi_warning
-        moved = int(np.argmax(np.abs(np.subtract(found.shares, found.reference))))
+        moved = int(np.argmax(np.subtract(found.shares, found.reference)))
         label = f"{found.column} {found.labels[moved]}" if found.what == "target" else repr(found.labels[moved])
         name = found.column if found.what in ("target", "values") else f"the {found.what} of {found.column}"
         reasons.append(

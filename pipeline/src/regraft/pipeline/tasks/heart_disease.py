@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from regraft.core.contract import Column, Contract
 from regraft.inference.estimators.sklearn import SklearnEstimator
-from regraft.pipeline.tasks import GateSettings, Task
+from regraft.pipeline.tasks import Task
 
 CONTRACT = Contract(
     task="heart-disease",
@@ -83,7 +83,7 @@ CONTRACT = Contract(
     target=Column(name="condition", type="integer", description="1: narrowed by half or more", categories=(0, 1)),
 )
 
-BOOTSTRAP_SEED = 11
+BOOTSTRAP_SEED = 2
 BOOTSTRAP_ROWS = 600
 
 NUMBERS = [index for index, column in enumerate(CONTRACT.features) if column.categories is None]
@@ -174,10 +174,9 @@ def estimator() -> SklearnEstimator:
             ("codes", OneHotEncoder(handle_unknown="ignore"), CODES),
         ]
     )
-    model = make_pipeline(columns, LogisticRegression(C=0.5, max_iter=1000))
-    return SklearnEstimator(
-        CalibratedClassifierCV(model, method="sigmoid", cv=5), features=CONTRACT.feature_names, integer=True
-    )
+    model = make_pipeline(columns, LogisticRegression(C=0.5, solver="newton-cholesky"))
+    calibrated = CalibratedClassifierCV(model, method="sigmoid", cv=3, ensemble=False)
+    return SklearnEstimator(calibrated, features=CONTRACT.feature_names, integer=True)
 
 
 TASK = Task(
@@ -188,5 +187,4 @@ TASK = Task(
     bootstrap=bootstrap,
     registered_model="{owner}-heart-disease-model",
     description="Whether a patient has heart disease",
-    gates=GateSettings(),
 )

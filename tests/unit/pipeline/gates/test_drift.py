@@ -1,0 +1,86 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regraft.core.contract import Column, Contract
+from regraft.core.verdict import Reason
+from regraft.pipeline.gates import drift
+from regraft.pipeline.gates.drift import drift_of
+from regraft.pipeline.gates.profile import Profile, profile_of
+from regraft.pipeline.tasks import Task, heart_disease, passwords
+
+
+def reasons_of(frame: pd.DataFrame, task: Task, reference: Profile) -> list[Reason]:
+    return drift.check(drift.compare(frame, task, reference), task)
+
+
+def test_psi_is_that_of_the_formula_and_chance_is_weighed_by_the_sample() -> None:
+    psi, p = drift_of(np.array([8000, 2000]), np.array([5000, 5000]))
+    assert psi == pytest.approx(0.3 * np.log(0.8 / 0.5) - 0.3 * np.log(0.2 / 0.5), rel=1e-3)
+    assert p < 1e-100
+    assert drift_of(np.array([13, 7]), np.array([500, 500]))[1] > 0.1
+
+
+def test_small_bins_are_joined_so_that_one_row_in_a_tail_does_not_alarm() -> None:
+    psi, p = drift_of(np.array([50, 49, 1, 0]), np.array([50_000, 49_900, 0, 100]))
+    assert psi < 0.01
+    assert p > 0.5
+
+
+def test_one_bin_alone_cannot_drift() -> None:
+    assert drift_of(np.array([10, 0]), np.array([100, 0])) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("share", [0.8, 0.2, 0.7, 0.3])
+@pytest.mark.parametrize("rows", [200, 1000])
+def test_another_split_of_the_target_is_refused_with_figures(reference: Profile, rows: int, share: float) -> None:
+    reason = reasons_of(passwords.generate(1, rows, (share, 1 - share)), passwords.TASK, reference)[0]
+    assert (reason.code, reason.severity, reason.column) == ("target_drift", "error", "Times")
+    assert reason.figures["share"] == pytest.approx(max(share, 1 - share))
+    assert reason.figures["reference_share"] == 0.5
+    assert f"Times {int(share < 0.5)} has {max(share, 1 - share):.1%} instead of 50.0%" in reason.message
+
+
+def test_a_small_change_of_the_target_is_a_warning(reference: Profile) -> None:
+    found = reasons_of(passwords.generate(1, 2000, (0.59, 0.41)), passwords.TASK, reference)[0]
+    assert (found.code, found.severity) == ("target_drift", "warning")
+
+
+def test_new_values_of_the_target_are_drift(reference: Profile) -> None:
+    frame = passwords.generate(1)
+    frame["Times"] *= 5
+    found = reasons_of(frame, passwords.TASK, reference)[0]
+    assert (found.severity, found.figures["at"]) == ("error", "other")
+
+
+def test_inputs_only_warn(reference: Profile, heart_reference: Profile) -> None:
+    frame = passwords.generate(1)
+    frame["Password"] = frame["Password"].str.upper()
+    found = reasons_of(frame, passwords.TASK, reference)
+    assert [(reason.code, reason.severity) for reason in found] == [("input_drift", "warning")]
+    assert "the characters of Password" in found[0].message
+    hearts = heart_disease.generate(3, 1000)
+    hearts["age"] += 20
+    found = reasons_of(hearts, heart_disease.TASK, heart_reference)
+    assert [(reason.column, reason.severity) for reason in found] == [("age", "warning")]
+
+
+def test_the_same_kind_of_data_is_no_drift(reference: Profile) -> None:
+    frame = passwords.bootstrap()
+    for rows in (100, 300, 1000):
+        assert reasons_of(frame.sample(rows, random_state=rows), passwords.TASK, reference) == []
+
+
+def test_a_cut_tail_is_seen() -> None:
+    contract = Contract(
+        task="counts", features=(Column(name="x", type="number"),), target=Column(name="y", type="number", minimum=0)
+    )
+    task = replace(passwords.TASK, name="counts", contract=contract)
+    rng = np.random.default_rng(1)
+    tail = pd.DataFrame({"x": rng.random(20_000), "y": np.floor(rng.pareto(1.1, 20_000) + 1)})
+    known = profile_of(tail, task, data_sha256="0" * 64)
+    assert reasons_of(tail[:5000], task, known) == []
+    cut = tail[tail["y"] <= tail["y"].quantile(0.95)]
+    assert [reason.severity for reason in reasons_of(cut, task, known)] == ["error"]

@@ -1,0 +1,73 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from regraft.inference.bundle import Bundle
+from regraft.pipeline.gates.evaluation import evaluate, folds_of, metrics_of, scale_of
+from regraft.pipeline.tasks import GateSettings, heart_disease, passwords
+
+ZEROS_AND_ONES = np.array([0.0, 0.0, 1.0, 1.0])
+
+
+def test_regression_is_measured_against_the_median() -> None:
+    found = metrics_of(ZEROS_AND_ONES, np.array([0.0, 0.04, 1.0, 0.5]), "linear")
+    assert found["mae"] == pytest.approx(0.135)
+    assert found["within_0.05"] == 0.75
+    assert found["skill"] == pytest.approx(1 - 0.135 / 0.5)
+    assert metrics_of(ZEROS_AND_ONES, ZEROS_AND_ONES, "linear")["skill"] == 1
+    assert metrics_of(ZEROS_AND_ONES, 1 - ZEROS_AND_ONES, "linear")["skill"] == -1
+
+
+def test_heavy_tails_are_measured_by_logarithms() -> None:
+    target = np.array([0.0, 1.0, 1.0, 5000.0])
+    assert metrics_of(target, target, "log")["skill"] == 1
+    constant = np.full(4, np.expm1(np.log1p(target).mean()))
+    assert metrics_of(target, constant, "log")["skill"] == pytest.approx(0, abs=1e-6)
+
+
+def test_targets_below_zero_have_no_logarithmic_error() -> None:
+    assert "rmsle" not in metrics_of(ZEROS_AND_ONES - 1, ZEROS_AND_ONES, "linear")
+
+
+def test_classes_are_measured_by_recall_and_with_probabilities_by_ranking() -> None:
+    target = np.array([0, 0, 0, 1])
+    assert metrics_of(target, np.zeros(4, dtype=int), "classes") == {"accuracy": 0.75, "skill": 0}
+    found = metrics_of(target, target, "classes", np.array([0.1, 0.2, 0.6, 0.4]))
+    assert found["roc_auc"] == pytest.approx(2 / 3)
+    assert found["skill"] == pytest.approx(1 / 3)
+    assert found["brier"] == pytest.approx((0.01 + 0.04 + 0.36 + 0.36) / 4)
+    assert found["log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.4]).mean())
+
+
+def test_the_scale_follows_the_target() -> None:
+    rng = np.random.default_rng(0)
+    assert scale_of(rng.random(100), passwords.TASK) == "linear"
+    assert scale_of(np.floor(rng.pareto(0.8, 5000)), passwords.TASK) == "log"
+    assert scale_of(-np.floor(rng.pareto(0.8, 5000)), passwords.TASK) == "linear"
+    assert scale_of(ZEROS_AND_ONES, passwords.TASK) == "linear"
+    assert scale_of(ZEROS_AND_ONES, heart_disease.TASK) == "classes"
+
+
+def test_folds_have_the_same_distribution_of_the_target() -> None:
+    target = np.repeat([0.0, 1.0], [240, 60])
+    folds = folds_of(target, np.random.default_rng(0))
+    assert [target[folds == fold].sum() for fold in range(3)] == [20, 20, 20]
+
+
+def test_an_evaluation_is_repeatable_and_looks_at_some_of_the_rows(incumbent: Bundle) -> None:
+    task = replace(passwords.TASK, gates=GateSettings(evaluation_rows=150))
+    frame = passwords.generate(2, 400)
+    one, two = evaluate(frame, task, incumbent), evaluate(frame, task, incumbent)
+    assert len(one.target) == 150
+    assert np.array_equal(one.predicted, two.predicted)
+    assert one.metrics == two.metrics
+    assert one.incumbent_metrics.keys() == one.metrics.keys()
+
+
+def test_a_classifier_gives_probabilities_and_so_does_the_version_in_service(heart_incumbent: Bundle) -> None:
+    found = evaluate(heart_disease.generate(5, 300), heart_disease.TASK, heart_incumbent)
+    assert found.probabilities is not None
+    assert found.probabilities.shape == (300,)
+    assert found.metrics["roc_auc"] > 0.75
+    assert found.incumbent_metrics["roc_auc"] > 0.75
