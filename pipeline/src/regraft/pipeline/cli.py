@@ -373,16 +373,17 @@ def _print_json(content: object) -> None:
 
 @contextmanager
 def _ending_on_signals() -> Iterator[None]:
-    """Let SIGTERM end this process as Ctrl-C does, so that the stack is stopped in order."""
+    """Let SIGTERM and SIGINT, which a shell's background jobs ignore, end this process with its stack in order."""
 
     def end(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

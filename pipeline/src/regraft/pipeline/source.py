@@ -153,7 +153,7 @@ class _naming_errors:  # noqa: N801  (reads as a statement)
             case httpcore.TimeoutException():
                 raise PassingError(f"{self.url} did not answer in time", code="source_timeout") from error
             case httpcore.RemoteProtocolError():
-                raise PassingError(f"{self.url} stopped in the middle: {error}", code="source_truncated") from error
+                raise PassingError(f"{self.url} does not keep to HTTP: {error}", code="source_http_error") from error
             case httpcore.NetworkError() | httpcore.ProtocolError():
                 raise PassingError(f"{self.url} cannot be reached: {error}", code="source_unreachable") from error
 
@@ -261,7 +261,7 @@ def _checked(text: str, *, base: httpx.URL | None = None) -> httpx.URL:
         url = base.join(text) if base else httpx.URL(text)
     except (httpx.InvalidURL, ValueError) as error:
         raise SourceError(f"{text!r} is not an address: {error}", code="source_url_invalid") from error
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not url.host or not 0 < (url.port or 80) < 1 << 16:
         raise SourceError(f"{text!r} is not an http:// or https:// address", code="source_url_invalid")
     if url.userinfo:
         raise SourceError("the address must not hold a user or password", code="source_url_invalid")
@@ -285,13 +285,13 @@ def _decoded(url: httpx.URL, response: httpcore.Response) -> Iterator[bytes]:
     """Yield the file's bytes; some servers compress although they were asked not to."""
     encoding = (_header(response, b"content-encoding") or "identity").lower()
     if encoding == "identity":
-        yield from response.iter_stream()
+        yield from _body(url, response)
         return
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise SourceError(f"{url} comes in the encoding {encoding!r}, which nobody asked for", code="source_http_error")
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
-        for packed in response.iter_stream():
+        for packed in _body(url, response):
             while packed:
                 # In pieces, so that a small answer cannot fill the memory.
                 yield unpacker.decompress(packed, CHUNK_BYTES)
@@ -300,3 +300,10 @@ def _decoded(url: httpx.URL, response: httpcore.Response) -> Iterator[bytes]:
         raise SourceError(f"{url} is not what it says, {encoding}: {error}", code="source_http_error") from error
     if not unpacker.eof:
         raise PassingError(f"{url} stopped in the middle of {encoding}", code="source_truncated")
+
+
+def _body(url: httpx.URL, response: httpcore.Response) -> Iterator[bytes]:
+    try:
+        yield from response.iter_stream()
+    except httpcore.RemoteProtocolError as error:
+        raise PassingError(f"{url} stopped in the middle: {error}", code="source_truncated") from error
