@@ -401,7 +401,7 @@ def test_a_client_that_goes_away_gets_nothing(client: Client) -> None:
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
-    client.runner.run(client.app(scope, receive, send))  # type: ignore[arg-type]
+    client.runner.run(client.app(scope, receive, send))
     assert sent == []
 
 
