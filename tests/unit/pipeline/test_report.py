@@ -1,0 +1,96 @@
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from regraft.core.verdict import Reason, Verdict
+from regraft.pipeline import gates, report
+from regraft.pipeline.tasks import passwords
+
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+
+
+class Elements(HTMLParser):
+    """Collects the names of elements, and the addresses and handlers in their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.loads: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.loads += [name for name, _ in attrs if name in ("src", "href", "data", "action") or name.startswith("on")]
+
+
+def elements(page: str) -> Elements:
+    found = Elements()
+    found.feed(page)
+    return found
+
+
+@pytest.fixture(scope="module")
+def drifted(tmp_path_factory: pytest.TempPathFactory) -> Verdict:
+    path = tmp_path_factory.mktemp("report") / "data.csv"
+    passwords.bootstrap().to_csv(path, index=False)
+    reference = gates.judge(path, passwords.TASK, reference=None, incumbent=None).profile
+    frame = passwords.generate(3, 400, (0.8, 0.2))
+    frame = pd.concat([frame, pd.DataFrame({"Password": ["<script>x</script>"], "Times": ["<b>many</b>"]})])
+    frame.to_csv(path, index=False)
+    return gates.judge(path, passwords.TASK, reference=reference, incumbent=None).verdict
+
+
+def test_the_report_says_what_was_found_and_what_would_have_passed(drifted: Verdict) -> None:
+    page = report.render(drifted, run_id="run-abc", data_url="https://example.org/data.csv")
+    for expected in (
+        "run-abc",
+        "https://example.org/data.csv",
+        "401 rows read, 400 fit for training",
+        "target_drift",
+        "Times 0 has 80.0% instead of 50.0%",
+        "What would have passed:",
+        "value_not_numeric",
+        "&lt;b&gt;many&lt;/b&gt;",
+        "length of Password",
+        "PSI 0.4",
+    ):
+        assert expected in page
+
+
+def test_the_report_runs_nothing_and_loads_nothing(drifted: Verdict) -> None:
+    found = elements(report.render(drifted, run_id="run-abc", data_url="javascript:alert(1)"))
+    assert not found.names & {"script", "link", "img", "iframe", "object", "a", "form"}
+    assert found.loads == []
+    assert "svg" in found.names
+
+
+def test_everything_from_outside_is_escaped() -> None:
+    reason = Reason(
+        code="column_unknown",
+        gate="structure",
+        message=HOSTILE,
+        column=HOSTILE,
+        figures={HOSTILE: HOSTILE},
+        remedy=HOSTILE,
+        rows=[{"line": 2, HOSTILE: HOSTILE}],
+    )
+    verdict = Verdict(task="passwords", accepted=False, reasons=[reason])
+    page = report.render(verdict, run_id=HOSTILE, data_url=HOSTILE)
+    assert "<script" not in page
+    assert "<img" not in page
+
+
+def test_an_accepted_dataset_without_reference_has_its_own_distributions(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    passwords.generate(1, 200).to_csv(path, index=False)
+    verdict = gates.judge(path, passwords.TASK, reference=None, incumbent=None).verdict
+    page = report.render(verdict, run_id="run-abc", data_url=None)
+    assert "None: every gate was passed." in page
+    assert "characters of Password" in page
+    assert "the reference" not in page
+
+
+def test_a_verdict_without_rows_is_a_short_report() -> None:
+    verdict = Verdict(task="passwords", accepted=False, reasons=[])
+    assert elements(report.render(verdict, run_id="run-abc", data_url=None)).names.isdisjoint({"svg", "figure"})
