@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -29,13 +32,18 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the stack up afterwards, until Ctrl-C")
     keep = parser.parse_args().keep
     console = make_console()
+    signal.signal(signal.SIGTERM, _interrupt)
     stack = Stack(Path(tempfile.mkdtemp(prefix="regraft-demo-")), ports=default_or_free_ports())
     try:
         good = _play(stack, console)
         if keep:
             _stay(stack, console)
+    except StackError as error:
+        good = False
+        console.print(f"[red]{error}[/]", soft_wrap=True)
     except KeyboardInterrupt:
         good = False
+        console.print("interrupted")
     finally:
         stack.stop()
     if good and not keep:
@@ -45,15 +53,16 @@ def main() -> int:
     return 0 if good else 1
 
 
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Let SIGTERM end the demo as Ctrl-C does, so that it leaves no processes behind."""
+    raise KeyboardInterrupt
+
+
 def _play(stack: Stack, console: Console) -> bool:
     started = time.monotonic()
-    try:
-        with console.status("starting the stack") as status:
-            stack.start()
-            stack.wait_ready(watch=lambda waiting: status.update(f"waiting for {', '.join(sorted(waiting))}"))
-    except StackError as error:
-        console.print(f"[red]{error}[/]", soft_wrap=True)
-        return False
+    with console.status("starting the stack") as status:
+        stack.start()
+        stack.wait_ready(watch=lambda waiting: status.update(f"waiting for {', '.join(sorted(waiting))}"))
     console.print(f"stack is up after {time.monotonic() - started:.1f} s", highlight=False)
     for name, address in stack.addresses.items():
         console.print(f"  {name}: {address}", highlight=False)

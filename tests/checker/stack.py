@@ -101,7 +101,7 @@ class Stack:
         if time.monotonic() > deadline:
             raise StackError(f"not ready in time: {', '.join(waiting)}; see {self.log}")
 
-    def stop(self, *, timeout: float = 20) -> None:
+    def stop(self, *, timeout: float = 40) -> None:
         """Ask the stack to end, and end what is left of it after the timeout."""
         if self._process is None:
             return
@@ -133,7 +133,9 @@ def default_or_free_ports() -> tuple[int, int, int]:
     with ExitStack() as stack:
         try:
             for port in DEFAULT_PORTS:
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                probe = stack.enter_context(socket.socket())
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # old connections do not count
+                probe.bind(("127.0.0.1", port))
         except OSError:
             return free_ports()
     return DEFAULT_PORTS
