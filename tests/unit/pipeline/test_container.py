@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -52,7 +53,7 @@ class Pod:
 
         module = ModuleType(name)
         module.run = run  # type: ignore[attr-defined]
-        self._monkeypatch.setitem(container.sys.modules, f"regraft.pipeline.steps.{name}", module)
+        self._monkeypatch.setitem(sys.modules, f"regraft.pipeline.steps.{name}", module)
         return contexts
 
     def attempt(self, step: str) -> Attempt:

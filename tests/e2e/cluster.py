@@ -1,0 +1,84 @@
+"""The cluster that Regraft is installed in, as somebody sees it who may do everything."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE = "regraft"
+PLATFORM = "regraft-platform"
+
+Json = dict[str, Any]
+
+
+def kubectl(*arguments: str, namespace: str = NAMESPACE, text: str | None = None, check: bool = True) -> str:
+    """Run kubectl and return what it prints; ``text`` is its standard input."""
+    command = ["kubectl", "--namespace", namespace, *arguments]
+    done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, timeout=300, check=False)
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(command)} failed: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+def get(*arguments: str, namespace: str = NAMESPACE) -> Json:
+    """Return objects as JSON."""
+    found: Json = json.loads(kubectl("get", *arguments, "--output", "json", namespace=namespace))
+    return found
+
+
+def storage_uri(task: str) -> str:
+    """Return the address that a task's InferenceService is set to."""
+    uri: str = get("inferenceservice", task)["spec"]["predictor"]["model"]["storageUri"]
+    return uri
+
+
+def kill_pods(selector: str, *, namespace: str = NAMESPACE) -> None:
+    """Kill pods without any grace."""
+    kubectl("delete", "pods", "--selector", selector, "--grace-period", "0", "--force", namespace=namespace)
+
+
+@contextlib.contextmanager
+def scaled_to_zero(deployment: str, *, namespace: str) -> Iterator[None]:
+    """Take a Deployment away, and wait until it is back at the end."""
+    kubectl("scale", f"deployment/{deployment}", "--replicas", "0", namespace=namespace)
+    try:
+        yield
+    finally:
+        kubectl("scale", f"deployment/{deployment}", "--replicas", "1", namespace=namespace)
+        rolled_out(deployment, namespace=namespace)
+
+
+def rolled_out(deployment: str, *, namespace: str = NAMESPACE) -> None:
+    """Wait until a Deployment is as it should be."""
+    kubectl("rollout", "status", f"deployment/{deployment}", "--timeout", "180s", namespace=namespace)
+
+
+def eventually[T](what: Callable[[], T | None], *, seconds: float = 60) -> T:
+    """Ask until there is an answer."""
+    deadline = time.monotonic() + seconds
+    while not (answer := what()):
+        assert time.monotonic() < deadline, f"nothing within {seconds:.0f} s"
+        time.sleep(0.3)
+    return answer
+
+
+@contextlib.contextmanager
+def forwarded(service: str, port: int, *, namespace: str) -> Iterator[str]:
+    """Give the address on this machine under which a Service of the cluster answers."""
+    command = ["kubectl", "--namespace", namespace, "port-forward", f"service/{service}", f":{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            found = re.search(r"127\.0\.0\.1:(\d+)", line)
+            assert found, f"no port was forwarded: {line}"
+            yield f"http://127.0.0.1:{found[1]}"
+        finally:
+            process.terminate()

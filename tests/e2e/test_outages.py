@@ -1,0 +1,90 @@
+"""What Regraft stands on goes away in the middle of a run: every run that was accepted reaches its end all the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from statistics import median
+
+import pytest
+
+from tests.checker.client import Accepted
+from tests.e2e.cluster import PLATFORM, eventually, get, kill_pods, rolled_out, scaled_to_zero
+from tests.e2e.conftest import Installation
+from tests.e2e.registry import Registry
+
+AWAY_SECONDS = 15
+
+
+def kill_controller() -> None:
+    kill_pods("app=workflow-controller", namespace="argo")
+
+
+def kill_kserve() -> None:
+    kill_pods("control-plane=kserve-controller-manager", namespace="kserve")
+
+
+def kill_bucket() -> None:
+    kill_pods("app=minio", namespace=PLATFORM)
+
+
+def take_mlflow_away() -> None:
+    with scaled_to_zero("mlflow", namespace=PLATFORM):
+        time.sleep(AWAY_SECONDS)
+
+
+def take_bucket_away() -> None:
+    with scaled_to_zero("minio", namespace=PLATFORM):
+        time.sleep(AWAY_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("step", "disturb"),
+    [
+        ("download", kill_controller),
+        ("validate", take_bucket_away),
+        ("train", take_mlflow_away),
+        ("deploy", kill_kserve),
+        ("deploy", kill_bucket),
+    ],
+)
+def test_a_run_survives(
+    step: str, disturb: Callable[[], None], service: Installation, registry: Registry, seed: int
+) -> None:
+    accepted = service.post("good", seed)
+    eventually(lambda: _has_begun(accepted, step), seconds=300)
+    disturb()
+    run = service.end(accepted)
+    assert run.state == "promoted", run.message
+    assert _made_one_version(accepted, registry)
+    assert service.serving() == registry.prod().number == run.version
+
+
+def test_triggers_are_answered_quickly_and_outlive_the_trigger_service(
+    service: Installation, registry: Registry, seed: int
+) -> None:
+    seconds = []
+    accepted = []
+    with ExitStack():
+        for dataset in ("good", "not_found", "drifted", "not_found", "not_found"):
+            began = time.monotonic()
+            accepted.append(service.post(dataset, seed))
+            seconds.append(time.monotonic() - began)
+            assert get("workflow", accepted[-1].run_id)["metadata"]["labels"] == {"regraft.dev/task": "passwords"}
+    kill_pods("app.kubernetes.io/name=trigger")
+    rolled_out("regraft-trigger")
+    states = [service.end(each).state for each in accepted]
+    assert states == ["promoted", "failed", "rejected", "failed", "failed"]
+    assert _made_one_version(accepted[0], registry)
+    assert median(seconds) < 0.5
+    print(f"triggers answered after {', '.join(f'{each * 1000:.0f}' for each in seconds)} ms")
+
+
+def _has_begun(accepted: Accepted, step: str) -> bool:
+    nodes = get("workflow", accepted.run_id).get("status", {}).get("nodes", {}).values()
+    return any(node["displayName"] == f"{step}(0)" and node["phase"] != "Pending" for node in nodes)
+
+
+def _made_one_version(accepted: Accepted, registry: Registry) -> bool:
+    return len(registry.versions_of(accepted.run_id)) == 1
