@@ -5,7 +5,7 @@ import sys
 from urllib.parse import urlsplit
 
 MIN_LENGTH = 12
-KNOWN = ("not-a-secret", "changeme", "change-me", "password", "minioadmin", "minio123", "example", "secret", "regraft-on-kind")
+KNOWN = ("secret", "changeme", "change-me", "password", "minio", "example", "regraft-on-kind")
 
 
 def trouble(name: str, secret: str | None) -> str | None:

@@ -14,7 +14,7 @@ from regraft.core.logs import configure_logging, get_logger
 from regraft.core.objects import ObjectStore, open_store, put_model
 from regraft.core.runs import Run, RunRequest, RunState, new_run_id, now
 from regraft.pipeline import reference
-from regraft.pipeline.assembly import open_registry
+from regraft.pipeline.assembly import open_deployer, open_registry
 from regraft.pipeline.runner import run_to_end
 from regraft.pipeline.settings import PipelineSettings
 from regraft.pipeline.steps import DownloadResult
@@ -49,15 +49,24 @@ def bootstrap(task: Task, settings: PipelineSettings) -> Run | None:
     return run
 
 
+def restore(task: Task, settings: PipelineSettings) -> bool:
+    """Roll out what the registry says is in service where nothing is, as in a new cluster; return whether that was so."""
+    prod, deployer = open_registry(settings).prod(task), open_deployer(settings)
+    if prod is None or deployer.current(task.name) is not None:
+        return False
+    deployer.roll_out(task.name, prod.uri, prod.number)
+    return True
+
+
 def main() -> int:
-    """Bootstrap all tasks; the exit code tells whether each has a version in service now."""
+    """Bootstrap or restore all tasks; the exit code tells whether each has a version in service now."""
     settings = PipelineSettings()
     configure_logging(settings.log_level, human=settings.log_human)
     failed = []
     for task in load_tasks().values():
         run = bootstrap(task, settings)
         if run is None:
-            log.info("nothing to do, a version is in service", task=task.name)
+            log.info("a version is in service", task=task.name, restored=restore(task, settings))
         elif run.state not in (RunState.PROMOTED, RunState.SUPERSEDED):
             failed.append(task.name)
     return 1 if failed else 0
