@@ -16,6 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from rich.console import Console
+from rich.markup import escape
 
 from tests.checker import datasets
 from tests.checker.client import Service
@@ -40,7 +41,7 @@ def main() -> int:
             _stay(stack, console)
     except StackError as error:
         good = False
-        console.print(f"[red]{error}[/]", soft_wrap=True)
+        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
     except KeyboardInterrupt:
         good = False
         console.print("interrupted")
@@ -64,8 +65,7 @@ def _play(stack: Stack, console: Console) -> bool:
         stack.start()
         stack.wait_ready(watch=lambda waiting: status.update(f"waiting for {', '.join(sorted(waiting))}"))
     console.print(f"stack is up after {time.monotonic() - started:.1f} s", highlight=False)
-    for name, address in stack.addresses.items():
-        console.print(f"  {name}: {address}", highlight=False)
+    _print_addresses(stack, console)
     with datasets.serving() as server, Service(stack.trigger_url, stack.predict_url) as service:
         course = Course(service, f"http://127.0.0.1:{server.port}", seed=SEED, timeout=120)
         outcomes = play_course(course, COURSE, console)
@@ -73,11 +73,14 @@ def _play(stack: Stack, console: Console) -> bool:
     return all(outcome.ok for outcome in outcomes)
 
 
+def _print_addresses(stack: Stack, console: Console) -> None:
+    for name, address in (stack.addresses | {"data and logs": str(stack.folder)}).items():
+        console.print(f"  {name}: {address}", soft_wrap=True, highlight=False)
+
+
 def _stay(stack: Stack, console: Console) -> None:
     console.print("The stack stays up until Ctrl-C:")
-    for name, address in stack.addresses.items():
-        console.print(f"  {name}: {address}", highlight=False)
-    console.print(f"  data and logs: {stack.folder}", soft_wrap=True, highlight=False)
+    _print_addresses(stack, console)
     try:
         while True:
             time.sleep(3600)

@@ -20,6 +20,9 @@ from tests.checker.client import HEART_DISEASE, PASSWORDS
 TASKS = (PASSWORDS, HEART_DISEASE)
 DEFAULT_PORTS = (8000, 8080, 5000)
 
+SHOWN_CHARACTERS = 4000
+"""How much of the log is shown where the stack does not come up."""
+
 
 class StackError(Exception):
     """The stack did not come up; the log says why."""
@@ -97,7 +100,8 @@ class Stack:
     def _check_runs(self, waiting: Mapping[str, str], deadline: float) -> None:
         assert self._process is not None
         if self._process.poll() is not None:
-            raise StackError(f"regraft up ended with {self._process.returncode}; see {self.log}")
+            end = self.log.read_text(errors="replace")[-SHOWN_CHARACTERS:].strip()
+            raise StackError(f"regraft up ended with {self._process.returncode}: {end}")
         if time.monotonic() > deadline:
             raise StackError(f"not ready in time: {', '.join(waiting)}; see {self.log}")
 
@@ -113,7 +117,7 @@ class Stack:
 
     def kill(self) -> None:
         """End all processes of the stack at once, without asking."""
-        if self._process is not None:
+        if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
