@@ -50,7 +50,7 @@ def bootstrap(task: Task, settings: PipelineSettings) -> Run | None:
 
 
 def restore(task: Task, settings: PipelineSettings) -> bool:
-    """Roll out what the registry says is in service where nothing is, as in a new cluster; return whether that was so."""
+    """Roll out what the registry says is in service, where nothing is as in a new cluster; return whether it was so."""
     prod, deployer = open_registry(settings).prod(task), open_deployer(settings)
     if prod is None or deployer.current(task.name) is not None:
         return False
