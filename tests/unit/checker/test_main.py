@@ -35,10 +35,6 @@ def test_the_loopback_address_is_the_last_resort() -> None:
     assert len(addresses) == len(set(addresses))
 
 
-def test_a_peer_without_a_name_leaves_the_loopback_address() -> None:
-    assert _own_addresses("nobody.invalid") == [LOOPBACK]
-
-
 def test_the_address_is_the_one_that_the_service_finds() -> None:
     with datasets.serving() as server:
         assert _reachable(server, Fetcher(LOOPBACK), 1, 10) == f"http://{LOOPBACK}:{server.port}"
