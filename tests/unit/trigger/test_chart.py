@@ -22,7 +22,7 @@ def test_levels_are_pairs_of_bars_in_the_order_of_their_values() -> None:
         ("1", 0.1, 0.5),
         ("2", 0.1, 0),
     ]
-    assert chart.groups[0].share * chart.scale <= 440
+    assert chart.groups[0].share * chart.scale <= 190
 
 
 def test_many_values_are_curves_from_nothing_to_all() -> None:
@@ -31,9 +31,9 @@ def test_many_values_are_curves_from_nothing_to_all() -> None:
     assert isinstance(chart, Curves)
     for points in (chart.dataset, chart.reference):
         heights = [float(point.split(",")[1]) for point in points.split()]
-        assert (heights[0], heights[-1]) == (220, 0)
+        assert (heights[0], heights[-1]) == (180, 0)
         assert heights == sorted(heights, reverse=True)
-    assert all(48 <= place <= 620 for place, _ in chart.ticks)
+    assert all(44 <= place <= 344 for place, _ in chart.ticks)
 
 
 def test_levels_against_bins_are_curves() -> None:
@@ -52,4 +52,4 @@ def test_levels_may_be_words() -> None:
     chart = target_chart(verdict(words, words))
 
     assert isinstance(chart, Bars)
-    assert [group.label for group in chart.groups] == ["a very long w…", "no"]
+    assert [group.label for group in chart.groups] == ["a very long…", "no"]

@@ -9,14 +9,12 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from regraft.core.verdict import Verdict
 
-WIDTH = 640.0
-BAR_LEFT = 120.0
-BAR_ROOM = 440.0
-BAR_HEIGHT = 12.0
+BAR_ROOM = 190.0
 GROUP_HEIGHT = 40.0
-CURVE_HEIGHT = 220.0
-CURVE_LEFT = 48.0
-CURVE_ROOM = 572.0
+CURVE_HEIGHT = 180.0
+CURVE_LEFT = 44.0
+CURVE_ROOM = 300.0
+TICK_ROOM = 42.0
 
 
 class _Levels(BaseModel):
@@ -85,7 +83,7 @@ def _bars(dataset: _Levels, reference: _Levels) -> Bars:
     largest = max([*ours.values(), *theirs.values()], default=0) or 1
     groups = [
         Group(
-            label=label if len(label) <= 14 else f"{label[:13]}…",
+            label=label if len(label) <= 12 else f"{label[:11]}…",
             share=ours.get(label, 0),
             reference=theirs.get(label, 0),
             y=GROUP_HEIGHT * index,
@@ -150,6 +148,6 @@ def _ticks(places: list[tuple[float, float]]) -> list[tuple[float, str]]:
     """Take the marks that have room for their text."""
     taken: list[tuple[float, str]] = []
     for place, value in places:
-        if not taken or place - taken[-1][0] >= 50:
-            taken.append((place, f"{value:.3g}"))
+        if not taken or place - taken[-1][0] >= TICK_ROOM:
+            taken.append((place, f"{value:.4g}"))
     return taken
