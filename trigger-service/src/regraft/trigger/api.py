@@ -164,7 +164,8 @@ async def run(request: Request, service: Current, run_id: RunId) -> Response:
     found = _linked(request, await service.run(run_id))
     if prefers_html(request):
         return run_page(request, service, found)
-    return JSONResponse(found.model_dump(mode="json"), headers={"Vary": "Accept", "Cache-Control": "no-cache"})
+    headers = {"Vary": "Accept", "Cache-Control": "no-cache"}
+    return Response(found.model_dump_json(), media_type="application/json", headers=headers)
 
 
 async def report(service: Current, run_id: RunId) -> HTMLResponse:
