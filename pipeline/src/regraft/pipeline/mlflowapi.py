@@ -16,6 +16,7 @@ from regraft.core.errors import NotFoundError, RegraftError, TemporaryError
 Json = dict[str, Any]
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+NO_KEEPALIVE = httpx.Limits(max_keepalive_connections=0)
 PATIENCE_SECONDS = 20.0
 """How long a server that is not there, or busy, is asked again."""
 
@@ -31,7 +32,10 @@ class MlflowApi:
             )
         self._url = url.rstrip("/")
         # A server of one's own is not behind the proxy of the environment.
-        self._http = httpx.Client(base_url=f"{self._url}/api/2.0/mlflow/", timeout=TIMEOUT, trust_env=False)
+        # Connections are not kept: a step's calls are far between, and the server may have been restarted.
+        self._http = httpx.Client(
+            base_url=f"{self._url}/api/2.0/mlflow/", timeout=TIMEOUT, trust_env=False, limits=NO_KEEPALIVE
+        )
 
     def get(self, path: str, **parameters: str) -> Json:
         """Ask. Raises NotFoundError where there is no such thing."""

@@ -21,7 +21,8 @@ class LocalDeployer:
         self._models_dir = models_dir.absolute()
         self._timeout = timeout
         self._proofs = proofs
-        self._http = httpx.Client(base_url=predictor_url, timeout=30.0, trust_env=False)
+        no_keepalive = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(base_url=predictor_url, timeout=30.0, trust_env=False, limits=no_keepalive)
 
     def current(self, task: str) -> str | None:
         """Return the address of the bundle that is set to serve, None where there is none."""
