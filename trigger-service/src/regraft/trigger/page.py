@@ -23,7 +23,7 @@ from regraft.trigger.chart import target_chart
 from regraft.trigger.guard import check_same_site, check_token
 from regraft.trigger.service import Current, Service
 
-RUNS_PER_PAGE = 25
+RUNS_PER_PAGE = 20
 _HERE = Path(__file__).parent
 _STATIC = _HERE / "static"
 
