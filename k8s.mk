@@ -44,6 +44,10 @@ $(addprefix push-,$(IMAGES)): push-%:
 up:  ## All of it on kind: cluster, images, platform, Regraft; prints the addresses. Can be repeated
 	@k8s/scripts/up.sh
 
+.PHONY: e2e
+e2e: $(STAMP)  ## Prove it on the cluster of kubectl's context: the checker's course, rollouts under load, killed components
+	@$(BIN)/pytest tests/e2e --quiet $(ARGS)
+
 .PHONY: down
 down:  ## Remove the kind cluster and all that it holds
 	@kind delete cluster --name $(CLUSTER)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# dump.sh FOLDER: everything that explains what happened on the cluster. Nothing is changed, and no Secret is read.
+# dump.sh FOLDER: everything that explains what happened on the cluster of kubectl's present context. Nothing is changed, and no
+# Secret is read.
 source "$(dirname "$0")/common.sh"
 
 mkdir -p "${1:?dump.sh FOLDER}"
@@ -28,7 +29,8 @@ done
 for kind in workflows workflowtaskresults workflowtemplates inferenceservices servingruntimes ingresses; do
   write "regraft/$kind.yaml" kubectl --namespace regraft get "$kind" --output yaml
 done
-write kind/export.txt kind export logs "$folder/kind" --name "$CLUSTER"
+context=$(kubectl config current-context)
+case $context in kind-*) write kind/export.txt kind export logs "$folder/kind" --name "${context#kind-}" ;; esac
 # Containers that never ended have no previous log.
 for log in "$folder"/*/logs/*.previous.log; do
   if grep -q 'previous terminated container' "$log"; then rm "$log"; fi

@@ -2,6 +2,14 @@
 # `make up`: everything on kind. Each part can be repeated and leaves alone what is as it should be.
 source "$(dirname "$0")/common.sh"
 
+CLUSTER=${CLUSTER:-regraft}
+
+# Never another cluster than the one that this makes.
+kubectl() { command kubectl --context "kind-$CLUSTER" "$@"; }
+
+# What is not said in a manifest is left to whom it belongs; what is said is so.
+apply() { kubectl apply --server-side --force-conflicts --validate=strict "$@" | sed 's/^/  /' >&2; }
+
 main() {
   local started=$SECONDS
   trap failed ERR
