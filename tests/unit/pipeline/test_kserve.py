@@ -193,7 +193,7 @@ def test_a_few_crashes_are_waited_out_and_told_at_the_deadline(
     init = pod(predictor)
     init["status"] = {
         "initContainerStatuses": [
-            {"name": "storage-initializer", "ready": False, "restartCount": 1, "state": {"terminated": ended}}
+            {"name": "storage-initializer", "ready": False, "restartCount": 9, "state": {"terminated": ended}}
         ]
     }
     api.put(f"{PODS}/1", init)

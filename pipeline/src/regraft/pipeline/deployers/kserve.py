@@ -26,8 +26,8 @@ VERSION_HEADER = "Regraft-Model-Version"
 """Header of every answer of the predictor."""
 
 POLL_SECONDS = 0.5
-MAX_RESTARTS = 3
-"""A container that still ends after this many restarts will not stand; the kubelet waits 10, 20 and 40 s between."""
+MAX_RESTARTS = 2
+"""A predictor that still ends after this many restarts will not stand; the kubelet waits 10 and 20 s between them."""
 
 HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"})
 """Reasons for which a container waits that do not pass by themselves."""
@@ -125,11 +125,12 @@ class KServeDeployer:
     def _troubles(self, pod: Json) -> Iterator[str]:
         """What keeps a pod from being ready. Raises DeployError where that will not pass."""
         name, status = pod["metadata"]["name"], pod["status"]
-        containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
-        for container in containers:
+        # The init container gets the bundle from the bucket, which may be away for a while: that can pass at any time.
+        containers = status.get("containerStatuses", ())
+        for container in (*status.get("initContainerStatuses", ()), *containers):
             if trouble := _container_trouble(container):
                 message = f"pod {name}: {trouble}"
-                if _is_hopeless(container):
+                if container in containers and _is_hopeless(container):
                     raise DeployError(message)
                 yield message
         for condition in status.get("conditions", ()):
