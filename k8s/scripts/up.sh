@@ -50,6 +50,16 @@ fetch() {  # fetch FILE-OR-URL TARGET
   esac
 }
 
+try() {  # try TIMES COMMAND...
+  local times=$1
+  shift
+  until "$@"; do
+    times=$((times - 1))
+    if [ "$times" -eq 0 ]; then return 1; fi
+    sleep 3
+  done
+}
+
 rolled_out() {  # rolled_out NAMESPACE DEPLOYMENT...
   local namespace=$1 deployment
   shift
@@ -80,7 +90,8 @@ install_kserve() {
   apply -f "$KSERVE_CRDS_MANIFEST"
   established
   fetch "$KSERVE_MANIFEST" k8s/platform/kserve/upstream.yaml
-  apply -k k8s/platform/kserve
+  # cert-manager's webhook refuses certificates for a moment after its pod is ready.
+  try 10 apply -k k8s/platform/kserve
   rolled_out argo workflow-controller
   rolled_out kserve kserve-controller-manager
 }
@@ -104,7 +115,6 @@ renew() {  # renew IMAGE: what runs it takes the new one; steps do by themselves
   case $1 in
     trigger) kubectl --namespace regraft rollout restart deployment regraft-trigger ;;
     mlflow) kubectl --namespace regraft-platform rollout restart deployment mlflow ;;
-    pipeline) kubectl --namespace regraft delete job regraft-bootstrap --ignore-not-found ;;
     predictor)
       local service at
       at=$(date -u +%FT%TZ)
@@ -116,8 +126,13 @@ renew() {  # renew IMAGE: what runs it takes the new one; steps do by themselves
   esac >&2
 }
 
+again() {  # again NAMESPACE JOB: a Job that is there cannot be changed; these can run any number of times
+  kubectl --namespace "$1" delete job "$2" --ignore-not-found > /dev/null
+}
+
 install_platform() {
   say "ingress, bucket, MLflow, datasets"
+  again regraft-platform bucket
   # The datasets are the checker's, which is outside of the folder.
   kubectl kustomize --load-restrictor LoadRestrictionsNone k8s/platform | apply --filename -
   rolled_out traefik traefik
@@ -128,6 +143,7 @@ install_platform() {
 
 install_regraft() {
   say "Regraft"
+  again regraft regraft-bootstrap
   apply -k k8s/overlays/kind
   rolled_out regraft regraft-trigger
   say "the first versions"
