@@ -57,9 +57,9 @@ status:  ## What runs on the cluster, what serves, and the last runs
 	@k8s/scripts/status.sh
 
 .PHONY: logs
-logs:  ## Follow the logs of the trigger service, the predictors and the steps
-	@kubectl --namespace regraft logs --selector app.kubernetes.io/part-of=regraft --all-containers \
-	  --follow --prefix --tail 20 --max-log-requests 20
+logs: LOGS_OF = $(if $(RUN),workflows.argoproj.io/workflow=$(RUN),app.kubernetes.io/name in (trigger,predictor))
+logs:  ## Follow the logs of the trigger service and the predictors, or of a run: make logs [RUN=run-...]
+	@kubectl --namespace regraft logs --selector '$(LOGS_OF)' --all-containers --follow --prefix --tail 50 --max-log-requests 30
 
 .PHONY: dump
 dump:  ## Everything that explains a failure, into the folder e2e-logs
