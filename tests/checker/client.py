@@ -143,8 +143,8 @@ class Service:
             raise CheckError(f"{url} answered {sorted(document)}, expected the target column alone")
         return Prediction(
             values=[float(value) for value in next(iter(document.values()))],
-            version=answer.headers["Regraft-Model-Version"],
-            data_sha256=answer.headers["Regraft-Data-Sha256"],
+            version=_header(answer, "Regraft-Model-Version"),
+            data_sha256=_header(answer, "Regraft-Data-Sha256"),
         )
 
 
@@ -154,5 +154,14 @@ def _json(answer: httpx.Response, status: int) -> dict[str, Any]:
             f"{answer.request.method} {answer.request.url} answered {answer.status_code}, "
             f"expected {status}: {answer.text[:500]}"
         )
-    document: dict[str, Any] = answer.json()
+    try:
+        document: dict[str, Any] = answer.json()
+    except ValueError as error:
+        raise CheckError(f"{answer.request.url} answered no JSON: {answer.text[:500]}") from error
     return document
+
+
+def _header(answer: httpx.Response, name: str) -> str:
+    if name not in answer.headers:
+        raise CheckError(f"{answer.request.url} answered without the header {name}")
+    return answer.headers[name]

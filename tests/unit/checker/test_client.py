@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
+import httpx
 import pytest
 
-from tests.checker.client import Accepted, CheckError, RunView, Service
+from tests.checker.client import Accepted, CheckError, RunView, Service, _header, _json
 
 STATES = ["queued", "running", "rejected"]
 
@@ -107,6 +108,14 @@ def test_waiting_has_a_limit(service: Service) -> None:
 def test_an_answer_that_was_not_agreed_is_an_error(service: Service) -> None:
     with pytest.raises(CheckError, match=r"answered 400, expected 202.*task_unknown"):
         service.trigger("http://data/x.csv", task="unknown")
+
+
+def test_an_answer_without_json_or_version_is_an_error() -> None:
+    request = httpx.Request("POST", "http://predict/predict")
+    with pytest.raises(CheckError, match="answered no JSON: <html>"):
+        _json(httpx.Response(200, text="<html>", request=request), 200)
+    with pytest.raises(CheckError, match="without the header Regraft-Model-Version"):
+        _header(httpx.Response(200, request=request), "Regraft-Model-Version")
 
 
 def test_a_failed_run_has_the_code_of_its_cause() -> None:
