@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regraft.core import layout
+from regraft.core.errors import TemporaryError
+from regraft.core.objects import get_model
+from regraft.core.runs import Run, RunState, StepState
+from regraft.inference.bundle import Bundle
+from regraft.pipeline import mlflowapi, runner
+from regraft.pipeline.folders import Folder
+from regraft.pipeline.registry import Registry
+from regraft.pipeline.runner import run_to_end
+from regraft.pipeline.steps import deploy, register, train
+from tests.checker import datasets
+from tests.unit.pipeline.plant import Plant
+
+
+class KilledError(BaseException):
+    """Stands for SIGKILL: no handler of the steps catches it."""
+
+
+def states(run: Run) -> list[str]:
+    return [str(step.state) for step in run.steps]
+
+
+def finished(plant: Plant, run: Run) -> Run:
+    saved: list[RunState] = []
+    run_to_end(run, plant.settings, lambda run: saved.append(run.state), attempts=plant.settings.step_attempts)
+    assert saved[0] == RunState.RUNNING
+    assert saved[-1] == run.state
+    assert get_model(plant.store, layout.record(run.run_id), Run) == run
+    return run
+
+
+def good(plant: Plant, number: int, **fields: Any) -> Run:
+    """Return a run that finds a good dataset downloaded."""
+    run = plant.run(number, **fields)
+    plant.put_reference()
+    plant.put_dataset(run, datasets.good(number))
+    return run
+
+
+def test_a_good_dataset_is_promoted_with_all_that_explains_it(plant: Plant, tmp_path: Path) -> None:
+    run = finished(plant, good(plant, 1))
+    assert (run.state, run.version, states(run)) == (RunState.PROMOTED, "1", ["succeeded"] * 5)
+    assert run.verdict is not None
+    assert run.verdict.accepted
+    assert run.metrics == run.verdict.metrics
+    assert run.finished_at is not None
+    assert all(step.started_at and step.finished_at for step in run.steps)
+    version = plant.registry.version(plant.task, "1")
+    plant.assert_serves(version)
+    assert (version.run_id, version.data_sha256, version.tags["verdict"]) == (run.run_id, run.data_sha256, "accepted")
+    logged = plant.mlflow.get_run(version.mlflow_run_id)
+    assert logged.data.metrics["skill"] == pytest.approx(run.metrics["skill"])
+    artifacts = {file.path for file in plant.mlflow.list_artifacts(version.mlflow_run_id)}
+    assert artifacts == {"plots", "report.html", "verdict.json"}
+    plots = {file.path for file in plant.mlflow.list_artifacts(version.mlflow_run_id, "plots")}
+    assert plots == {"plots/predicted-against-actual.png", "plots/target-distribution.png"}
+    assert run.links["mlflow"].endswith(version.mlflow_run_id)
+    Folder.at(version.uri).download(tmp_path / "bundle")
+    bundle = Bundle.load(tmp_path / "bundle")
+    bundle.check_golden()
+    assert (bundle.version, bundle.info.run_id) == ("1", run.run_id)
+
+
+def test_a_bad_dataset_is_rejected_and_the_later_steps_are_skipped(plant: Plant) -> None:
+    run = plant.run(1)
+    plant.put_reference()
+    plant.put_dataset(run, datasets.drifted(1))
+    finished(plant, run)
+    assert run.state == RunState.REJECTED
+    assert states(run) == ["succeeded", "succeeded", "skipped", "skipped", "skipped"]
+    assert run.cause is not None
+    assert run.verdict is not None
+    assert run.cause.code == run.verdict.errors[0].code
+    assert plant.store.exists(layout.report(run.run_id))
+    assert plant.registry.prod(plant.task) is None
+
+
+def test_a_run_without_a_reference_fails_and_says_what_to_do(plant: Plant) -> None:
+    run = plant.run(1)
+    plant.put_dataset(run, datasets.good(1))
+    finished(plant, run)
+    assert run.state == RunState.FAILED
+    assert run.cause is not None
+    assert run.cause.code == "reference_missing"
+    assert states(run) == ["succeeded", "failed", "skipped", "skipped", "skipped"]
+
+
+def test_a_dataset_that_cannot_be_had_fails_the_run(plant: Plant) -> None:
+    run = finished(plant, plant.run(1, data_url="http://127.0.0.1:9/a.csv"))
+    assert run.state == RunState.FAILED
+    assert run.cause is not None
+    assert run.cause.code == "source_unreachable"
+    assert run.steps[0].message == run.cause.message
+
+
+def test_the_dataset_in_service_is_unchanged_unless_forced(plant: Plant) -> None:
+    with datasets.serving() as server:
+        url = f"http://127.0.0.1:{server.port}/good.csv?seed=1"
+        plant.put_reference()
+        runs = [finished(plant, plant.run(number, data_url=url, force=number == 3)) for number in (1, 2, 3)]
+    assert [run.state for run in runs] == [RunState.PROMOTED, RunState.UNCHANGED, RunState.PROMOTED]
+    assert runs[1].cause is not None
+    assert runs[1].cause.code == "dataset_unchanged"
+    assert states(runs[1]) == ["succeeded", *["skipped"] * 4]
+    assert runs[2].version == "2"
+
+
+def test_an_unknown_task_fails_the_run(plant: Plant) -> None:
+    run = plant.run(1, task="weather")
+    run_to_end(run, plant.settings, lambda run: None)
+    assert run.state == RunState.FAILED
+    assert run.cause is not None
+    assert run.cause.code == "task_unknown"
+
+
+def test_what_can_pass_is_tried_again(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "FIRST_PAUSE", 0.01)
+    tries: list[int] = []
+    train_once = train.run
+
+    def fail_first(context: Any) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            raise TemporaryError("busy")
+        return train_once(context)
+
+    monkeypatch.setattr(train, "run", fail_first)
+    assert finished(plant, good(plant, 1)).state == RunState.PROMOTED
+    assert len(tries) == 2
+
+
+def test_what_does_not_pass_fails_the_run(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(mlflowapi, "PATIENCE_SECONDS", 0.05)
+    plant.settings = plant.settings.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})
+    run = good(plant, 1)
+    run_to_end(run, plant.settings, lambda run: None, attempts=2)
+    assert run.state == RunState.FAILED
+    assert run.cause is not None
+    assert run.cause.code == "mlflow_unreachable"
+
+
+@pytest.mark.parametrize(
+    ("step", "where"),
+    [
+        (train, "Folder.upload"),
+        (register, "plots.draw"),
+        (register, "version_json"),
+        (deploy, "put_model"),
+        (None, "Registry.create_version"),
+    ],
+)
+def test_a_step_that_is_killed_and_started_again_ends_the_same(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch, step: Any, where: str
+) -> None:
+    run = good(plant, 1)
+    with monkeypatch.context() as patch:
+
+        def kill(*arguments: object, **options: object) -> None:
+            raise KilledError
+
+        if step is None:
+            patch.setattr(Registry, where.partition(".")[2], kill)
+        else:
+            patch.setattr(f"{step.__name__}.{where}", kill)
+        with pytest.raises(KilledError):
+            run_to_end(run, plant.settings, lambda run: None)
+    assert run.state == RunState.RUNNING
+    finished(plant, run)
+    assert (run.state, run.version, states(run)) == (RunState.PROMOTED, "1", [StepState.SUCCEEDED] * 5)
+    plant.assert_serves(plant.registry.version(plant.task, "1"))
+    assert len(plant.mlflow.search_model_versions(f"name='{plant.model_name}'")) == 1
