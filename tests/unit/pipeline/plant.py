@@ -107,7 +107,8 @@ class Plant:
     def answering(self) -> str | None:
         """Return the version that the predictor names."""
         answer = httpx.get(f"{self.predictor_url}/{self.task.name}/schema", trust_env=False)
-        return answer.headers.get("Regraft-Model-Version")
+        named: str | None = answer.headers.get("Regraft-Model-Version")
+        return named
 
     def assert_serves(self, version: Version) -> None:
         """Assert that registry, record and predictor agree on what is in service."""

@@ -297,7 +297,10 @@ def test_a_body_that_ends_early_is_truncated_and_tried_again(server: Server, tmp
 
 
 def test_what_is_no_http_is_told(server: Server, tmp_path: Path) -> None:
-    server.answers["/a.csv"] = lambda handler: handler.wfile.write(b"220 mail.example.org ESMTP\r\n\r\n") and None
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(b"220 mail.example.org ESMTP\r\n\r\n")
+
+    server.answers["/a.csv"] = answer
     assert refused(f"{server.url}/a.csv", tmp_path).code == "source_http_error"
 
 
