@@ -6,6 +6,7 @@ the run that put it there: both change in the same instant, when the alias moves
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -146,8 +147,8 @@ class Registry:
             "name": name,
             "digest": sha256[:36],
             "source_type": "http",
-            "source": f'{{"url": "{source}"}}',
-            "profile": f'{{"num_rows": {rows}}}',
+            "source": json.dumps({"url": source}),
+            "profile": json.dumps({"num_rows": rows}),
         }
         tags = [{"key": "mlflow.data.context", "value": "training"}]
         self._api.post("runs/log-inputs", run_id=tracking.mlflow_run_id, datasets=[{"dataset": dataset, "tags": tags}])
