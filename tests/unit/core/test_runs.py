@@ -55,6 +55,13 @@ def test_a_run_survives_json() -> None:
     assert run.verdict.summary() == "rejected: the target has drifted"
 
 
+def test_metrics_that_are_not_finite_survive_json() -> None:
+    run = Run.accept(request())
+    run.metrics = {"skill": float("-inf")}
+    run.verdict = Verdict(task="passwords", accepted=False, metrics={"rmse": float("inf")})
+    assert Run.model_validate_json(run.model_dump_json()) == run
+
+
 @pytest.mark.parametrize(
     ("warnings", "summary"), [(0, "accepted"), (1, "accepted with 1 warning"), (2, "accepted with 2 warnings")]
 )

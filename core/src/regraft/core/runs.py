@@ -89,6 +89,8 @@ class RunRequest(BaseModel):
 class Run(RunRequest):
     """A run and what has become of it."""
 
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
     state: RunState = RunState.QUEUED
     steps: list[Step] = Field(default_factory=list)
     cause: Cause | None = None

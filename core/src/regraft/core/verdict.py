@@ -13,7 +13,7 @@ Figure = float | int | str | bool | None
 class Reason(BaseModel):
     """One thing that a gate found. An error rejects the dataset, a warning does not."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     code: str = Field(description="Stable name, for programs")
     gate: Gate
@@ -30,7 +30,8 @@ class Reason(BaseModel):
 class Verdict(BaseModel):
     """What the gates say of a dataset."""
 
-    model_config = ConfigDict(frozen=True)
+    # A figure that is not finite must come back as it was, and plain JSON has none.
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     task: str
     accepted: bool

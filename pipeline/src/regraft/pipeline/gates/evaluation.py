@@ -128,19 +128,24 @@ def _regression(target: Floats, predicted: Floats, scale: Scale) -> dict[str, fl
     error = np.abs(predicted - target)
     mae = error.mean()
     found = {"mae": mae, "rmse": np.sqrt(np.square(error).mean()), "within_0.05": (error <= CLOSE).mean()}
-    skill = 1 - mae / np.abs(target - np.median(target)).mean()
+    skill = _skill(mae, np.abs(target - np.median(target)).mean())
     if target.min() >= 0:
         logs = np.log1p(target)
         squared = np.square(np.log1p(np.maximum(predicted, 0)) - logs).mean()
         found["rmsle"] = np.sqrt(squared)
-        skill = 1 - squared / logs.var() if scale == "log" else skill
+        skill = _skill(squared, logs.var()) if scale == "log" else skill
     return found | {"skill": skill}
+
+
+def _skill(error: float, of_constant: float) -> float:
+    """Return the share of the constant's error that is gone; none where the rows drawn have one target only."""
+    return 1 - error / of_constant if of_constant else 0.0
 
 
 def _classification(target: NDArray[Any], predicted: NDArray[Any], probabilities: Floats | None) -> dict[str, float]:
     classes = np.unique(target)
     recall = np.mean([(predicted[target == one] == one).mean() for one in classes])
-    found = {"accuracy": (predicted == target).mean(), "skill": (recall - 1 / len(classes)) / (1 - 1 / len(classes))}
+    found = {"accuracy": (predicted == target).mean(), "skill": _skill(1 - recall, 1 - 1 / len(classes))}
     if probabilities is not None and len(classes) == 2:
         positive = target == classes[1]
         sure = np.clip(np.where(positive, probabilities, 1 - probabilities), 1e-15, 1.0)

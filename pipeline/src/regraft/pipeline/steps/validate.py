@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from regraft.core import layout
-from regraft.core.errors import RegraftError
+from regraft.core.errors import BundleError, RegraftError
 from regraft.core.objects import get_model, put_model
 from regraft.core.runs import Cause, RunState
 from regraft.core.verdict import Verdict
@@ -45,13 +45,21 @@ def _reference(context: Context) -> Profile:
 
 
 def _incumbent(context: Context) -> Bundle | None:
-    """Return the bundle of the version in service."""
+    """Return the bundle of the version in service; one that cannot be read any more must not lock new data out."""
     prod = context.registry.prod(context.task)
     if prod is None:
         return None
     folder = context.workdir / "incumbent"
     Folder.at(prod.uri, endpoint_url=context.settings.s3_endpoint_url).download(folder)
-    return Bundle.load(folder)
+    try:
+        bundle = Bundle.load(folder)
+    except BundleError as error:
+        context.log.warning("version in service not compared", version=prod.number, reason=error.message)
+        return None
+    if bundle.contract.features != context.task.contract.features:
+        context.log.warning("version in service not compared", version=prod.number, reason="it has another contract")
+        return None
+    return bundle
 
 
 def _held_out(evaluation: Evaluation) -> pd.DataFrame:

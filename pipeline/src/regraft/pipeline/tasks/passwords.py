@@ -18,7 +18,7 @@ CONTRACT = Contract(
             name="Password", type="string", description="The password as it was typed", min_length=1, max_length=256
         ),
     ),
-    target=Column(name="Times", type="number", description="How often it is used", minimum=0),
+    target=Column(name="Times", type="number", description="How often it is used", minimum=0, maximum=1e12),
 )
 
 COMMON_LETTERS = 10
