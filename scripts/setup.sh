@@ -34,6 +34,6 @@ say "creating .venv"
 "$uv" venv --quiet --clear --python "$(find_python)" .venv
 export VIRTUAL_ENV=$PWD/.venv
 say "installing the locked packages"
-"$uv" pip install --quiet --require-hashes --requirement requirements/dev.txt
+"$uv" pip install --quiet --compile-bytecode --require-hashes --requirement requirements/dev.txt
 "$uv" pip install --quiet --no-deps --no-build-isolation \
   --editable core --editable inference --editable pipeline --editable trigger-service
