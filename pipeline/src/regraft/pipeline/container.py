@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
-from regraft.pipeline.assembly import make_context
 
 from regraft.core import layout
 from regraft.core.errors import RegraftError
@@ -31,6 +30,7 @@ from regraft.core.workflows import (
     REQUEST_PREFIX,
     request_of,
 )
+from regraft.pipeline.assembly import make_context
 from regraft.pipeline.record import RESULTS, Attempt, compose, keep
 from regraft.pipeline.settings import PipelineSettings
 
