@@ -62,13 +62,6 @@ def seed() -> int:
     return secrets.randbelow(1_000_000)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _first_version(service: Installation, registry: Registry) -> None:
-    """Let there be a version that was promoted after the bootstrap, which rollbacks and outages fall back on."""
-    run = service.end(service.post("good", secrets.randbelow(1_000_000)))
-    assert run.state == "promoted", run.message
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Runs take a while here."""
     for item in items:
@@ -83,7 +76,7 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed:
         folder = LOGS / item.name
-        dump = ["k8s/scripts/dump.sh", folder]
+        dump = ["k8s/scripts/dump.sh", str(folder)]
         said = subprocess.run(dump, cwd=ROOT, capture_output=True, text=True, check=False).stderr
         report.sections.append(("the cluster at that moment", f"{folder}\n{said[-500:]}"))
     return report
