@@ -1,3 +1,5 @@
+from datetime import UTC, datetime, timedelta
+
 from regraft.core import layout
 
 
@@ -10,3 +12,11 @@ def test_keys_are_where_the_design_says() -> None:
     assert layout.step_result("run-a", "train") == "runs/run-a/train.json"
     assert layout.reference("passwords") == "reference/passwords.json"
     assert layout.serving("passwords") == "serving/passwords.json"
+
+
+def test_the_history_lists_the_run_accepted_last_first() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    moments = [noon, noon + timedelta(microseconds=1), noon + timedelta(days=9)]
+    keys = [layout.history(moment, "passwords", f"run-{number}") for number, moment in enumerate(moments)]
+    assert [layout.run_of(key) for key in sorted(keys)] == ["run-2", "run-1", "run-0"]
+    assert {layout.task_of(key) for key in keys} == {"passwords"}
