@@ -33,6 +33,7 @@ class Plant:
 
     def __init__(self, folder: Path, *, owner: str, mlflow_url: str, predictor_url: str, models_dir: Path) -> None:
         self.folder = folder
+        self.owner = owner
         self.task: Task = load_task("passwords")
         self.models_dir = models_dir
         self.predictor_url = predictor_url
@@ -58,7 +59,12 @@ class Plant:
 
     def request(self, number: int, **fields: Any) -> RunRequest:
         """Return the request accepted as the ``number``-th."""
-        accepted = {"run_id": f"run-{number:012d}", "task": self.task.name, "data_url": f"http://data/{number}.csv"}
+        # MLflow is shared by the tests: a run of the same name would be taken for this one.
+        accepted = {
+            "run_id": f"run-{self.owner[:8]}{number:04d}",
+            "task": self.task.name,
+            "data_url": f"http://data/{number}.csv",
+        }
         return RunRequest.model_validate(accepted | {"accepted_at": BEGIN + timedelta(seconds=number)} | fields)
 
     def run(self, number: int, **fields: Any) -> Run:
