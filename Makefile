@@ -24,8 +24,7 @@ demo: $(STAMP)  ## The whole loop in front of your eyes, no cluster (KEEP=1 leav
 
 .PHONY: test
 test: $(STAMP) lint  ## Everything that needs no cluster: lint, types, unit and integration tests with coverage
-	@$(BIN)/pytest tests/unit --quiet --numprocesses 2 --cov --cov-report=
-	$(BIN)/pytest tests/integration --quiet --cov --cov-append --cov-report=term
+	@$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 .PHONY: check
 check: $(STAMP)  ## Play the checker against any installation: make check TRIGGER=url PREDICT=url [DATA=url]
