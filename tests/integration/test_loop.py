@@ -69,7 +69,8 @@ def test_the_event_stream_shows_each_run_to_its_end(
     wait_until(lambda: {run["run_id"]: run["state"] for run in events} == ends)
     for run_id, end in ends.items():
         states = [run["state"] for run in events if run["run_id"] == run_id]
-        assert "running" in states
+        # A run that is refused within a fifth of a second may be seen at its end only.
+        assert "running" in states or end != "promoted"
         assert states == sorted(states, key=["queued", "running", end].index)
 
 
