@@ -11,7 +11,7 @@ def test_the_tasks_that_ship_come_first() -> None:
 
 
 def test_an_unknown_task_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(NotFoundError, match="there is no task 'houses'; there are: passwords, heart-disease"):
+    with pytest.raises(NotFoundError, match="there is no task 'houses'; there are: heart-disease, passwords"):
         load_task("houses")
 
 
