@@ -15,6 +15,8 @@ PASSWORDS = "passwords"
 HEART_DISEASE = "heart-disease"
 
 ENDED = {"promoted", "rejected", "unchanged", "superseded", "rolled_back", "failed"}
+AWAY = {502, 503, 504}
+"""What a proxy, or the service itself, answers while the service is not there."""
 
 
 class CheckError(Exception):
@@ -124,15 +126,25 @@ class Service:
         """Return the run when it has ended; ``watch`` sees it now and then until it has."""
         deadline = time.monotonic() + timeout
         pause = 0.1
+        seen = "not told of"
         while True:
-            run = RunView.of(self.run(accepted))
-            watch(run)
-            if run.state in ENDED:
-                return run
+            if run := self._run_unless_away(accepted):
+                watch(run)
+                if run.state in ENDED:
+                    return run
+                seen = f"still {run.state} ({run.step})"
             if time.monotonic() > deadline:
-                raise CheckError(f"{run.run_id} is still {run.state} ({run.step}) after {timeout:.0f} s")
+                raise CheckError(f"{accepted.run_id} is {seen} after {timeout:.0f} s")
             time.sleep(pause)
             pause = min(1.2 * pause, 1.0)
+
+    def _run_unless_away(self, accepted: Accepted) -> RunView | None:
+        """Return the run as it is now, None while the service, which has accepted it, is being started again."""
+        try:
+            answer = self._client.get(accepted.status_url)
+        except httpx.TransportError:
+            return None
+        return None if answer.status_code in AWAY else RunView.of(_json(answer, 200))
 
     def predict(self, task: str, columns: dict[str, list[Any]]) -> Prediction:
         """Ask the predictor of a task."""

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.checker.client import Accepted
-from tests.e2e.cluster import PLATFORM, eventually, get, kill_pods, scaled_to_zero
+from tests.e2e.cluster import PLATFORM, eventually, get, kill_pods, rolled_out, scaled_to_zero
 from tests.e2e.conftest import URL, Installation
 from tests.e2e.registry import Registry
 
@@ -67,6 +67,7 @@ def test_triggers_are_answered_quickly_and_outlive_the_trigger_service(
         seconds.append(time.monotonic() - began)
         assert get("workflow", accepted[-1].run_id)["metadata"]["labels"]["regraft.dev/task"] == "passwords"
     kill_pods("app.kubernetes.io/name=trigger")  # until the next one is ready nothing answers
+    rolled_out("regraft-trigger")
     eventually(lambda: httpx.get(f"{URL}/ready").is_success)
     states = [service.end(each).state for each in accepted]
     assert states == ["promoted", "failed", "rejected", "failed", "failed"]

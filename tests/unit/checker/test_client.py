@@ -105,6 +105,21 @@ def test_waiting_has_a_limit(service: Service) -> None:
         service.wait(accepted, timeout=-1)
 
 
+def test_a_service_that_is_away_meanwhile_is_waited_for(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
+    accepted = service.trigger("http://data/x.csv")
+    ended = httpx.Response(200, json=run("promoted"), request=httpx.Request("GET", accepted.status_url))
+    looks = [httpx.ConnectError("refused"), httpx.Response(503, text="no available server"), ended]
+
+    def look(url: str) -> httpx.Response:
+        found = looks.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(service._client, "get", look)
+    assert service.wait(accepted, timeout=10).state == "promoted"
+
+
 def test_an_answer_that_was_not_agreed_is_an_error(service: Service) -> None:
     with pytest.raises(CheckError, match=r"answered 400, expected 202.*task_unknown"):
         service.trigger("http://data/x.csv", task="unknown")
