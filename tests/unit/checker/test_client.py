@@ -108,7 +108,11 @@ def test_waiting_has_a_limit(service: Service) -> None:
 def test_a_service_that_is_away_meanwhile_is_waited_for(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
     accepted = service.trigger("http://data/x.csv")
     ended = httpx.Response(200, json=run("promoted"), request=httpx.Request("GET", accepted.status_url))
-    looks = [httpx.ConnectError("refused"), httpx.Response(503, text="no available server"), ended]
+    looks: list[httpx.Response | Exception] = [
+        httpx.ConnectError("refused"),
+        httpx.Response(503, text="no available server"),
+        ended,
+    ]
 
     def look(url: str) -> httpx.Response:
         found = looks.pop(0)
