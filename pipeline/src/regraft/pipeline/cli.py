@@ -140,10 +140,8 @@ def trigger(
 ) -> None:
     """Post a dataset's address to the trigger service."""
     client = _client(url, token)
-    if wait:
-        _trigger_and_watch(client, data_url, task, force, as_json)
     run_id = client.trigger(data_url, task=task, force=force)
-    out.print_json(json.dumps({"run_id": run_id})) if as_json else out.print(run_id)
+    _tell_accepted(client, run_id, wait=wait, as_json=as_json)
 
 
 @app.command()
@@ -215,14 +213,12 @@ def rollback(
     """Put the earlier version, or a named one, back into service."""
     client = _client(url, token)
     run_id = client.rollback(task or task_names()[0], version)
-    if wait:
-        _watch(client, run_id, as_json)
-    out.print_json(json.dumps({"run_id": run_id})) if as_json else out.print(run_id)
+    _tell_accepted(client, run_id, wait=wait, as_json=as_json)
 
 
 @app.command()
 def bless(
-    dataset: Annotated[str, typer.Argument(metavar="CSV|RUN", help="A file, or the id of a run that was accepted")],
+    dataset: Annotated[str, typer.Argument(metavar="CSV|RUN", help="A file, or the id of a run that was judged")],
     why: Annotated[str, typer.Option(help="Why this is the reference from now on", prompt=True)],
     task: TaskName = None,
     by: Annotated[str | None, typer.Option(help="Who decides this; you")] = None,
@@ -269,6 +265,13 @@ def _client(url: str, token: str | None) -> TriggerClient:
     from regraft.pipeline.client import TriggerClient
 
     return TriggerClient(url, token)
+
+
+def _tell_accepted(client: TriggerClient, run_id: str, *, wait: bool, as_json: bool) -> None:
+    """Watch a run that was just accepted, or leave its id to whoever asked for it."""
+    if wait:
+        _watch(client, run_id, as_json)
+    out.print_json(json.dumps({"run_id": run_id})) if as_json else out.print(run_id)
 
 
 def _trigger_and_watch(client: TriggerClient, data_url: str, task: str | None, force: bool, as_json: bool) -> NoReturn:

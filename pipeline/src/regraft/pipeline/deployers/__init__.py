@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+VERSION_HEADER = "Regraft-Model-Version"
+"""Header in which every answer of a predictor names the version it comes from: the proof that a version serves."""
+
 
 class Deployer(Protocol):
     """Puts the bundle at an address into service for a task and proves that it serves."""

@@ -15,15 +15,13 @@ import httpx
 from regraft.core.errors import DeployError, NotFoundError, TemporaryError
 from regraft.core.kubernetes import MERGE_PATCH, Cluster, answer, reaching
 from regraft.core.logs import get_logger
+from regraft.pipeline.deployers import VERSION_HEADER
 
 SOURCE_ANNOTATION = "internal.serving.kserve.io/storage-initializer-sourceuri"
 """Annotation of the predictor's pods: the address they have their model from."""
 
 TASK_LABEL = "serving.kserve.io/inferenceservice"
 """Label of the predictor's pods: the name of their InferenceService."""
-
-VERSION_HEADER = "Regraft-Model-Version"
-"""Header of every answer of the predictor."""
 
 POLL_SECONDS = 0.5
 MAX_RESTARTS = 2

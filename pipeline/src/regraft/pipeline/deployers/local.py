@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from regraft.core.errors import DeployError
+from regraft.pipeline.deployers import VERSION_HEADER
 
-VERSION_HEADER = "Regraft-Model-Version"
 POLL_SECONDS = 0.2
 
 
