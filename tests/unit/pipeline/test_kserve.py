@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from regraft.core.errors import DeployError, NotFoundError
-from regraft.pipeline.deployers import kserve
+from regraft.pipeline.deployers import VERSION_HEADER, kserve
 from regraft.pipeline.deployers.kserve import SOURCE_ANNOTATION, KServeDeployer
 from tests.apiserver import ApiServer
 
@@ -55,7 +55,7 @@ def _predictor() -> Iterator[Predictor]:
             found.asked.append(self.path)
             status, version, body = found.answers[0] if len(found.answers) == 1 else found.answers.pop(0)
             self.send_response(status)
-            self.send_header(kserve.VERSION_HEADER, version)
+            self.send_header(VERSION_HEADER, version)
             self.end_headers()
             self.wfile.write(body)
 
