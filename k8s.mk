@@ -48,6 +48,10 @@ up:  ## All of it on kind: cluster, images, platform, Regraft; prints the addres
 e2e: $(STAMP)  ## Prove it on the cluster of kubectl's context: the checker's course, rollouts under load, killed components
 	@$(BIN)/pytest tests/e2e --quiet $(ARGS)
 
+.PHONY: rehearse
+rehearse: $(STAMP)  ## Prove the overlay for production on the kind cluster, in place of what is there: S3, PostgreSQL, TLS, token
+	@$(BIN)/pytest tests/rehearsal --quiet $(ARGS)
+
 .PHONY: down
 down:  ## Remove the kind cluster and all that it holds
 	@kind delete cluster --name $(CLUSTER)
