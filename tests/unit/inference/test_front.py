@@ -137,6 +137,23 @@ def test_each_task_has_its_own_paths(client: Client) -> None:
     assert (answer.json, answer.served_by) == ({"condition": HEART_ANSWERS}, ("3", sha256_of("3")))
 
 
+@pytest.mark.parametrize(
+    "payload", [HEART_ROWS, {"instances": RECORDS}, {"dataframe_records": RECORDS}, {"inputs": HEART_ROWS}]
+)
+def test_a_classifier_answers_its_probabilities_where_they_are_asked_for(client: Client, payload: Any) -> None:
+    answer = client.post("/heart-disease/predict", payload | {"probabilities": True})
+    assert answer.json == {"condition": HEART_ANSWERS, "condition_probability": [0.0, 1.0, 0.0, 1.0]}
+    assert client.post("/heart-disease/predict", payload | {"probabilities": False}).json == {
+        "condition": HEART_ANSWERS
+    }
+
+
+def test_a_regression_has_no_probabilities_and_takes_the_word_as_a_value(client: Client) -> None:
+    refused = client.post("/predict", {"Password": ["a"], "probabilities": True})
+    assert (refused.status, refused.json["code"]) == (400, "no_probabilities")
+    assert client.post("/predict", {"Password": ["probabilities"]}).json == {"Times": [1.5]}
+
+
 def test_a_large_request_in_parts_is_answered(client: Client) -> None:
     body = orjson.dumps({"Password": ["a"] * 5000 + []})
     parts = [body[start : start + 1000] for start in range(0, len(body), 1000)]
@@ -218,8 +235,10 @@ def test_health_names_the_versions_that_serve(client: Client) -> None:
 
 def test_the_schema_is_the_contract(client: Client) -> None:
     schema = client.get("/heart-disease/schema").json
-    assert list(schema["request"]["properties"]) == list(HEART_ROWS)
-    assert list(schema["answer"]["properties"]) == ["condition"]
+    assert list(schema["request"]["properties"]) == [*HEART_ROWS, "probabilities"]
+    assert list(schema["answer"]["properties"]) == ["condition", "condition_probability"]
+    assert schema["answer"]["required"] == ["condition"]
+    assert list(client.get("/passwords/schema").json["request"]["properties"]) == ["Password"]
     assert client.get("/schema").json["task"] == "passwords"
 
 

@@ -16,6 +16,7 @@ from tests.unit.inference.bundles import HEART, HEART_ROWS, PASSWORDS
 
 passwords = RequestReader(PASSWORDS)
 heart = RequestReader(HEART)
+classifier = RequestReader(HEART, probabilities=True)
 
 RECORD = {"age": 40, "sex": 1, "oldpeak": 0.5}
 
@@ -176,6 +177,71 @@ def test_a_column_may_be_called_like_a_format() -> None:
     )
     assert reader.read(b'{"inputs": ["a"]}') == {"inputs": ["a"]}
     assert refusal(reader, {"inputs": ["c"]}).code == "not_a_category"
+
+
+FORMATS: list[dict[str, Any]] = [
+    {name: [value] for name, value in RECORD.items()},
+    {"inputs": [RECORD]},
+    {"instances": [RECORD]},
+    {"dataframe_records": [RECORD]},
+    {"dataframe_split": {"columns": list(RECORD), "data": [ROW]}},
+]
+
+
+@pytest.mark.parametrize("payload", FORMATS)
+def test_every_format_may_ask_for_probabilities(payload: dict[str, Any]) -> None:
+    for asks in (True, False):
+        columns, asked = classifier.read_asking(orjson.dumps(payload | {"probabilities": asks}))
+        assert (columns["age"][0], asked) == (40, asks)
+    assert classifier.read_asking(orjson.dumps(payload))[1] is False
+
+
+@pytest.mark.parametrize("payload", FORMATS)
+@pytest.mark.parametrize(
+    ("reader", "asks", "code"),
+    [
+        (classifier, 1, "wrong_type"),
+        (classifier, "true", "wrong_type"),
+        (classifier, None, "wrong_type"),
+        (classifier, [True], "wrong_type"),
+        (heart, True, "no_probabilities"),
+        (heart, False, "no_probabilities"),
+    ],
+)
+def test_asking_otherwise_or_where_there_are_none_is_refused(
+    payload: dict[str, Any], reader: RequestReader, asks: Any, code: str
+) -> None:
+    with pytest.raises(ContractError) as caught:
+        reader.read_asking(orjson.dumps(payload | {"probabilities": asks}))
+    assert (caught.value.code, caught.value.details["column"]) == (code, "probabilities")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"probabilities": true, "instances": [], "probabilities": true}', "empty_request"),
+        (
+            b'{"probabilities": true, "instances": [{"age": 4, "sex": 1, "oldpeak": 1}], "probabilities": false}',
+            "duplicate_key",
+        ),
+        (b'{"probabilities": true}', "missing_column"),
+        (b'[{"probabilities": true}]', "not_an_object"),
+        (b'"probabilities"', "not_an_object"),
+        (b'{"instances": [{"age": 4, "sex": 1, "oldpeak": 1, "probabilities": true}]}', "unknown_column"),
+    ],
+)
+def test_the_option_stands_once_and_beside_the_rows(body: bytes, code: str) -> None:
+    with pytest.raises(ContractError) as caught:
+        classifier.read_asking(body)
+    assert caught.value.code == code
+
+
+def test_a_column_may_be_called_like_the_option() -> None:
+    column = Column(name="probabilities", type="number")
+    contract = Contract(task="odd", features=(column,), target=Column(name="class", type="integer", categories=(0, 1)))
+    columns, asked = RequestReader(contract, probabilities=True).read_asking(b'{"probabilities": [0.5]}')
+    assert (columns["probabilities"].tolist(), asked) == ([0.5], False)  # type: ignore[union-attr]
+    assert contract.request_schema(probabilities=True)["properties"]["probabilities"]["type"] == "array"
 
 
 def tensor(name: str, datatype: str, data: list[Any], shape: list[int] | None = None) -> Tensor:

@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 ColumnType = Literal["string", "integer", "number"]
 
 
+PROBABILITIES = "probabilities"
+"""Option of a request: answer the probability of the second class, too."""
+
+
 class Column(BaseModel):
     """One column, the same in training data and in requests."""
 
@@ -66,9 +70,17 @@ class Contract(BaseModel):
         """All columns of a training CSV, in their order: the features, then the target."""
         return (*self.features, self.target)
 
-    def request_schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of a request: one array for each feature, all of the same length."""
-        arrays = {
+    @property
+    def probability_name(self) -> str:
+        """Name in an answer of the probability of the second class."""
+        return f"{self.target.name}_probability"
+
+    def request_schema(self, *, probabilities: bool = False) -> dict[str, Any]:
+        """Return the JSON Schema of a request: one array for each feature, all of the same length.
+
+        ``probabilities``: whether the model has any, so that a request may ask for them.
+        """
+        properties: dict[str, Any] = {
             column.name: {
                 "type": "array",
                 "items": column.json_schema(),
@@ -77,22 +89,36 @@ class Contract(BaseModel):
             }
             for column in self.features
         }
+        if probabilities:
+            properties |= self.option_schema()
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": f"Request to {self.task}",
             "description": "One array for each column, all of the same length; the answers come in the same order.",
             "type": "object",
-            "properties": arrays,
+            "properties": properties,
             "required": self.feature_names,
             "additionalProperties": False,
         }
 
-    def answer_schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of an answer: the target column by its name."""
+    def option_schema(self) -> dict[str, Any]:
+        """Return the property by which a request asks for probabilities: none where a column has its name."""
+        if PROBABILITIES in self.feature_names:
+            return {}
+        description = f"Whether to answer {self.probability_name}, too"
+        return {PROBABILITIES: {"type": "boolean", "default": False, "description": description}}
+
+    def answer_schema(self, *, probabilities: bool = False) -> dict[str, Any]:
+        """Return the JSON Schema of an answer: the target column by its name, and its probability on request."""
+        properties = {self.target.name: {"type": "array", "items": self.target.json_schema()}}
+        if probabilities:
+            description = f"Probability that {self.target.name} is {max(self.target.categories or ())}, where asked for"
+            share = {"type": "number", "minimum": 0, "maximum": 1}
+            properties[self.probability_name] = {"type": "array", "items": share, "description": description}
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": f"Answer of {self.task}",
             "type": "object",
-            "properties": {self.target.name: {"type": "array", "items": self.target.json_schema()}},
+            "properties": properties,
             "required": [self.target.name],
         }

@@ -158,6 +158,17 @@ class Bundle:
         """
         return self.estimator.predict(_typed(self.contract, columns))
 
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the model tells two classes apart and knows how probable they are."""
+        classes = self.contract.target.categories or ()
+        return len(classes) == 2 and getattr(self.estimator, "probabilities", None) is not None
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
+        """Return the probability of the second class in ascending order, shape (rows,), if ``gives_probabilities``."""
+        found: NDArray[np.float64] = self.estimator.probabilities(_typed(self.contract, columns))  # type: ignore[attr-defined]  # of classifiers
+        return found[:, 1]
+
     def check_golden(self) -> None:
         """Raise BundleError (``golden_mismatch``) unless the golden requests are answered as the trainer did."""
         golden = _read_json(self.folder / "golden.json", _Golden)

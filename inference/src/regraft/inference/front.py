@@ -212,14 +212,18 @@ class Front:
         return await _send_health(exchange, [exchange.serving()])
 
     async def _schema(self, exchange: Exchange) -> int:
-        contract = exchange.serving().bundle.contract
-        schemas = {"task": contract.task, "request": contract.request_schema(), "answer": contract.answer_schema()}
-        return await _send_json(exchange, schemas)
+        bundle = exchange.serving().bundle
+        contract, asked = bundle.contract, bundle.gives_probabilities
+        request, answer = contract.request_schema(probabilities=asked), contract.answer_schema(probabilities=asked)
+        return await _send_json(exchange, {"task": contract.task, "request": request, "answer": answer})
 
     async def _openapi(self, exchange: Exchange) -> int:
         models = self._repository.models.values()
-        contracts = {model.name: model.version.bundle.contract for model in models if model.version}
-        return await _send_json(exchange, openapi(contracts, default=exchange.model.name))
+        bundles = {model.name: model.version.bundle for model in models if model.version}
+        contracts = {name: bundle.contract for name, bundle in bundles.items()}
+        classifiers = {name for name, bundle in bundles.items() if bundle.gives_probabilities}
+        document = openapi(contracts, default=exchange.model.name, probabilities=classifiers)
+        return await _send_json(exchange, document)
 
     async def _metrics(self, exchange: Exchange) -> int:
         return await _send(exchange, 200, metrics.exposition(), METRICS_TYPE)

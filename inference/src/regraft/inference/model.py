@@ -26,7 +26,7 @@ from regraft.core.logs import get_logger
 from regraft.inference import metrics
 from regraft.inference.bundle import Bundle
 from regraft.inference.estimators import rows_of
-from regraft.inference.requests import RequestReader, Tensor, Values, parse_json
+from regraft.inference.requests import PROBABILITIES_TEXT, RequestReader, Tensor, Values, parse_json
 
 log = get_logger(__name__)
 
@@ -48,7 +48,7 @@ class Version:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.task = bundle.info.task
-        self.reader = RequestReader(bundle.contract)
+        self.reader = RequestReader(bundle.contract, probabilities=bundle.gives_probabilities)
         self.headers = [(VERSION_HEADER, bundle.version.encode()), (SHA256_HEADER, bundle.sha256.encode())]
         self._target = bundle.contract.target.name
 
@@ -68,7 +68,17 @@ class Version:
 
     def answer(self, body: bytes) -> bytes:
         """Return the JSON answer to a JSON request. Raises ContractError."""
+        if PROBABILITIES_TEXT in body:
+            return self._answer_asking(body)
         return orjson.dumps({self._target: self.predict(self.reader.read(body)).tolist()})
+
+    def _answer_asking(self, body: bytes) -> bytes:
+        """Answer a request that may ask for probabilities: the word may be a value in it, too."""
+        columns, asks = self.reader.read_asking(body)
+        answer = {self._target: self.predict(columns).tolist()}
+        if asks:
+            answer[self.bundle.contract.probability_name] = self.bundle.probabilities(columns).tolist()
+        return orjson.dumps(answer)
 
     def predict(self, columns: Mapping[str, Values]) -> NDArray[Any]:
         """Return the target's values for checked columns, shape (rows,)."""

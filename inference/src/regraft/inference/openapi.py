@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -59,13 +59,16 @@ SCHEMAS = {
 }
 
 
-def openapi(contracts: Mapping[str, Contract], *, default: str) -> dict[str, Any]:
-    """Return the document for the tasks that serve; ``default`` answers the paths without a task."""
+def openapi(contracts: Mapping[str, Contract], *, default: str, probabilities: Collection[str] = ()) -> dict[str, Any]:
+    """Return the document for the tasks that serve.
+
+    ``default`` answers the paths without a task; ``probabilities`` are the tasks that give them.
+    """
     paths: dict[str, Any] = {}
     for name, contract in contracts.items():
-        paths |= _task_paths(f"/{name}", name, contract)
+        paths |= _task_paths(f"/{name}", name, contract, name in probabilities)
     if default in contracts:
-        paths |= _task_paths("", default, contracts[default])
+        paths |= _task_paths("", default, contracts[default], default in probabilities)
     paths["/health"] = {"get": _operation("health", "Whether every task is ready", HEALTH, problems=[503])}
     paths["/metrics"] = {
         "get": {
@@ -89,10 +92,12 @@ def openapi(contracts: Mapping[str, Contract], *, default: str) -> dict[str, Any
     }
 
 
-def _task_paths(prefix: str, name: str, contract: Contract) -> dict[str, Any]:
+def _task_paths(prefix: str, name: str, contract: Contract, probabilities: bool) -> dict[str, Any]:
     key = f"{prefix.strip('/') or 'default'}-"
+    request = _request_formats(contract, probabilities)
+    answer = contract.answer_schema(probabilities=probabilities)
     predict = {
-        verb: _operation(f"{key}{verb}", f"Predict with {name}", contract.answer_schema(), request=contract)
+        verb: _operation(f"{key}{verb}", f"Predict with {name}", answer, request=request)
         for verb in ("predict", "invocations")
     }
     return {
@@ -108,7 +113,7 @@ def _operation(
     summary: str,
     answer: Mapping[str, Any],
     *,
-    request: Contract | None = None,
+    request: Mapping[str, Any] | None = None,
     problems: list[int] | None = None,
 ) -> dict[str, Any]:
     statuses = [405, *(problems or [400, 413, 503])]
@@ -116,13 +121,14 @@ def _operation(
     responses |= {str(status): {"$ref": f"#/components/responses/{status}"} for status in statuses}
     described: dict[str, Any] = {"operationId": operation, "summary": summary, "responses": responses}
     if request is not None:
-        body = {"application/json": {"schema": _request_formats(request)}}
+        body = {"application/json": {"schema": request}}
         described["requestBody"] = {"required": True, "content": body}
     return described
 
 
-def _request_formats(contract: Contract) -> dict[str, Any]:
+def _request_formats(contract: Contract, probabilities: bool) -> dict[str, Any]:
     """Return the schema of a request: columns, or MLflow's formats of the same rows."""
+    options = contract.option_schema() if probabilities else {}
     items = {column.name: column.json_schema() for column in contract.features}
     limits = {"minItems": 1, "maxItems": contract.max_request_rows}
     record = {"type": "object", "properties": items, "required": list(items), "additionalProperties": False}
@@ -140,15 +146,15 @@ def _request_formats(contract: Contract) -> dict[str, Any]:
     }
     return {
         "anyOf": [
-            contract.request_schema(),
-            _wrapped("dataframe_split", split),
-            _wrapped("dataframe_records", {"type": "array", "items": record, **limits}),
+            contract.request_schema(probabilities=probabilities),
+            _wrapped("dataframe_split", split, options),
+            _wrapped("dataframe_records", {"type": "array", "items": record, **limits}, options),
         ]
     }
 
 
-def _wrapped(key: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {key: schema}, "required": [key], "additionalProperties": False}
+def _wrapped(key: str, schema: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {**options, key: schema}, "required": [key], "additionalProperties": False}
 
 
 def _answer(description: str, content_type: str, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,11 +16,13 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from regraft.core.contract import Column, Contract
+from regraft.core.contract import PROBABILITIES, Column, Contract
 from regraft.core.errors import ContractError
 
 type Values = list[str] | NDArray[Any]
 """A checked column: strings as a list, integers as int64, numbers as float64."""
+
+PROBABILITIES_TEXT = orjson.dumps(PROBABILITIES)
 
 INT64 = np.iinfo(np.int64)
 NUMBERS = {int, float}
@@ -53,9 +55,13 @@ class Tensor:
 
 
 class RequestReader:
-    """Reads the requests of one contract. All methods raise ContractError for a request that breaks it."""
+    """Reads the requests of one contract. All methods raise ContractError for a request that breaks it.
 
-    def __init__(self, contract: Contract) -> None:
+    ``probabilities`` says whether the model has any to give; without, a request must not ask for them.
+    """
+
+    def __init__(self, contract: Contract, *, probabilities: bool = False) -> None:
+        self._probabilities = probabilities
         self._names = contract.feature_names
         self._keys = dict.fromkeys(self._names).keys()
         self._max_rows = contract.max_request_rows
@@ -76,6 +82,36 @@ class RequestReader:
         if self._may_repeat_a_key(body, payload):
             _refuse_repeated_keys(body)
         return columns
+
+    def read_asking(self, body: bytes) -> tuple[dict[str, Values], bool]:
+        """Read a request that may have the option ``probabilities`` beside its rows, and whether it is true."""
+        payload = parse_json(body)
+        asks = self._take_option(payload)
+        columns = self.read_payload(payload)
+        if body.count(PROBABILITIES_TEXT) > 1 or self._may_repeat_a_key(body, payload):
+            _refuse_repeated_keys(body)
+        return columns, asks
+
+    def _take_option(self, payload: Any) -> bool:
+        """Take the option out of a request. A column of the same name comes first: then there is no such option."""
+        if type(payload) is not dict or PROBABILITIES not in payload or PROBABILITIES in self._keys:
+            return False
+        asks = payload.pop(PROBABILITIES)
+        if not self._probabilities:
+            raise ContractError(
+                f"this model gives no probabilities; leave {PROBABILITIES!r} out",
+                code="no_probabilities",
+                column=PROBABILITIES,
+                rule="of classifiers of two classes only",
+            )
+        if type(asks) is not bool:
+            raise ContractError(
+                f"{PROBABILITIES!r} must be true or false, not {_kind(asks)}",
+                code="wrong_type",
+                column=PROBABILITIES,
+                rule="type boolean",
+            )
+        return asks
 
     def read_payload(self, payload: Any) -> dict[str, Values]:
         """Read a request that is parsed already."""

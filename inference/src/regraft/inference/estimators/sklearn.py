@@ -14,6 +14,7 @@ import numpy as np
 import skops.io
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils.metaestimators import available_if
 
 from regraft.core.errors import BundleError
 from regraft.inference.estimators import Columns
@@ -66,8 +67,12 @@ class SklearnEstimator:
         answers = self.model.predict(self._matrix(columns))
         return np.rint(answers).astype(np.int64) if self.integer else np.asarray(answers, dtype=np.float64)
 
+    @available_if(lambda self: hasattr(self.model, "predict_proba"))  # type: ignore[untyped-decorator]
     def probabilities(self, columns: Columns) -> NDArray[np.float64]:
-        """Return the probability of each class, shape (rows, classes), classes in ascending order."""
+        """Return the probability of each class, shape (rows, classes), classes in ascending order.
+
+        The method is there only where the model has any.
+        """
         found: NDArray[np.float64] = self.model.predict_proba(self._matrix(columns))
         return found
 
