@@ -7,6 +7,7 @@ def test_keys_are_where_the_design_says() -> None:
     assert layout.raw_dataset("ab") == "datasets/ab/raw.csv"
     assert layout.verdict("run-a") == "runs/run-a/verdict.json"
     assert layout.report("run-a") == "runs/run-a/report.html"
+    assert layout.training("run-a") == "runs/run-a/training.json"
     assert layout.record("run-a") == "runs/run-a/record.json"
     assert layout.bundle("run-a") == "runs/run-a/bundle/"
     assert layout.step_result("run-a", "train") == "runs/run-a/train.json"

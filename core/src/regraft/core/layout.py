@@ -35,6 +35,11 @@ def report(run_id: str) -> str:
     return f"runs/{run_id}/report.html"
 
 
+def training(run_id: str) -> str:
+    """What the trained estimator tells of its training, as JSON: learning curve, top n-grams."""
+    return f"runs/{run_id}/training.json"
+
+
 def record(run_id: str) -> str:
     """The run as it ended, as JSON."""
     return f"runs/{run_id}/record.json"

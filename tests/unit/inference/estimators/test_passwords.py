@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regraft.core.errors import BundleError
-from regraft.inference.estimators import Estimator, estimator_class
+from regraft.inference.estimators import Estimator, TrainingBatches, estimator_class
 from regraft.inference.estimators.passwords import PasswordEstimator
 from tests.bench.families import FamilyA, Floats, Sample, variants
 
@@ -161,6 +162,39 @@ def test_batches_and_the_whole_give_the_same_model() -> None:
     )
     fresh = FamilyA(0).sample(ROWS, 2)
     assert right(streamed, fresh) == pytest.approx(right(fit(sample), fresh), abs=0.005)
+
+
+def batches_of(words: list[str], target: Floats) -> TrainingBatches:
+    return lambda: [({"Password": words}, target)]
+
+
+def test_levels_are_explained_by_the_letters_of_their_alphabets(levels: PasswordEstimator) -> None:
+    family = FamilyA(0)
+    sample = family.sample(ROWS, 1)
+    top = levels.explain(batches_of(sample.words, sample.target))["top_ngrams"]
+    assert top.keys() == {"0", "1"}
+    letters = [set("".join(sample.only(sample.target == level).words)) for level in (0, 1)]
+    for name, own, other in (("0", letters[0], letters[1]), ("1", letters[1], letters[0])):
+        assert len(top[name]) == 20
+        assert [ngram["weight"] for ngram in top[name]] == sorted((n["weight"] for n in top[name]), reverse=True)
+        assert all(set(ngram["ngram"].strip("^$")) <= own for ngram in top[name])
+        assert all(set(ngram["ngram"].strip("^$")) - other for ngram in top[name][:8])
+    assert json.loads(json.dumps(top)) == top
+
+
+def test_ends_are_marked_in_an_explanation() -> None:
+    sample = variants(3)["first letter"].sample(ROWS, 1)
+    top = fit(sample).explain(batches_of(sample.words, sample.target))["top_ngrams"]
+    assert all(ngram["ngram"].startswith("^") for level in top.values() for ngram in level[:5])
+
+
+def test_counts_are_explained_by_their_learning_curve(counts: PasswordEstimator) -> None:
+    words, target = heavy_tail(100)
+    curve = counts.explain(batches_of(words, target))["learning_curve"]
+    rows = [point["rows"] for point in curve]
+    assert rows == sorted(rows)
+    assert rows[0] <= 21_000
+    assert curve[-1]["rmsle"] < curve[0]["rmsle"] < 1
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not an archive at all"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -14,13 +14,19 @@ from regraft.core.errors import BundleError
 Columns = Mapping[str, Sequence[str] | NDArray[Any]]
 """Feature columns by name, all of the same length: strings as sequences of str, numbers as arrays."""
 
+TrainingBatches = Callable[[], Iterable[tuple[Columns, NDArray[Any]]]]
+"""Feature columns with their target, batch by batch; every call gives the same ones from the start."""
+
 GROUP = "regraft.estimators"
 """Entry point group under which installed packages offer estimators."""
 
 
 @runtime_checkable
 class Estimator(Protocol):
-    """What trains, predicts, and can be written to and read from a folder without pickle."""
+    """What trains, predicts, and can be written to and read from a folder without pickle.
+
+    An estimator may also offer what ``StreamingEstimator`` and ``ExplainingEstimator`` have.
+    """
 
     format: ClassVar[str]
     """Name of the entry point; it is written into the bundle."""
@@ -47,6 +53,24 @@ class Estimator(Protocol):
         ...
 
 
+@runtime_checkable
+class StreamingEstimator(Estimator, Protocol):
+    """An estimator that learns from datasets that do not fit into memory."""
+
+    def fit_batches(self, batches: TrainingBatches) -> Self:
+        """Learn from batches whose rows are in random order."""
+        ...
+
+
+@runtime_checkable
+class ExplainingEstimator(Estimator, Protocol):
+    """An estimator that can tell what it has learned."""
+
+    def explain(self, batches: TrainingBatches) -> dict[str, Any]:
+        """Return plain JSON about training on these batches, such as ``learning_curve`` and ``top_ngrams``."""
+        ...
+
+
 def estimator_class(name: str) -> type[Estimator]:
     """Return the estimator of this name. Raises BundleError (``estimator_unknown``) where none is installed."""
     for entry in entry_points(group=GROUP, name=name):
@@ -64,4 +88,13 @@ def rows_of(columns: Columns) -> int:
     return len(next(iter(columns.values())))
 
 
-__all__ = ["GROUP", "Columns", "Estimator", "estimator_class", "rows_of"]
+__all__ = [
+    "GROUP",
+    "Columns",
+    "Estimator",
+    "ExplainingEstimator",
+    "StreamingEstimator",
+    "TrainingBatches",
+    "estimator_class",
+    "rows_of",
+]

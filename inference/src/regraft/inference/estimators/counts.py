@@ -26,6 +26,9 @@ MOST_EPOCHS = 20
 EPOCH_ROWS = 8_000_000
 """Rows to learn from, all epochs together, before the learning ends; three epochs are always allowed."""
 
+CURVE_POINTS = 10
+"""Points of the learning curve for each epoch, at most; a batch gives no more than one."""
+
 LEAST_GAIN = 0.001
 """Relative fall of the held-out error without which an epoch is the last one."""
 
@@ -48,6 +51,7 @@ class CountsModel:
         self.ceiling = 0.0
         self.slope = 1.0
         self.shift = 0.0
+        self.curve: list[dict[str, float]] = []
 
     def fit(self, batches: Batches) -> Self:
         """Learn from batches of strings and counts, in random order; they are read several times."""
@@ -68,7 +72,9 @@ class CountsModel:
             if error > least_error * (1 - LEAST_GAIN):
                 break
             least_error = error
-        return self.from_arrays(best)
+        fitted = self.from_arrays(best)
+        fitted.curve = self.curve
+        return fitted
 
     def predict(self, words: Sequence[str]) -> Floats:
         """Return the expected count of each string; neither negative nor above the largest count that was seen."""
@@ -84,6 +90,10 @@ class CountsModel:
         sums = rows.features.sums(self.table[rows.features.slots])
         scores: Floats = self.bias + np.einsum("gr,gr->r", rows.scales, sums)
         return scores
+
+    def explain(self, _batches: Batches) -> dict[str, Any]:
+        """Return the learning curve: RMSLE on held-out rows after so many rows, repeated ones counted."""
+        return {"learning_curve": self.curve} if self.curve else {}
 
     def parameters(self) -> dict[str, Any]:
         """Return the scalars of the model."""
@@ -139,10 +149,14 @@ class _Learner:
         self.squares = np.full(model.table.shape, FIRST_SQUARE, dtype=np.float32)
         self.bias_square = FIRST_SQUARE
         self.gradient = np.zeros_like(model.table)
+        self.rows = rows
+        self.seen = 0
 
     def epoch(self, batches: Batches, held_out: float) -> tuple[Floats, Floats]:
         """Learn from all rows once; return prediction (raw) and truth of those that were held out."""
-        raw, truth = [], []
+        raw: list[Floats] = []
+        truth: list[Floats] = []
+        told = unread = 0
         for words, target in batches():
             logs = np.log1p(target)
             rows = _Rows.of(words)
@@ -151,7 +165,17 @@ class _Learner:
                 self._step(part, logs[place])
             raw.append(self.model.raw(rows.part(cut, len(logs))))
             truth.append(logs[cut:])
+            self.seen += cut
+            unread += len(logs)
+            if unread >= self.rows / CURVE_POINTS:
+                self._tell(np.concatenate(raw[told:]), np.concatenate(truth[told:]))
+                told, unread = len(raw), 0
         return np.concatenate(raw), np.concatenate(truth)
+
+    def _tell(self, raw: Floats, truth: Floats) -> None:
+        """Add a point to the learning curve."""
+        rmsle = float(np.sqrt(np.mean((raw - truth) ** 2)))
+        self.model.curve.append({"rows": self.seen, "rmsle": round(rmsle, 6)})
 
     def _step(self, rows: _Rows, logs: Floats) -> None:
         scores = self.model.scores(rows)

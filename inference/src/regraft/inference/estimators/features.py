@@ -87,6 +87,27 @@ def extract(words: Sequence[str], *, order: int, bits: int, runs: bool) -> Featu
     return Features(_slots(np.concatenate([values for values, _ in blocks]), bits), starts.reshape(-1, len(words)))
 
 
+def ngrams_of(word: str, order: int) -> list[str]:
+    """Return the n-grams that ``extract`` sees in a word, its ends as NUL, in no particular order."""
+    text = f"{_SEPARATOR}{_clean(word)}{_SEPARATOR}"
+    ends = range(len(text) - 1)
+    return [text[first : first + n] for first in ends for n in range(1, order + 1) if first + n <= len(text)]
+
+
+def ngram_slots(ngrams: Sequence[str], bits: int) -> Integers:
+    """Return the slots of n-grams as ``ngrams_of`` gives them."""
+    hashes = np.zeros(len(ngrams), dtype=np.uint64)
+    for place in range(max(map(len, ngrams), default=0)):
+        reaches = np.array([len(ngram) > place for ngram in ngrams])
+        codes = np.array([ord(ngram[place]) for ngram in ngrams if len(ngram) > place], dtype=np.uint64)
+        hashes[reaches] = hashes[reaches] * _FACTOR + codes + _ONE
+    return _slots(hashes, bits)
+
+
+def _clean(word: str) -> str:
+    return word[:MAX_LENGTH].replace(_SEPARATOR, "\x01")
+
+
 class _Text:
     """The code points of all words, a separator before each and after the last.
 
@@ -94,7 +115,7 @@ class _Text:
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        words = [word[:MAX_LENGTH].replace(_SEPARATOR, "\x01") for word in words]
+        words = [_clean(word) for word in words]
         text = f"{_SEPARATOR}{_SEPARATOR.join(words)}{_SEPARATOR}"
         self.codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
         self.size = len(self.codes) - 1

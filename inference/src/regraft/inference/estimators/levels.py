@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from regraft.inference.estimators.features import Batches, Features, Integers, extract
+from regraft.inference.estimators.features import Batches, Features, Integers, extract, ngram_slots, ngrams_of
 
 Floats = NDArray[np.float64]
 
@@ -27,6 +28,11 @@ PENALTY = 0.001
 """Factor of the squared weights in the loss of the calibration (ridge)."""
 
 CALIBRATION_ROWS = 20_000
+
+TOP_NGRAMS = 20
+"""N-grams of each level that ``explain`` names; each stands in ``LEAST_NGRAM_ROWS`` rows or more."""
+
+LEAST_NGRAM_ROWS = 5
 
 TIE = 1e-9
 """Probability within which a half counts as reached, so that rounding cannot decide a tie."""
@@ -71,6 +77,36 @@ class LevelsModel:
         features = _features(words)
         sums = features.sums(self.table[features.slots])
         return _softmax(np.einsum("g,grk->rk", self.weights, sums) + self.intercepts)
+
+    def explain(self, batches: Batches) -> dict[str, Any]:
+        """Return the n-grams of each level that speak most for it, among those of the first rows.
+
+        The weight of n-gram f for level k is ``w_g (log p(f | k) - mean_j log p(f | j))``. An end of the string is
+        written as ``^`` or ``$``.
+        """
+        rows: Counter[str] = Counter()
+        seen = 0
+        for words, _ in batches():
+            for word in words[: CALIBRATION_ROWS - seen]:
+                rows.update(set(ngrams_of(word, ORDER)))
+            seen += len(words)
+            if seen >= CALIBRATION_ROWS:
+                break
+        ngrams = [ngram for ngram, count in sorted(rows.items()) if count >= LEAST_NGRAM_ROWS]
+        log_p = self.table[ngram_slots(ngrams, BITS)].astype(np.float64)
+        sizes = np.array([len(ngram) for ngram in ngrams], dtype=np.int64)
+        weights = self.weights[sizes - 1, np.newaxis] * (log_p - log_p.mean(axis=1, keepdims=True))
+        top = np.argsort(-weights, axis=0, kind="stable")[:TOP_NGRAMS]
+        return {
+            "top_ngrams": {
+                f"{level:g}": [
+                    {"ngram": _shown(ngrams[row]), "weight": round(float(weights[row, k]), 4)}
+                    for row in top[:, k]
+                    if weights[row, k] > 0
+                ]
+                for k, level in enumerate(self.levels.tolist())
+            }
+        }
 
     def parameters(self) -> dict[str, Any]:
         """Return the levels and the weights of the groups of features."""
@@ -147,6 +183,11 @@ class LevelsModel:
 
 def _features(words: Sequence[str]) -> Features:
     return extract(words, order=ORDER, bits=BITS, runs=False)
+
+
+def _shown(ngram: str) -> str:
+    start, end = ngram.startswith("\0"), len(ngram) > 1 and ngram.endswith("\0")
+    return "^" * start + ngram.strip("\0") + "$" * end
 
 
 def _softmax(scores: Floats) -> Floats:

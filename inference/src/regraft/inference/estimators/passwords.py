@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft.core.errors import BundleError
-from regraft.inference.estimators import Columns
+from regraft.inference.estimators import Columns, TrainingBatches
 from regraft.inference.estimators.counts import CountsModel
 from regraft.inference.estimators.features import Batches
 from regraft.inference.estimators.levels import LevelsModel
@@ -62,19 +62,22 @@ class PasswordEstimator:
 
         return self.fit_batches(batches)
 
-    def fit_batches(self, batches: Callable[[], Iterable[tuple[Columns, NDArray[Any]]]]) -> Self:
+    def fit_batches(self, batches: TrainingBatches) -> Self:
         """Learn from a dataset that need not fit into memory; its rows must be in random order.
 
         Every call of ``batches`` must give the same batches from the start. They are read up to 22 times, thrice where
         there are millions of rows.
         """
-
-        def pairs() -> Iterator[tuple[Sequence[str], NDArray[np.float64]]]:
-            for columns, target in batches():
-                yield _words(columns), np.asarray(target, dtype=np.float64)
-
-        self._model = _fit_model(pairs)
+        self._model = _fit_model(_pairs(batches))
         return self
+
+    def explain(self, batches: TrainingBatches) -> dict[str, Any]:
+        """Return, as plain JSON, what was learned from these batches.
+
+        ``top_ngrams``: by level, the n-grams that speak most for it, with their weights; or ``learning_curve``: RMSLE
+        on held-out rows by the number of rows learned from, of a model that was fitted here and not loaded.
+        """
+        return self.model.explain(_pairs(batches))
 
     def predict(self, columns: Columns) -> NDArray[np.float64]:
         """Return a finite number for each string, shape (rows,)."""
@@ -113,6 +116,14 @@ class PasswordEstimator:
     def parameters(self) -> dict[str, Any]:
         """Return the seed and which model the data chose, with what was fitted to it besides its table."""
         return {"seed": self.seed, "model": self.kind, **self.model.parameters()}
+
+
+def _pairs(batches: TrainingBatches) -> Batches:
+    def pairs() -> Iterator[tuple[Sequence[str], NDArray[np.float64]]]:
+        for columns, target in batches():
+            yield _words(columns), np.asarray(target, dtype=np.float64)
+
+    return pairs
 
 
 def _words(columns: Columns) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from regraft.core import layout
 from regraft.core.runs import now
 from regraft.inference.bundle import BundleInfo, write_bundle
+from regraft.inference.estimators import Estimator, ExplainingEstimator
 from regraft.pipeline.folders import Folder
 from regraft.pipeline.steps import Context, DownloadResult, TrainResult
 
@@ -43,6 +45,7 @@ def run(context: Context) -> TrainResult:
         golden=task.columns_of(_golden(frame)),
         profile=verdict.profile,
     )
+    _put_explanation(context, estimator, frame)
     context.progress(None, "storing the bundle")
     Folder(context.store, layout.bundle(run_id)).upload(folder)
     context.log.info("trained", rows=len(frame), seconds=round(seconds, 3))
@@ -61,6 +64,14 @@ def _frame(context: Context) -> pd.DataFrame:
     path = context.workdir / "clean.parquet"
     context.store.get_file(layout.clean(context.request.run_id), path)
     return pd.read_parquet(path)
+
+
+def _put_explanation(context: Context, estimator: Estimator, frame: pd.DataFrame) -> None:
+    """Leave what the estimator tells of its training, where it tells anything."""
+    if isinstance(estimator, ExplainingEstimator):
+        columns, target = context.task.columns_of(frame), context.task.target_of(frame)
+        told = estimator.explain(lambda: [(columns, target)])
+        context.store.put(layout.training(context.request.run_id), json.dumps(told, allow_nan=False).encode())
 
 
 def _golden(frame: pd.DataFrame) -> pd.DataFrame:
