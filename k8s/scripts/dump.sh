@@ -33,6 +33,6 @@ context=$(kubectl config current-context)
 case $context in kind-*) write kind/export.txt kind export logs "$folder/kind" --name "${context#kind-}" ;; esac
 # Containers that never ended have no previous log.
 for log in "$folder"/*/logs/*.previous.log; do
-  if grep -q 'previous terminated container' "$log"; then rm "$log"; fi
+  if [ -e "$log" ] && grep -q 'previous terminated container' "$log"; then rm "$log"; fi
 done
 say "written to $folder"
