@@ -41,7 +41,8 @@ failed() {
 create_cluster() {
   if kind get clusters 2>/dev/null | grep -qx "$CLUSTER"; then return; fi
   say "creating the cluster $CLUSTER, building images meanwhile"
-  kind create cluster --name "$CLUSTER" --config kind-config.yaml
+  # On a machine that has much else to do, kind gives up early; the second time what it needs is there.
+  try 3 kind create cluster --name "$CLUSTER" --config kind-config.yaml
 }
 
 fetch() {  # fetch FILE-OR-URL TARGET
