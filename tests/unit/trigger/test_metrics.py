@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
+from typing import Any
 
 from regraft.core import layout
 from regraft.core.objects import put_model
-from regraft.core.runs import RunState, now
+from regraft.core.runs import Run, RunState, now
 from regraft.core.serving import Serving
 from regraft.trigger.metrics import Metrics
 from tests.unit.trigger.examples import BEGAN, run_of
@@ -54,6 +56,46 @@ def test_a_promotion_begins_the_time_since_the_last_one() -> None:
     since = value(metrics, "regraft_seconds_since_promotion", task="passwords")
     assert since is not None
     assert abs(since - (time.time() - BEGAN.timestamp() - 60)) < 5
+
+
+def test_an_open_run_has_an_age_until_it_ends() -> None:
+    metrics = Metrics()
+    metrics.observe(run_of(RunState.RUNNING))
+    metrics.observe(run_of(RunState.QUEUED, run_id="run-b", accepted_at=BEGAN + timedelta(hours=1)))
+    age = value(metrics, "regraft_runs_oldest_open_seconds", task="passwords")
+    assert age is not None
+    assert abs(age - (time.time() - BEGAN.timestamp())) < 5
+    metrics.observe(run_of(RunState.FAILED))
+    younger = value(metrics, "regraft_runs_oldest_open_seconds", task="passwords")
+    assert younger is not None
+    assert abs(age - 3600 - younger) < 5
+    metrics.observe(run_of(RunState.PROMOTED, run_id="run-b"))
+    assert value(metrics, "regraft_runs_oldest_open_seconds", task="passwords") is None
+
+
+def ended(state: RunState, hour: int, **fields: Any) -> Run:
+    return run_of(state, run_id=f"run-{hour}", accepted_at=BEGAN + timedelta(hours=hour), **fields)
+
+
+def test_rejections_are_counted_since_the_last_dataset_that_serves() -> None:
+    metrics = Metrics(["passwords"])
+    assert value(metrics, "regraft_runs_rejected_in_a_row", task="passwords") == 0
+    # What was before the start is told newest first.
+    for state, hour in ((RunState.REJECTED, 4), (RunState.PROMOTED, 3), (RunState.REJECTED, 2)):
+        metrics.know(ended(state, hour))
+    assert value(metrics, "regraft_runs_rejected_in_a_row", task="passwords") == 1
+    for run in (ended(RunState.REJECTED, 5), ended(RunState.FAILED, 6), ended(RunState.PROMOTED, 7, kind="rollback")):
+        metrics.observe(run)
+    assert value(metrics, "regraft_runs_rejected_in_a_row", task="passwords") == 2
+    metrics.observe(ended(RunState.UNCHANGED, 8))
+    assert value(metrics, "regraft_runs_rejected_in_a_row", task="passwords") == 0
+
+
+def test_counters_of_the_tasks_begin_at_zero() -> None:
+    metrics = Metrics(["passwords"])
+    assert value(metrics, "regraft_runs_ended_total", task="passwords", state="rolled_back") == 0
+    assert value(metrics, "regraft_runs_ended_total", task="passwords", state="running") is None
+    assert value(metrics, "regraft_runs_accepted_total", task="passwords", kind="train") == 0
 
 
 def test_memory_of_ended_runs_is_bounded() -> None:

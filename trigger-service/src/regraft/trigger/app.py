@@ -22,7 +22,7 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 def create_app(settings: TriggerSettings, backend: Backend) -> FastAPI:
     """Return the service on a backend, which it closes when it stops."""
-    metrics = Metrics()
+    metrics = Metrics(settings.tasks)
     feed = Feed(backend, settings.heartbeat_seconds, metrics.observe)
     service = Service(settings, backend, metrics, feed)
 

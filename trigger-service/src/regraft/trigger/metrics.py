@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter as Tally
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -16,11 +16,18 @@ RUN_BUCKETS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 REMEMBERED_RUNS = 1000
 
+IN_SERVICE = (RunState.PROMOTED, RunState.UNCHANGED)
+"""Ends of a run whose dataset is the one that serves."""
+
 
 class Metrics:
-    """All metrics of one service, in a registry of its own."""
+    """All metrics of one service, in a registry of its own.
 
-    def __init__(self) -> None:
+    What is counted by task begins at 0 for each of ``tasks``: Prometheus does not see the increase of a counter that
+    appears with its first event.
+    """
+
+    def __init__(self, tasks: Iterable[str] = ()) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.accepted = Counter(
@@ -38,6 +45,18 @@ class Metrics:
         )
         self.open_runs = Gauge(
             "regraft_runs_open", "Runs that have not ended", ["task", "state"], registry=self.registry
+        )
+        self.oldest_open_run = Gauge(
+            "regraft_runs_oldest_open_seconds",
+            "Time since the acceptance of the oldest run that has not ended",
+            ["task"],
+            registry=self.registry,
+        )
+        self.rejected_in_a_row = Gauge(
+            "regraft_runs_rejected_in_a_row",
+            "Datasets rejected since the last one that came into service",
+            ["task"],
+            registry=self.registry,
         )
         self.ended_runs = Counter(
             "regraft_runs_ended",
@@ -68,6 +87,15 @@ class Metrics:
         self.event_clients = Gauge("regraft_event_clients", "Clients that listen to /events", registry=self.registry)
         self._open: dict[str, Run] = {}
         self._ended: dict[str, None] = {}
+        self._rejected: dict[str, set[str]] = {}
+        self._served: dict[str, str] = {}
+        for task in tasks:
+            self.rejected_in_a_row.labels(task)
+            for kind in ("train", "rollback"):
+                self.accepted.labels(task, kind)
+            for state in RunState:
+                if state.ended:
+                    self.ended_runs.labels(task, state)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -75,7 +103,7 @@ class Metrics:
 
     def promoted(self, task: str, moment: float) -> None:
         """Note when (Unix time) a version of a task was promoted."""
-        self.since_promotion.labels(task).set_function(lambda: time.time() - moment)
+        self.since_promotion.labels(task).set_function(_seconds_since(moment))
 
     def know(self, run: Run) -> None:
         """Take in a run from before this service started: it counts as open, but not as ended."""
@@ -99,6 +127,7 @@ class Metrics:
 
     def _remember_end(self, run: Run) -> None:
         self._ended[run.run_id] = None
+        self._count_rejections(run)
         if len(self._ended) > REMEMBERED_RUNS:
             del self._ended[next(iter(self._ended))]
 
@@ -106,6 +135,21 @@ class Metrics:
         self.open_runs.clear()
         for (task, state), number in Tally((run.task, run.state) for run in self._open.values()).items():
             self.open_runs.labels(task, state).set(number)
+
+        self.oldest_open_run.clear()
+        for task in {run.task for run in self._open.values()}:
+            oldest = min(run.accepted_at for run in self._open.values() if run.task == task).timestamp()
+            self.oldest_open_run.labels(task).set_function(_seconds_since(oldest))
+
+    def _count_rejections(self, run: Run) -> None:
+        """Count by the order of acceptance, in whatever order runs are heard of."""
+        rejected = self._rejected.setdefault(run.task, set())
+        if run.state is RunState.REJECTED:
+            rejected.add(run.order)
+        elif run.state in IN_SERVICE and run.kind != "rollback":
+            self._served[run.task] = max(run.order, self._served.get(run.task, ""))
+        rejected -= {order for order in rejected if order < self._served.get(run.task, "")}
+        self.rejected_in_a_row.labels(run.task).set(len(rejected))
 
     def _count_end(self, run: Run) -> None:
         ended_at = run.finished_at or run.updated_at
@@ -117,6 +161,10 @@ class Metrics:
                 self.step_seconds.labels(run.task, step.name, step.state).observe(seconds)
         if run.state is RunState.PROMOTED:
             self.promoted(run.task, ended_at.timestamp())
+
+
+def _seconds_since(moment: float) -> Callable[[], float]:
+    return lambda: time.time() - moment
 
 
 class RequestTimer:
