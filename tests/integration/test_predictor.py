@@ -12,9 +12,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -60,14 +61,19 @@ class Predictor:
 
 
 @contextmanager
-def running(log: Path, *arguments: str) -> Iterator[Predictor]:
+def running(
+    log: Path,
+    *arguments: str,
+    module: str = "regraft.inference.server",
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Predictor]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "regraft.inference.server", "--host", "127.0.0.1", "--http_port", str(port)]
-    environment = os.environ | {"REGRAFT_MAX_REQUEST_BYTES": "1000000"}
+    command = [sys.executable, "-m", module, "--host", "127.0.0.1", "--http_port", str(port)]
+    variables = os.environ | {"REGRAFT_MAX_REQUEST_BYTES": "1000000"} | dict(environment)
     with log.open("wb") as output:
-        process = subprocess.Popen([*command, *arguments], stdout=output, stderr=output, env=environment)
+        process = subprocess.Popen([*command, *arguments], stdout=output, stderr=output, env=variables)
     predictor = Predictor(process, port, log)
     try:
         predictor.wait_until_it_listens()
