@@ -21,7 +21,8 @@ def codes_in(*modules: object) -> set[str]:
 
 
 def documented_codes() -> set[str]:
-    rows = [line.split("|")[2] for line in DOCUMENT.splitlines() if re.match(r"\| \d{3} \|", line)]
+    service_part = DOCUMENT.partition("## The predictor")[0]
+    rows = [line.split("|")[2] for line in service_part.splitlines() if re.match(r"\| \d{3} \|", line)]
     return {code for row in rows for code in re.findall(r"`([a-z_]+)`", row)}
 
 

@@ -1,0 +1,52 @@
+"""Documents lead where there is something, and name targets, files and settings that there are."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.unit.docs.commands import ASSIGNMENT, DOCUMENTS, ROOT, SERVERS, Command, commands, headings, links
+
+TARGETS = set(
+    re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text() + (ROOT / "k8s.mk").read_text(), re.MULTILINE)
+)
+MADE_ELSEWHERE = {"docs/images.md", "docs/screenshots/overview.png", "docs/screenshots/overview-dark.png"}
+PLACEHOLDER = re.compile(r"[A-Z]{2,}")
+COMMANDS = [command for document in DOCUMENTS for command in commands(document)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for name, heading in links(document):
+        target = (document.parent / name).resolve()
+        if str(target.relative_to(ROOT)) in MADE_ELSEWHERE:
+            continue
+        assert target.exists(), name
+        if heading:
+            assert heading in headings(target), f"{name}#{heading}"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+def test_a_command_is_run_by_a_test_or_needs_what_no_test_has(command: Command) -> None:
+    assert command.is_run != command.is_checked, command.text
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.is_checked], ids=str)
+def test_what_a_command_names_is_there(command: Command) -> None:
+    program, *words = command.words
+    if program == "make":
+        assert {word for word in words if not ASSIGNMENT.match(word)} <= TARGETS
+    if program == "python":
+        assert find_spec(words[words.index("-m") + 1])
+    for word in (program, *words):
+        if re.match(r"(k8s|inference|pipeline|trigger-service|scripts|docs|tests)/", word) and not PLACEHOLDER.search(
+            word
+        ):
+            assert (ROOT / word).exists(), word
+
+
+def test_commands_that_serve_are_known_by_their_name() -> None:
+    assert any(" ".join(command.words).startswith(SERVERS[0]) for command in COMMANDS)
