@@ -30,6 +30,9 @@ CHECKED = {"make", "kubectl", "docker", "argo", "aws", "scripts/promtool.sh", "$
 SERVERS = ("regraft up", "python -m regraft.inference")
 """Commands that keep running; a stack is up where the tests run."""
 
+TESTS = "python -m pytest"
+"""Tests need no test that runs them."""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -54,12 +57,12 @@ class Command:
     @property
     def is_run(self) -> bool:
         """Whether the tests run it."""
-        return self.words[0] in RUN and not self._serves
+        return self.words[0] in RUN and not self._runs_elsewhere
 
     @property
     def is_checked(self) -> bool:
         """Whether the tests look only whether what it names is there."""
-        return self.words[0] in CHECKED or self.words[0].startswith("k8s/scripts/") or self._serves
+        return self.words[0] in CHECKED or self.words[0].startswith("k8s/scripts/") or self._runs_elsewhere
 
     @property
     def exit_code(self) -> int:
@@ -68,9 +71,9 @@ class Command:
         return int(promised[1]) if promised else 0
 
     @property
-    def _serves(self) -> bool:
+    def _runs_elsewhere(self) -> bool:
         command = " ".join(self.words)
-        return any(command == server or command.startswith(f"{server} ") for server in SERVERS)
+        return any(command == known or command.startswith(f"{known} ") for known in (*SERVERS, TESTS))
 
 
 def commands(document: Path) -> list[Command]:
