@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from regraft.core.runs import RunState
-from tests.unit.monitoring.promql import COMPONENT, ROOT, alerts, expressions, promtool, rules
+from tests.unit.monitoring.promql import COMPONENT, ROOT, alerts, dashboard, expressions, promtool, rules
 
 TESTS = Path(__file__).with_name("rules_test.yaml")
 
@@ -51,6 +54,20 @@ def test_alerts_say_what_is_and_what_to_do() -> None:
     for name, rule in alerts().items():
         assert rule["labels"]["severity"] in {"critical", "warning"}, name
         assert rule["annotations"].keys() == {"summary", "description"}, name
+
+
+def test_grafana_finds_the_dashboard_in_a_config_map(tmp_path: Path) -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("there is no kubectl")
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    component = os.path.relpath(COMPONENT, overlay.resolve())
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": "regraft", "components": [component]}))
+    done = subprocess.run(["kubectl", "kustomize", str(overlay)], capture_output=True, text=True, check=True)
+    resources = {one["kind"]: one for one in yaml.safe_load_all(done.stdout)}
+    assert resources.keys() == {"ConfigMap", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
+    assert resources["ConfigMap"]["metadata"]["labels"] == {"grafana_dashboard": "1"}
+    assert json.loads(resources["ConfigMap"]["data"]["regraft.json"]) == dashboard()
 
 
 def test_alerts_and_dashboard_are_part_of_the_component() -> None:
