@@ -27,7 +27,7 @@ TUTORIAL_PORT = 9000
 """Where the tutorial serves its dataset."""
 
 RUNNABLE = [document for document in DOCUMENTS if any(command.is_run for command in commands(document))]
-TIMEOUT = 60
+TIMEOUT = 120
 
 
 class Shell:
@@ -105,6 +105,7 @@ def pattern(lines: list[str]) -> re.Pattern[str]:
     return re.compile(".*?".join(re.sub(r"(\\ )+", r"\\s+", part) for part in parts) + r"\s*", re.DOTALL)
 
 
+@pytest.mark.timeout(600)  # one document is up to twenty commands
 @pytest.mark.parametrize("document", RUNNABLE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_do_what_the_document_says(
     document: Path, stack: Stack, dataset_server: DatasetServer, tmp_path: Path
