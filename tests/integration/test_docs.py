@@ -41,7 +41,7 @@ class Shell:
             "COLUMNS": "200",
             "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
             "REGRAFT_DATA": str(stack.folder),
-            "REGRAFT_TRIGGER_URL": stack.addresses["trigger service"],
+            "REGRAFT_TRIGGER_URL": f"http://127.0.0.1:{stack.trigger_port}",
         }
         for path in ROOT.iterdir():
             if path.name != "regraft-data":

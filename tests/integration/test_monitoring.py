@@ -40,7 +40,7 @@ class Exports:
 @pytest.fixture(scope="module")
 def exports(stack: Stack, poster: Poster) -> Exports:
     """Let each kind of event that is counted happen once, then ask both services."""
-    trigger, predictor = stack.addresses["trigger service"], stack.addresses["predictor"]
+    trigger, predictor = (f"http://127.0.0.1:{port}" for port in (stack.trigger_port, stack.predict_port))
     assert poster.run("good", seed=71, force=True).state == "promoted"
     with httpx.Client(timeout=20) as client:
         client.post(f"{trigger}/trigger", json={})
