@@ -16,7 +16,7 @@ from regraft.core.logs import configure_logging, get_logger
 from regraft.inference.settings import PredictorSettings
 from regraft.inference.storage import fetch
 
-log = get_logger(__name__)
+log = get_logger("regraft.inference")
 
 
 def main() -> None:
