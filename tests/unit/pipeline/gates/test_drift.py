@@ -13,7 +13,7 @@ from regraft.pipeline.tasks import Task, heart_disease, passwords
 
 
 def reasons_of(frame: pd.DataFrame, task: Task, reference: Profile) -> list[Reason]:
-    return drift.check(drift.compare(frame, task, reference), task)
+    return drift.check(drift.compare(frame, task, reference), task, reference, frame.rename_axis("line"))
 
 
 def test_psi_is_that_of_the_formula_and_chance_is_weighed_by_the_sample() -> None:
@@ -40,6 +40,7 @@ def test_another_split_of_the_target_is_refused_with_figures(reference: Profile,
     assert (reason.code, reason.severity, reason.column) == ("target_drift", "error", "Times")
     assert reason.figures["share"] == pytest.approx(max(share, 1 - share))
     assert reason.figures["reference_share"] == 0.5
+    assert {row["Times"] for row in reason.rows} == {str(float(share < 0.5))}
     assert f"Times {int(share < 0.5)} has {max(share, 1 - share):.1%} instead of 50.0%" in reason.message
 
 
@@ -53,6 +54,7 @@ def test_new_values_of_the_target_are_drift(reference: Profile) -> None:
     frame["Times"] *= 5
     found = reasons_of(frame, passwords.TASK, reference)[0]
     assert (found.severity, found.figures["at"]) == ("error", "other")
+    assert {row["Times"] for row in found.rows} == {"5.0"}
 
 
 def test_inputs_only_warn(reference: Profile, heart_reference: Profile) -> None:
@@ -61,10 +63,13 @@ def test_inputs_only_warn(reference: Profile, heart_reference: Profile) -> None:
     found = reasons_of(frame, passwords.TASK, reference)
     assert [(reason.code, reason.severity) for reason in found] == [("input_drift", "warning")]
     assert "the characters of Password" in found[0].message
+    assert all(str(row["Password"]).isupper() for row in found[0].rows)
     hearts = heart_disease.generate(3, 1000)
     hearts["age"] += 20
     found = reasons_of(hearts, heart_disease.TASK, heart_reference)
     assert [(reason.column, reason.severity) for reason in found] == [("age", "warning")]
+    assert [row["line"] for row in found[0].rows] == sorted(row["line"] for row in found[0].rows)
+    assert len(found[0].rows) == 5
 
 
 def test_the_same_kind_of_data_is_no_drift(reference: Profile) -> None:

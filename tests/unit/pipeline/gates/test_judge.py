@@ -71,6 +71,8 @@ def test_labels_that_carry_nothing_are_refused(judge: Judge) -> None:
     ):
         verdict = judge(bad)
         assert codes(verdict) == ["not_learnable"]
+        assert all(row["predicted"] != row["Times"] for row in verdict.errors[0].rows)
+        assert len(verdict.errors[0].rows) == 5
         skill, limit = (verdict.errors[0].figures[name] for name in ("skill", "limit"))
         assert isinstance(skill, float)
         assert isinstance(limit, float)
@@ -81,6 +83,7 @@ def test_a_consistent_inversion_cannot_be_told_from_a_change_of_the_world(judge:
     verdict = judge(inverted(passwords.bootstrap()), incumbent)
     assert verdict.accepted
     assert warnings(verdict) == ["relation_changed"]
+    assert all(row["predicted_in_service"] != row["Times"] for row in verdict.reasons[0].rows)
     assert verdict.incumbent_metrics["skill"] < -0.9
 
 
@@ -106,7 +109,34 @@ def test_a_model_that_is_clearly_worse_on_the_same_rows_is_refused(judge: Judge,
     assert isinstance(difference, float)
     assert difference > 0
     assert f"worse by {difference:.3f}" in reason.message
+    assert reason.rows
+    for row in reason.rows:
+        assert abs(float(row["predicted"]) - float(row["Times"])) > 0.5
+        assert 2 <= row["line"] <= 151
     assert verdict.rows == 150
+
+
+def test_a_version_that_is_worthless_on_a_new_alphabet_does_not_lock_it_out(judge: Judge, incumbent: Bundle) -> None:
+    new = passwords.generate(5)
+    new["Password"] = new["Password"].str.upper()
+    verdict = judge(new, incumbent)
+    assert codes(verdict) == []
+    assert abs(verdict.incumbent_metrics["skill"]) < 0.1
+    assert verdict.metrics["skill"] > 0.9
+
+
+def test_a_model_that_is_worse_by_more_than_the_margin_is_refused_and_told_by_how_much(
+    judge: Judge, incumbent: Bundle
+) -> None:
+    """Rows that the version in service answers well, but whose own labels teach the new model less."""
+    noisy = inverted(passwords.bootstrap().head(200), 0.13)
+    task = replace(passwords.TASK, gates=GateSettings(min_relative_skill=0.3))
+    verdict = judge(noisy, incumbent, task)
+    assert codes(verdict) == ["worse_than_incumbent"]
+    figures = verdict.errors[0].figures
+    assert figures["difference"] == pytest.approx(verdict.incumbent_metrics["skill"] - verdict.metrics["skill"])
+    assert figures["margin"] == 0.05
+    assert f"worse by {figures['difference']:.3f}, at most 0.05 is allowed" in verdict.errors[0].message
 
 
 def test_a_floor_is_kept(judge: Judge) -> None:

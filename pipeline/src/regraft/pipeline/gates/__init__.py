@@ -40,9 +40,8 @@ def judge(csv: Path, task: Task, *, reference: Profile | None, incumbent: Bundle
     frame, reasons = found.frame, list(found.reasons)
     if frame is None or len(frame) < FOLDS:
         return Judgement(_verdict(task, reasons, rows=found.rows, usable_rows=0 if frame is None else len(frame)))
-    frame = frame.reset_index(drop=True)
     comparisons = [] if reference is None else drift.compare(frame, task, reference)
-    reasons += drift.check(comparisons, task)
+    reasons += drift.check(comparisons, task, reference, frame) if reference else []
     evaluation = None
     if frame[task.contract.target.name].nunique() > 1:
         evaluation = evaluate(frame, task, incumbent)
@@ -59,7 +58,7 @@ def judge(csv: Path, task: Task, *, reference: Profile | None, incumbent: Bundle
         profile=profile.model_dump(mode="json") | {"comparisons": [c.model_dump() for c in comparisons]},
         reference={} if reference is None else reference.model_dump(mode="json"),
     )
-    return Judgement(verdict, frame, profile, evaluation)
+    return Judgement(verdict, frame.reset_index(drop=True), profile, evaluation)
 
 
 def _verdict(task: Task, reasons: list[Reason], **details: object) -> Verdict:

@@ -17,6 +17,7 @@ from scipy.stats import chi2
 
 from regraft.core.verdict import Reason
 from regraft.pipeline.gates.profile import Distribution, Profile, aspects
+from regraft.pipeline.gates.reading import examples
 from regraft.pipeline.tasks import Task
 
 MIN_EXPECTED = 5.0
@@ -51,8 +52,11 @@ def compare(frame: pd.DataFrame, task: Task, reference: Profile) -> list[Compari
     return found
 
 
-def check(comparisons: list[Comparison], task: Task) -> list[Reason]:
-    """Return an error for a target that has drifted, warnings for what has drifted a little and for inputs."""
+def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: pd.DataFrame) -> list[Reason]:
+    """Return an error for a target that has drifted, warnings for what has drifted a little and for inputs.
+
+    The examples are the first rows of the frame where the reference has fewer.
+    """
     settings = task.gates
     reasons = []
     for found in comparisons:
@@ -86,9 +90,21 @@ def check(comparisons: list[Comparison], task: Task) -> list[Reason]:
                     f"a PSI of at most {limit:g}; where the world has changed for good, a person makes this dataset "
                     "the reference with 'regraft bless'"
                 ),
+                rows=_rows_at(frame, task, reference, found, moved),
             )
         )
     return reasons
+
+
+def _rows_at(
+    frame: pd.DataFrame, task: Task, reference: Profile, found: Comparison, at: int
+) -> list[dict[str, object]]:
+    """Return rows that belong to one count of a comparison."""
+    if found.what == "target":
+        return examples(frame[reference.target.among(frame[found.column].to_numpy(), at)])
+    column = next(column for column in task.contract.features if column.name == found.column)
+    values = aspects(frame, column)[found.what]
+    return examples(frame[reference.inputs[found.column][found.what].among(values, at)])
 
 
 def _compared(column: str, what: str, reference: Distribution, values: Any) -> Comparison:

@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 from regraft.inference.bundle import Bundle
 from regraft.inference.estimators import Columns, Estimator, rows_of
 from regraft.pipeline.gates.profile import MAX_LEVELS
+from regraft.pipeline.gates.reading import EXAMPLES, examples
 from regraft.pipeline.tasks import Task
 
 FOLDS = 3
@@ -37,6 +38,7 @@ class Evaluation:
     ``probabilities`` are those of the second class, of a binary classifier that gives any. ``scale`` says what skill
     means: ``linear``: 1 - absolute error / that of the median; ``log``: R2 of log(1 + target); ``classes``: 2 ROC AUC
     - 1 where there are probabilities of two classes, else mean recall, rescaled so that guessing has 0.
+    ``frame`` holds the rows, for reasons to show some of them.
     """
 
     scale: Scale
@@ -46,11 +48,43 @@ class Evaluation:
     probabilities: Floats | None = None
     incumbent_predicted: NDArray[Any] | None = None
     incumbent_metrics: dict[str, float] = field(default_factory=dict)
+    frame: pd.DataFrame | None = None
 
     @property
     def skill(self) -> float:
         """How much better than a constant the model is: 1 always right, 0 no better, negative worse."""
         return self.metrics["skill"]
+
+    def errors(self) -> Floats:
+        """Return how wrong the new model is on each row: 0 right, larger worse."""
+        if self.probabilities is not None:
+            return np.abs(self.probabilities - (self.target == self.target.max()))
+        return self._errors_of(self.predicted)
+
+    def incumbent_errors(self) -> Floats:
+        """Return the same of the version in service, without its probabilities; zeros where there is none."""
+        if self.incumbent_predicted is None:
+            return np.zeros(len(self.target))
+        return self._errors_of(self.incumbent_predicted)
+
+    def worst(self, errors: Floats) -> list[dict[str, object]]:
+        """Return the rows on which something is most wrong, and what the models say of them."""
+        if self.frame is None:
+            return []
+        order = np.argsort(-errors, kind="stable")
+        order = order[errors[order] > 0][:EXAMPLES]
+        said: dict[str, Any] = {"predicted": self.predicted}
+        if self.incumbent_predicted is not None:
+            said["predicted_in_service"] = self.incumbent_predicted
+        return examples(self.frame.iloc[order].assign(**{name: values[order] for name, values in said.items()}))
+
+    def _errors_of(self, predicted: NDArray[Any]) -> Floats:
+        if self.scale == "classes":
+            return (predicted != self.target).astype(np.float64)
+        truth, found = self.target.astype(np.float64), predicted.astype(np.float64)
+        if self.scale == "log":
+            truth, found = np.log1p(truth), np.log1p(np.maximum(found, 0))
+        return np.abs(found - truth)
 
 
 def evaluate(frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None) -> Evaluation:
@@ -75,7 +109,8 @@ def evaluate(frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None) -
         predicted[held_out] = estimator.predict(columns)
         probabilities[held_out] = _probabilities(estimator, columns, scale)
     known = None if np.isnan(probabilities).any() else probabilities
-    evaluation = Evaluation(scale, target, predicted, metrics_of(target, predicted, scale, known), known)
+    metrics = metrics_of(target, predicted, scale, known)
+    evaluation = Evaluation(scale, target, predicted, metrics, known, frame=frame)
     return evaluation if incumbent is None else _beside(evaluation, incumbent, task.columns_of(frame))
 
 

@@ -34,5 +34,6 @@ def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list
             column=task.contract.target.name,
             figures={"skill": skill, "limit": round(limit, 6), "reference_skill": known, "scale": evaluation.scale},
             remedy=f"targets that follow from the inputs: skill of {limit:.3f} or more",
+            rows=evaluation.worst(evaluation.errors()),
         )
     ]

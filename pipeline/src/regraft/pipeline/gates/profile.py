@@ -48,6 +48,12 @@ class Levels(BaseModel):
         inside = [rows.get(level, 0) for level in self.levels]
         return np.array([*inside, len(values) - sum(inside)], dtype=np.int64)
 
+    def among(self, values: NDArray[Any], at: int) -> NDArray[np.bool_]:
+        """Return which values belong to this count."""
+        if at < len(self.levels):
+            return np.asarray(values == self.levels[at], dtype=bool)
+        return ~np.isin(values, np.array(self.levels, dtype=values.dtype))
+
 
 class Bins(BaseModel):
     """Rows in bins: up to the first of the ``edges``, ..., above the last; edges belong to the bin below them."""
@@ -70,6 +76,10 @@ class Bins(BaseModel):
         """Count values in these bins."""
         return np.bincount(np.searchsorted(self.edges, values, side="left"), minlength=len(self.edges) + 1)
 
+    def among(self, values: NDArray[Any], at: int) -> NDArray[np.bool_]:
+        """Return which values are in this bin."""
+        return np.asarray(np.searchsorted(self.edges, values, side="left") == at, dtype=bool)
+
 
 class Characters(BaseModel):
     """How often each character is used, the most frequent first, and ``other`` characters last."""
@@ -91,6 +101,13 @@ class Characters(BaseModel):
         found = count_characters(values)
         inside = [found[character] for character in self.levels]
         return np.array([*inside, found.total() - sum(inside)], dtype=np.int64)
+
+    def among(self, values: pd.Series, at: int) -> NDArray[np.bool_]:
+        """Return which strings have this character, or, for the last count, one that has none of its own."""
+        if at < len(self.levels):
+            return values.str.contains(self.levels[at], regex=False).to_numpy(dtype=bool)
+        known = set(self.levels)
+        return np.array([not known.issuperset(value) for value in values], dtype=bool)
 
 
 Distribution = Annotated[Levels | Bins | Characters, Field(discriminator="kind")]

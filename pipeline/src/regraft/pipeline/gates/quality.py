@@ -7,9 +7,6 @@ from regraft.inference.bundle import Bundle
 from regraft.pipeline.gates.evaluation import Evaluation
 from regraft.pipeline.tasks import Task
 
-RELATION_CHANGED = -0.25
-"""Skill of the version in service below which it is not just lost on the new rows but systematically wrong."""
-
 
 def check(evaluation: Evaluation, task: Task, incumbent: Bundle | None) -> list[Reason]:
     """Return an error where the new model is under the floor or clearly worse than the version in service."""
@@ -32,6 +29,7 @@ def _floor(evaluation: Evaluation, task: Task) -> list[Reason]:
             message=f"{metric} of the new model on held-out rows is {value:.3f}; the floor is {floor:g}",
             figures={"metric": metric, "value": value, "limit": floor},
             remedy=f"{metric} of at least {floor:g}",
+            rows=evaluation.worst(evaluation.errors()),
         )
     ]
 
@@ -52,7 +50,8 @@ def _against(evaluation: Evaluation, task: Task, incumbent: Bundle) -> list[Reas
     margin = task.gates.quality_margin
     skill = evaluation.skill
     figures = {"skill": skill, "incumbent_skill": measured, "incumbent_credit": round(credit, 6), "margin": margin}
-    if measured < RELATION_CHANGED:
+    changed = task.gates.relation_changed_skill
+    if measured < changed:
         return [
             Reason(
                 code="relation_changed",
@@ -62,8 +61,9 @@ def _against(evaluation: Evaluation, task: Task, incumbent: Bundle) -> list[Reas
                     f"the version in service is systematically wrong on these rows (skill {measured:.3f}, the new "
                     f"model {skill:.3f}): the same inputs mean something else now, or the labels are turned round"
                 ),
-                figures=figures,
-                remedy=f"a skill of the version in service above {RELATION_CHANGED:g}; nothing, if the world changed",
+                figures=figures | {"limit": changed},
+                remedy=f"a skill of the version in service above {changed:g}; nothing, if the world changed",
+                rows=evaluation.worst(evaluation.incumbent_errors()),
             )
         ]
     if credit - skill <= margin:
@@ -78,5 +78,6 @@ def _against(evaluation: Evaluation, task: Task, incumbent: Bundle) -> list[Reas
             ),
             figures=figures | {"difference": round(credit - skill, 6)},
             remedy=f"skill of at least {credit - margin:.3f}: more rows, or cleaner ones",
+            rows=evaluation.worst(evaluation.errors() - evaluation.incumbent_errors()),
         )
     ]

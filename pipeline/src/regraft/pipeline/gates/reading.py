@@ -83,10 +83,11 @@ def reason(code: str, message: str, remedy: str, **details: object) -> Reason:
 
 
 def examples(text: pd.DataFrame) -> list[dict[str, object]]:
-    """Return the first rows of some text as a reason shows them: the line, and the values as read."""
+    """Return the first rows as a reason shows them: the values as text, and the line where the index has it."""
     chosen = text.head(EXAMPLES)
+    known = chosen.index.name == "line"
     return [
-        {"line": int(line)} | {str(name): shorten(str(value)) for name, value in row.items()}
+        ({"line": int(line)} if known else {}) | {str(name): shorten(str(value)) for name, value in row.items()}
         for line, row in zip(chosen.index, chosen.to_dict("records"), strict=True)
     ]
 

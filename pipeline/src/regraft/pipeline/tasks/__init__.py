@@ -37,6 +37,9 @@ class GateSettings(BaseModel):
     min_skill: float = Field(0.1, description="Least skill, whatever the reference's")
     quality_floor: float | None = Field(None, description="Least value of the task's main metric; none: no floor")
     quality_margin: float = Field(0.05, description="How much worse than the version in service, in skill, is allowed")
+    relation_changed_skill: float = Field(
+        -0.25, description="Skill of the version in service under which it is not lost but systematically wrong"
+    )
     evaluation_rows: int = Field(20_000, description="Most rows that the learnability and quality gates look at")
     seed: int = Field(20_240_229, description="Seed of every random choice of the gates")
 
