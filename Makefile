@@ -33,7 +33,16 @@ check: $(STAMP)  ## Play the checker against any installation: make check TRIGGE
 
 .PHONY: bench
 bench: $(STAMP)  ## Measure: quality of estimators and gates, hot swap under load
-	@for bench in quality gates hot_swap; do $(BIN)/python -m tests.bench.$$bench; done
+	@for bench in quality heart hot_swap; do $(BIN)/python -m tests.bench.$$bench; done
+	@$(BIN)/python -m tests.bench.gates --quick
+
+.PHONY: bench-quality
+bench-quality: $(STAMP)  ## Measure how good the estimators are, seeded, with spread
+	@for bench in quality heart; do $(BIN)/python -m tests.bench.$$bench; done
+
+.PHONY: bench-gates
+bench-gates: $(STAMP)  ## Power study of the gates; writes its tables into docs/gates.md (QUICK=1: fewer sets; MINUTES=30)
+	@$(BIN)/python -m tests.bench.gates $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES))
 
 ##@ The code
 

@@ -100,11 +100,13 @@ def _rows_at(
     frame: pd.DataFrame, task: Task, reference: Profile, found: Comparison, at: int
 ) -> list[dict[str, object]]:
     """Return rows that belong to one count of a comparison."""
+    values: Any
     if found.what == "target":
-        return examples(frame[reference.target.among(frame[found.column].to_numpy(), at)])
-    column = next(column for column in task.contract.features if column.name == found.column)
-    values = aspects(frame, column)[found.what]
-    return examples(frame[reference.inputs[found.column][found.what].among(values, at)])
+        known, values = reference.target, frame[found.column].to_numpy()
+    else:
+        column = next(column for column in task.contract.features if column.name == found.column)
+        known, values = reference.inputs[found.column][found.what], aspects(frame, column)[found.what]
+    return examples(frame[known.among(values, at)])
 
 
 def _compared(column: str, what: str, reference: Distribution, values: Any) -> Comparison:

@@ -55,10 +55,25 @@ class Evaluation:
         """How much better than a constant the model is: 1 always right, 0 no better, negative worse."""
         return self.metrics["skill"]
 
+    def skill_error(self, skill: float) -> float:
+        """Return the standard error that a skill of this size has by chance on so few rows; 0 where it is not ranking.
+
+        That of the area under the ROC curve: Hanley and McNeil, Radiology 143 (1982) 29-36, formulas 1 and 2.
+        """
+        if "roc_auc" not in self.metrics:
+            return 0.0
+        area = (1 + skill) / 2
+        second = int((self.target == self.target.max()).sum())
+        first = len(self.target) - second
+        variance = area * (1 - area)
+        variance += (second - 1) * (area / (2 - area) - area**2)
+        variance += (first - 1) * (2 * area**2 / (1 + area) - area**2)
+        return float(2 * np.sqrt(max(variance, 0.0) / (first * second)))
+
     def errors(self) -> Floats:
         """Return how wrong the new model is on each row: 0 right, larger worse."""
         if self.probabilities is not None:
-            return np.abs(self.probabilities - (self.target == self.target.max()))
+            return np.asarray(np.abs(self.probabilities - (self.target == self.target.max())), dtype=np.float64)
         return self._errors_of(self.predicted)
 
     def incumbent_errors(self) -> Floats:
@@ -80,11 +95,11 @@ class Evaluation:
 
     def _errors_of(self, predicted: NDArray[Any]) -> Floats:
         if self.scale == "classes":
-            return (predicted != self.target).astype(np.float64)
+            return np.asarray(predicted != self.target, dtype=np.float64)
         truth, found = self.target.astype(np.float64), predicted.astype(np.float64)
         if self.scale == "log":
             truth, found = np.log1p(truth), np.log1p(np.maximum(found, 0))
-        return np.abs(found - truth)
+        return np.asarray(np.abs(found - truth), dtype=np.float64)
 
 
 def evaluate(frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None) -> Evaluation:

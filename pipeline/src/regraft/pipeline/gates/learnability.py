@@ -11,12 +11,15 @@ from regraft.pipeline.tasks import Task
 def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list[Reason]:
     """Return an error where the task's estimator does hardly better out of fold than a constant.
 
-    The limit is a share of the skill that the same estimator has on the reference. On a heavy tail fewer rows than
-    ``evaluation_rows`` cannot tell bad labels from few, and the error is a warning.
+    The limit is a share of the skill that the same estimator has on the reference. The skill of a ranking varies a lot
+    between small samples: the limit is lowered by ``skill_errors`` standard errors, never below ``min_skill``. On a
+    heavy tail fewer rows than ``evaluation_rows`` cannot tell bad labels from few, and the error is a warning.
     """
     settings = task.gates
     known = reference.skill if reference else None
-    limit = max(settings.min_skill, settings.min_relative_skill * (known or 0.0))
+    asked = settings.min_relative_skill * (known or 0.0)
+    allowance = settings.skill_errors * evaluation.skill_error(asked)
+    limit = max(settings.min_skill, asked - allowance)
     skill = evaluation.skill
     if skill >= limit:
         return []
@@ -32,7 +35,13 @@ def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list
                 f"at least {limit:.3f} is needed;{beside or ' there is no reference'}"
             ),
             column=task.contract.target.name,
-            figures={"skill": skill, "limit": round(limit, 6), "reference_skill": known, "scale": evaluation.scale},
+            figures={
+                "skill": skill,
+                "limit": round(limit, 6),
+                "reference_skill": known,
+                "allowance": round(allowance, 6),
+                "scale": evaluation.scale,
+            },
             remedy=f"targets that follow from the inputs: skill of {limit:.3f} or more",
             rows=evaluation.worst(evaluation.errors()),
         )

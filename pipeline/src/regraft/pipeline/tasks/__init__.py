@@ -34,6 +34,7 @@ class GateSettings(BaseModel):
     drift_psi_warning: float = Field(0.02, description="The same for a warning, for the target and for the inputs")
     drift_p: float = Field(0.002, description="Drift counts only where chance explains it with less than this")
     min_relative_skill: float = Field(0.5, description="Least skill, as a share of the reference's own")
+    skill_errors: float = Field(1.5, description="Standard errors of a ranking's skill by which that is lowered")
     min_skill: float = Field(0.1, description="Least skill, whatever the reference's")
     quality_floor: float | None = Field(None, description="Least value of the task's main metric; none: no floor")
     quality_margin: float = Field(0.05, description="How much worse than the version in service, in skill, is allowed")

@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from regraft.core.contract import Column, Contract
 from regraft.inference.estimators.sklearn import SklearnEstimator
-from regraft.pipeline.tasks import Task
+from regraft.pipeline.tasks import GateSettings, Task
 
 CONTRACT = Contract(
     task="heart-disease",
@@ -188,4 +188,6 @@ TASK = Task(
     bootstrap=bootstrap,
     registered_model="{owner}-heart-disease-model",
     description="Whether a patient has heart disease",
+    # Half would let patients pass of whom three in ten have a wrong label: they still have .3 of a skill of .77.
+    gates=GateSettings(min_relative_skill=0.6),
 )
