@@ -25,6 +25,7 @@ def test_the_shipped_dataset_is_the_reference_until_a_person_blesses_another(pla
     assert (blessed.blessed_by, blessed.why) == ("ada", "the world has changed")
     tags = plant.mlflow.get_registered_model(plant.model_name).tags
     assert (tags["reference_by"], tags["reference_sha256"]) == ("ada", blessed.data_sha256)
+    assert (tags["reference_at"], tags["reference_why"]) == (f"{blessed.created_at}", "the world has changed")
 
 
 def test_a_run_rejected_for_drift_can_be_blessed_and_then_passes(plant: Plant) -> None:

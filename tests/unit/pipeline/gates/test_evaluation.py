@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from regraft.inference.bundle import Bundle
-from regraft.pipeline.gates.evaluation import evaluate, folds_of, metrics_of, scale_of
+from regraft.pipeline.gates.evaluation import Evaluation, evaluate, folds_of, metrics_of, scale_of
 from regraft.pipeline.tasks import GateSettings, heart_disease, passwords
 
 ZEROS_AND_ONES = np.array([0.0, 0.0, 1.0, 1.0])
@@ -38,6 +38,15 @@ def test_classes_are_measured_by_recall_and_with_probabilities_by_ranking() -> N
     assert found["skill"] == pytest.approx(1 / 3)
     assert found["brier"] == pytest.approx((0.01 + 0.04 + 0.36 + 0.36) / 4)
     assert found["log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.4]).mean())
+
+
+def test_the_error_of_a_ranking_is_that_of_the_rank_sum_where_nothing_is_learned() -> None:
+    target = np.repeat([0, 1], [60, 40])
+    ranked = Evaluation("classes", target, target, {"skill": 0.0, "roc_auc": 0.5})
+    assert ranked.skill_error(0.0) == pytest.approx(2 * np.sqrt(101 / (12 * 60 * 40)))
+    assert ranked.skill_error(0.5) < ranked.skill_error(0.0)
+    assert ranked.skill_error(1.0) == 0
+    assert Evaluation("linear", target, target, {"skill": 0.5}).skill_error(0.5) == 0
 
 
 def test_the_scale_follows_the_target() -> None:

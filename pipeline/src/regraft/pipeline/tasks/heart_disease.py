@@ -188,6 +188,6 @@ TASK = Task(
     bootstrap=bootstrap,
     registered_model="{owner}-heart-disease-model",
     description="Whether a patient has heart disease",
-    # Half would let patients pass of whom three in ten have a wrong label: they still have .3 of a skill of .77.
+    # Half would let patients pass of whom three in ten have a wrong label: they still have a third of its skill.
     gates=GateSettings(min_relative_skill=0.6),
 )
