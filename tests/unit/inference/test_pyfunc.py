@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import mlflow
@@ -36,6 +37,14 @@ def test_mlflow_enforces_the_signature(tmp_path: Path) -> None:
     assert model.metadata.signature.inputs.input_names() == ["age", "sex", "oldpeak"]
     with pytest.raises(mlflow.exceptions.MlflowException, match="age"):
         model.predict(pd.DataFrame({"sex": [1], "oldpeak": [0.5]}))
+
+
+def test_mlflow_has_an_example_of_what_goes_in(tmp_path: Path) -> None:
+    model = mlflow.pyfunc.load_model(str(write_heart_bundle(tmp_path / "heart")))
+    example = model.metadata.load_input_example(str(tmp_path / "heart"))
+    assert example.columns.tolist() == ["age", "sex", "oldpeak"]
+    assert model.predict(example)["condition"].tolist() == HEART_ANSWERS[: len(example)]
+    assert json.loads(model.metadata.get_serving_input(str(tmp_path / "heart")))["dataframe_split"]["data"]
 
 
 def test_mlflow_refuses_a_damaged_bundle(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from regraft.core.errors import NotFoundError, RegraftError, TemporaryError
 from regraft.pipeline import mlflowapi
-from regraft.pipeline.registry import Registry
+from regraft.pipeline.registry import Dataset, Registry
 from tests.unit.pipeline.plant import Plant
 
 
@@ -35,10 +35,11 @@ def test_a_version_is_made_once_and_tells_where_its_bundle_is(plant: Plant) -> N
 
 def test_what_is_logged_is_seen_by_mlflows_own_client(plant: Plant) -> None:
     tracking = plant.registry.track(plant.task, plant.request(1))
+    dataset = Dataset("passwords", "a" * 64, 'http://x/"y', rows=7, contract=plant.task.contract)
     parameters = {f"p{number}": number for number in range(120)} | {"long": "x" * 10_000}
     for _ in range(2):
         plant.registry.log(tracking, parameters=parameters, metrics={"skill": 0.5})
-        plant.registry.log_dataset(tracking, name="passwords", sha256="a" * 64, source='http://x/"y', rows=7)
+        plant.registry.log_dataset(tracking, dataset)
     plant.registry.end(tracking)
     run = plant.mlflow.get_run(tracking.mlflow_run_id)
     assert run.data.metrics == {"skill": 0.5}

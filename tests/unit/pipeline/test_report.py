@@ -46,13 +46,15 @@ def test_the_report_says_what_was_found_and_what_would_have_passed(drifted: Verd
     for expected in (
         "run-abc",
         "https://example.org/data.csv",
-        "401 rows read, 400 fit for training",
+        "<dt>Rows read</dt><dd>401</dd>",
+        "<dt>Rows fit for training</dt><dd>400</dd>",
+        "320 of 400 rows have Times 0; with the shares of the reference it would be 200",
         "target_drift",
         "Times 0 has 80.0% instead of 50.0%",
         "What would have passed:",
         "value_not_numeric",
         "&lt;b&gt;many&lt;/b&gt;",
-        "length of Password",
+        "Length of Password",
         "PSI 0.4",
     ):
         assert expected in page
@@ -87,8 +89,9 @@ def test_an_accepted_dataset_without_reference_has_its_own_distributions(tmp_pat
     verdict = gates.judge(path, passwords.TASK, reference=None, incumbent=None).verdict
     page = report.render(verdict, run_id="run-abc", data_url=None)
     assert "None: every gate was passed." in page
-    assert "characters of Password" in page
-    assert "the reference" not in page
+    assert "Characters of Password" in page
+    assert "Held against" not in page
+    assert "this dataset and the reference" not in page
 
 
 def test_a_verdict_without_rows_is_a_short_report() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,40 @@ def test_a_good_dataset_is_promoted_with_all_that_explains_it(plant: Plant, tmp_
     assert logged.data.metrics["skill"] == pytest.approx(run.metrics["skill"])
     artifacts = {file.path for file in plant.mlflow.list_artifacts(version.mlflow_run_id)}
     assert artifacts == {"plots", "report.html", "verdict.json"}
-    plots = {file.path for file in plant.mlflow.list_artifacts(version.mlflow_run_id, "plots")}
-    assert plots == {"plots/predicted-against-actual.png", "plots/target-distribution.png"}
+    plots = {Path(file.path).name for file in plant.mlflow.list_artifacts(version.mlflow_run_id, "plots")}
+    assert plots >= {"predicted-against-actual.svg", "residuals.svg", "target-distribution.svg"}
     assert run.links["mlflow"].endswith(version.mlflow_run_id)
     Folder.at(version.uri).download(tmp_path / "bundle")
     bundle = Bundle.load(tmp_path / "bundle")
     bundle.check_golden()
     assert (bundle.version, bundle.info.run_id) == ("1", run.run_id)
+
+
+def test_mlflows_pages_tell_the_story_of_a_run(plant: Plant) -> None:
+    plant.settings = plant.settings.model_copy(update={"public_url": "https://regraft.example.org"})
+    run = finished(plant, good(plant, 1))
+    version = plant.mlflow.get_model_version(plant.model_name, "1")
+    logged = plant.mlflow.get_run(str(version.run_id))
+    note = logged.data.tags["mlflow.note.content"]
+    assert note == version.description
+    for told in ("1,000 of 1,000 rows", f"https://regraft.example.org/runs/{run.run_id}/report", "| skill | 0.9"):
+        assert told in note
+    assert "| `Password` | string |" in plant.mlflow.get_registered_model(plant.model_name).description
+    assert logged.data.tags["mlflow.user"] == plant.owner
+    assert (logged.data.metrics["rows"], logged.data.metrics["rows_read"]) == (1000, 1000)
+    assert "target_psi" in logged.data.metrics
+    [made] = logged.outputs.model_outputs
+    assert version.source == f"models:/{made.model_id}"
+    model = plant.mlflow.get_logged_model(made.model_id)
+    assert model.params["estimator"] == logged.data.params["estimator"] == "PasswordEstimator"
+    assert {(metric.dataset_name, metric.dataset_digest) for metric in model.metrics or ()} == {
+        ("passwords", (run.data_sha256 or "")[:36])
+    }
+    dataset = logged.inputs.dataset_inputs[0].dataset
+    assert json.loads(dataset.schema)["mlflow_colspec"][0] == {"type": "string", "name": "Password", "required": True}
+    assert json.loads(dataset.profile) == {"num_rows": 1000, "num_elements": 2000}
+    experiment = plant.mlflow.get_experiment(logged.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_a_bad_dataset_is_rejected_and_the_later_steps_are_skipped(plant: Plant) -> None:

@@ -8,6 +8,7 @@ A bundle is a folder that MLflow can load, too::
     contract.json       what a request must look like
     profile.json        profile of the dataset that it was trained on
     golden.json         requests with the answers that the trainer computed
+    *input_example.json a few of these requests, as MLflow has examples
     estimator/          data of the estimator, in its own format, never pickled
     checksums.json      SHA-256 of every file above
     version.json        number of the model version; added when the bundle is registered
@@ -48,6 +49,9 @@ UNREGISTERED = "0"
 MLFLOW_TYPES = {"string": "string", "integer": "long", "number": "double"}
 MLFLOW_VERSION = "3.17.2"
 """Release of MLflow whose format of MLmodel is written."""
+
+EXAMPLE_ROWS = 5
+"""Golden requests that are MLflow's input example as well."""
 
 GOLDEN_TOLERANCE = 1e-9
 """Relative difference of a golden answer that counts as repeated; integers must be equal."""
@@ -104,6 +108,9 @@ def write_bundle(
     _write_json(folder / "contract.json", contract.model_dump(mode="json"))
     _write_json(folder / "profile.json", profile)
     _write_json(folder / "golden.json", {"columns": requests, "answers": answers})
+    example = _example(requests)
+    _write_json(folder / "input_example.json", example)
+    _write_json(folder / "serving_input_example.json", {"dataframe_split": example})
     (folder / "requirements.txt").write_text(f"regraft-inference=={package_version('regraft-inference')}\n")
     (folder / "estimator").mkdir()
     estimator.save(folder / "estimator")
@@ -241,6 +248,11 @@ def _read_json[T](path: Path, kind: type[T]) -> T:
         raise BundleError(f"{path} cannot be read: {error}", code="bundle_damaged") from error
 
 
+def _example(requests: dict[str, list[Any]]) -> dict[str, Any]:
+    rows = zip(*(values[:EXAMPLE_ROWS] for values in requests.values()), strict=True)
+    return {"columns": list(requests), "data": [list(row) for row in rows]}
+
+
 def _mlmodel(contract: Contract, info: BundleInfo) -> dict[str, Any]:
     """Return the content of MLmodel: the fields of ``mlflow.models.Model.to_dict`` that loading needs."""
     return {
@@ -254,6 +266,12 @@ def _mlmodel(contract: Contract, info: BundleInfo) -> dict[str, Any]:
         "mlflow_version": MLFLOW_VERSION,
         "model_uuid": uuid.uuid5(uuid.NAMESPACE_URL, f"urn:regraft:bundle:{info.run_id}").hex,
         "utc_time_created": info.created_at.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        "saved_input_example_info": {
+            "artifact_path": "input_example.json",
+            "serving_input_path": "serving_input_example.json",
+            "type": "dataframe",
+            "pandas_orient": "split",
+        },
         "signature": {
             "inputs": json.dumps([_colspec(column) for column in contract.features]),
             "outputs": json.dumps([_colspec(contract.target)]),

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
+from regraft.core.contract import Contract
 from regraft.core.errors import NotFoundError, RegraftError
 from regraft.core.runs import RunRequest, now
+from regraft.pipeline import notes
 from regraft.pipeline.mlflowapi import Json, MlflowApi
 from regraft.pipeline.tasks import Task
 
@@ -26,6 +29,21 @@ MAX_PARAMETER_LENGTH = 6000
 
 MAX_BATCH = 100
 """Parameters that MLflow takes in one call."""
+
+MAX_DESCRIPTION = 5000
+"""Characters of a description that MLflow's tables take."""
+
+MAX_DIGEST = 36
+"""Characters of a dataset's digest that MLflow takes."""
+
+NOTE = "mlflow.note.content"
+"""Tag that MLflow's pages show as a description, in Markdown."""
+
+KIND = "mlflow.experimentKind"
+"""Tag that tells MLflow's pages which views an experiment is for."""
+
+COLUMN_TYPES = {"string": "string", "integer": "long", "number": "double"}
+"""MLflow's names of types."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +85,22 @@ class Version:
         """When it was put into service last; None where it never was."""
         moment = self.tags.get("promoted_at")
         return datetime.fromisoformat(moment) if moment else None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The dataset that went into a run."""
+
+    name: str
+    sha256: str
+    source: str
+    rows: int
+    contract: Contract
+
+    @property
+    def digest(self) -> str:
+        """What MLflow tells datasets of one name apart by."""
+        return self.sha256[:MAX_DIGEST]
 
 
 @dataclass(frozen=True)
@@ -121,42 +155,60 @@ class Registry:
             )
         return self._version(task, max(served, key=lambda version: int(version["version"])))
 
-    def track(self, task: Task, request: RunRequest) -> Tracking:
-        """Return MLflow's run of a run, with a place for its model, both made where they are not there yet."""
-        experiment = self._experiment(f"regraft-{task.name}")
-        run = self._run(experiment, request)["info"]
-        model = self._logged_model(experiment, run["run_id"], task)["info"]
+    def track(
+        self, task: Task, request: RunRequest, *, note: str = "", parameters: Mapping[str, Any] = MappingProxyType({})
+    ) -> Tracking:
+        """Return MLflow's run of a run, with a place for its model, both made where they are not there yet.
+
+        ``note`` describes both, ``parameters`` are those of the model.
+        """
+        experiment = self._experiment(task)
+        run = self._run(experiment, request, note)["info"]
+        model = self._logged_model(experiment, run["run_id"], task, note, parameters)["info"]
         return Tracking(
             run["run_id"], experiment, run["artifact_uri"] + "/", model["model_id"], model["artifact_uri"] + "/"
         )
 
-    def log(self, tracking: Tracking, *, parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Write parameters and metrics."""
-        items = [{"key": key, "value": str(value)[:MAX_PARAMETER_LENGTH]} for key, value in parameters.items()]
+    def log(
+        self,
+        tracking: Tracking,
+        *,
+        parameters: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        curves: Mapping[str, Sequence[tuple[int, float]]] = MappingProxyType({}),
+        dataset: Dataset | None = None,
+    ) -> None:
+        """Write parameters and metrics, those of the model on ``dataset``; a curve has a value at each of its steps."""
+        items = _parameters(parameters)
         for start in range(0, len(items), MAX_BATCH):
             self._api.post("runs/log-batch", run_id=tracking.mlflow_run_id, params=items[start : start + MAX_BATCH])
-        measured = [
-            {"key": key, "value": value, "timestamp": _milliseconds(), "step": 0, "model_id": tracking.model_id}
-            for key, value in metrics.items()
-        ]
+        common: Json = {"timestamp": _milliseconds(), "model_id": tracking.model_id}
+        if dataset is not None:
+            common |= {"dataset_name": dataset.name, "dataset_digest": dataset.digest}
+        points = [(key, 0, value) for key, value in metrics.items()]
+        points += [(key, step, value) for key, curve in curves.items() for step, value in curve]
+        measured = [{"key": key, "value": value, "step": step, **common} for key, step, value in points]
         self._api.post("runs/log-batch", run_id=tracking.mlflow_run_id, metrics=measured)
 
-    def log_dataset(self, tracking: Tracking, *, name: str, sha256: str, source: str, rows: int) -> None:
+    def log_dataset(self, tracking: Tracking, dataset: Dataset) -> None:
         """Write which dataset went into the run."""
-        dataset = {
-            "name": name,
-            "digest": sha256[:36],
+        columns = dataset.contract.columns
+        schema = [{"type": COLUMN_TYPES[column.type], "name": column.name, "required": True} for column in columns]
+        written = {
+            "name": dataset.name,
+            "digest": dataset.digest,
             "source_type": "http",
-            "source": json.dumps({"url": source}),
-            "profile": json.dumps({"num_rows": rows}),
+            "source": json.dumps({"url": dataset.source}),
+            "schema": json.dumps({"mlflow_colspec": schema}),
+            "profile": json.dumps({"num_rows": dataset.rows, "num_elements": dataset.rows * len(columns)}),
         }
         tags = [{"key": "mlflow.data.context", "value": "training"}]
-        self._api.post("runs/log-inputs", run_id=tracking.mlflow_run_id, datasets=[{"dataset": dataset, "tags": tags}])
+        self._api.post("runs/log-inputs", run_id=tracking.mlflow_run_id, datasets=[{"dataset": written, "tags": tags}])
 
     def create_version(self, task: Task, tracking: Tracking, *, tags: Mapping[str, str], description: str) -> Version:
         """Return the version of a run's model, made where it is not there yet."""
         name = self._name(task)
-        self._create("registered-models/create", name=name, description=task.description)
+        self._create("registered-models/create", name=name, description=_described(notes.of_task(task)))
         found = self._api_versions(f"name='{name}' and run_id='{tracking.mlflow_run_id}'")
         if found:
             return self._version(task, found[0])
@@ -168,7 +220,7 @@ class Registry:
             run_id=tracking.mlflow_run_id,
             model_id=tracking.model_id,
             tags=_items(tags),
-            description=description,
+            description=_described(description),
         )
         return self._version(task, created["model_version"])
 
@@ -186,7 +238,7 @@ class Registry:
 
     def tag(self, task: Task, tags: Mapping[str, str]) -> None:
         """Set tags of the registered model, which is made where it is not there yet."""
-        self._create("registered-models/create", name=self._name(task), description=task.description)
+        self._create("registered-models/create", name=self._name(task), description=_described(notes.of_task(task)))
         for item in _items(tags):
             self._api.post("registered-models/set-tag", name=self._name(task), **item)
 
@@ -197,18 +249,28 @@ class Registry:
     def _name(self, task: Task) -> str:
         return task.model_name(self._owner)
 
-    def _experiment(self, name: str) -> str:
-        self._create("experiments/create", name=name)
+    def _experiment(self, task: Task) -> str:
+        name = f"regraft-{task.name}"
+        tags = {KIND: "custom_model_development", NOTE: notes.of_experiment(task)}
+        self._create("experiments/create", name=name, tags=_items(tags))
         found = self._api.get("experiments/get-by-name", experiment_name=name)["experiment"]
         experiment_id: str = found["experiment_id"]
         return experiment_id
 
-    def _run(self, experiment: str, request: RunRequest) -> Json:
+    def _run(self, experiment: str, request: RunRequest, note: str) -> Json:
         search = {"experiment_ids": [experiment], "filter": f"tags.run_id = '{request.run_id}'", "max_results": 1}
         if found := self._api.post("runs/search", **search).get("runs"):
             run: Json = found[0]
             return run
-        tags = {"run_id": request.run_id, "task": request.task, "data_url": request.data_url or ""}
+        tags = {
+            "run_id": request.run_id,
+            "task": request.task,
+            "data_url": request.data_url or "",
+            "mlflow.user": self._owner,
+            "mlflow.source.name": "regraft",
+            "mlflow.source.type": "JOB",
+            NOTE: _described(note),
+        }
         created: Json = self._api.post(
             "runs/create",
             experiment_id=experiment,
@@ -218,17 +280,27 @@ class Registry:
         )["run"]
         return created
 
-    def _logged_model(self, experiment: str, mlflow_run_id: str, task: Task) -> Json:
+    def _logged_model(
+        self, experiment: str, mlflow_run_id: str, task: Task, note: str, parameters: Mapping[str, Any]
+    ) -> Json:
         search = {"experiment_ids": [experiment], "filter": f"source_run_id = '{mlflow_run_id}'"}
         if found := self._api.post("logged-models/search", **search).get("models"):
             model: Json = found[0]
             return model
         created: Json = self._api.post(
-            "logged-models", experiment_id=experiment, source_run_id=mlflow_run_id, name=task.name
+            "logged-models",
+            experiment_id=experiment,
+            source_run_id=mlflow_run_id,
+            name=task.name,
+            params=_parameters(parameters),
+            tags=_items({"task": task.name, "mlflow.user": self._owner, NOTE: _described(note)}),
         )["model"]
+        # The run's page lists the model by this; it would list it twice if this were written again.
+        made = [{"model_id": created["info"]["model_id"], "step": 0}]
+        self._api.post("runs/outputs", run_id=mlflow_run_id, models=made)
         return created
 
-    def _create(self, path: str, **body: str) -> None:
+    def _create(self, path: str, **body: Any) -> None:
         """Create a thing of a given name unless it is there."""
         try:
             self._api.post(path, **body)
@@ -255,6 +327,14 @@ class Registry:
     def _tag_version(self, task: Task, version: Version, **tags: str) -> None:
         for item in _items(tags):
             self._api.post("model-versions/set-tag", name=self._name(task), version=version.number, **item)
+
+
+def _described(words: str) -> str:
+    return words[:MAX_DESCRIPTION]
+
+
+def _parameters(parameters: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"key": key, "value": str(value)[:MAX_PARAMETER_LENGTH]} for key, value in parameters.items()]
 
 
 def _items(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -17,6 +17,9 @@ class PipelineSettings(CoreSettings):
         "http://127.0.0.1:5000", description="MLflow server; user and password may stand in it"
     )
     mlflow_public_url: str | None = Field(None, description="MLflow's address in a browser, for links")
+    public_url: str | None = Field(
+        None, description="Address of the trigger service and its page in a browser, for links back from MLflow"
+    )
     allow_private_hosts: CommaSeparated = Field(
         default_factory=list,
         description="Host patterns (a.b.c, *.b.c, *) that a data_url may name although they are private",

@@ -192,6 +192,7 @@ class Stack:
             "REGRAFT_PREDICTOR_URL": self.predict_url,
             "REGRAFT_MLFLOW_TRACKING_URI": self.mlflow_url,
             "REGRAFT_MLFLOW_PUBLIC_URL": self.mlflow_url,
+            "REGRAFT_PUBLIC_URL": self.trigger_url,
         }
 
     def _commands(self) -> list[tuple[str, list[str], str | None]]:

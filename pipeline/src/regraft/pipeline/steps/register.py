@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from regraft.core import layout
+from regraft.core.objects import get_model
 from regraft.core.verdict import Verdict
 from regraft.inference.bundle import VERSION_FILE, version_json
-from regraft.pipeline import plots
+from regraft.pipeline import notes, plots
 from regraft.pipeline.folders import Folder
-from regraft.pipeline.registry import Tracking
+from regraft.pipeline.plots import HeldOut, Training
+from regraft.pipeline.registry import Dataset, Tracking
 from regraft.pipeline.steps import Context, DownloadResult, RegisterResult, TrainResult
 
 
@@ -23,22 +23,24 @@ def run(context: Context) -> RegisterResult:
     request, task, registry = context.request, context.task, context.registry
     downloaded = context.result("download", DownloadResult)
     trained = context.result("train", TrainResult)
+    training = get_model(context.store, layout.training(request.run_id), Training) or Training()
     verdict = context.verdict()
+    note = notes.of_run(request, verdict, context.settings.public_url)
+    parameters = {"task": task.name, "estimator": type(task.estimator()).__name__, **trained.parameters}
+    dataset = Dataset(
+        task.name, downloaded.data_sha256, downloaded.final_url, rows=verdict.usable_rows, contract=task.contract
+    )
     context.progress(None, "logging the run")
-    tracking = registry.track(task, request)
+    tracking = registry.track(task, request, note=note, parameters=parameters)
+    registry.log_dataset(tracking, dataset)
     registry.log(
         tracking,
-        parameters={"task": task.name, "estimator": type(task.estimator()).__name__, **trained.parameters},
-        metrics={**trained.metrics, "fit_seconds": trained.seconds, "rows": verdict.usable_rows},
+        parameters=parameters,
+        metrics={**trained.metrics, "fit_seconds": trained.seconds, **_of_data(verdict)},
+        curves={"learning_curve_rmsle": [(point.rows, point.rmsle) for point in training.learning_curve]},
+        dataset=dataset,
     )
-    registry.log_dataset(
-        tracking,
-        name=task.name,
-        sha256=downloaded.data_sha256,
-        source=downloaded.final_url,
-        rows=verdict.usable_rows,
-    )
-    _log_artifacts(context, tracking, verdict)
+    _log_artifacts(context, tracking, verdict, training)
     context.progress(None, "making the version")
     bundle = context.workdir / "bundle"
     Folder(context.store, layout.bundle(request.run_id)).download(bundle)
@@ -53,7 +55,7 @@ def run(context: Context) -> RegisterResult:
             "data_sha256": downloaded.data_sha256,
             "verdict": "accepted",
         },
-        description=f"Trained by {request.run_id} on {verdict.usable_rows:,} rows of {request.data_url}",
+        description=note,
     )
     served.store.put(served.prefix + VERSION_FILE, version_json(version.number).encode())
     registry.end(tracking)
@@ -70,7 +72,16 @@ def run(context: Context) -> RegisterResult:
     )
 
 
-def _log_artifacts(context: Context, tracking: Tracking, verdict: Verdict) -> None:
+def _of_data(verdict: Verdict) -> dict[str, float]:
+    """Return what the gates measured besides the new model: rows, drift, the version in service."""
+    counts = {"rows": verdict.usable_rows, "rows_read": verdict.rows, "warnings": len(verdict.reasons)}
+    found = {name: float(count) for name, count in counts.items()}
+    if comparisons := verdict.profile.get("comparisons"):
+        found["target_psi"] = comparisons[0]["psi"]
+    return found | {f"incumbent_{name}": value for name, value in verdict.incumbent_metrics.items()}
+
+
+def _log_artifacts(context: Context, tracking: Tracking, verdict: Verdict, training: Training) -> None:
     """Copy verdict and report, and draw the plots."""
     folder = context.workdir / "artifacts"
     run_id = context.request.run_id
@@ -78,7 +89,14 @@ def _log_artifacts(context: Context, tracking: Tracking, verdict: Verdict) -> No
     _fetch(context, layout.report(run_id), folder / "report.html")
     held_out = context.workdir / "held-out.parquet"
     context.store.get_file(layout.held_out(run_id), held_out)
-    plots.draw(folder / "plots", context.task, verdict, pd.read_parquet(held_out))
+    plots.draw(
+        folder / "plots",
+        target=context.task.contract.target,
+        is_classifier=context.task.kind == "classification",
+        verdict=verdict,
+        held_out=HeldOut.read(held_out),
+        training=training,
+    )
     _folder(context, tracking.artifact_uri).upload(folder)
 
 

@@ -1,0 +1,271 @@
+"""Charts as SVG, for the data report and for the plots of a run: few marks, few inks, legible at half their size.
+
+Drawn by hand: a plotting library takes two seconds to import and to draw with, in every run's container anew, and what
+is drawn here are bars, tables, points and lines. The colours are those of the trigger service's page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from itertools import pairwise
+
+PALETTE = """
+text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; fill: #58635d }
+.name, .title { fill: #1b211e } .name { font-size: 13px } .title { font-size: 15px; font-weight: 650 }
+.code { font-family: ui-monospace, "SF Mono", "Cascadia Mono", "Liberation Mono", monospace }
+.new { fill: #0e6b4e } .old { fill: #9aa6a0 } .cell { fill: #0e6b4e } .on { fill: #ffffff }
+.grid { stroke: #dcdfda } .ideal { stroke: #58635d; stroke-dasharray: 5 4 } .ground { fill: #ffffff }
+.line, .points { fill: none; stroke: #0e6b4e; stroke-linecap: round; stroke-linejoin: round }
+.line { stroke-width: 2.5 } .points { stroke-width: 6; stroke-opacity: .35 }
+"""
+"""Style of a chart in a file of its own; where a chart stands in a page, the page has the same classes."""
+
+LEAST_WIDTH = 480
+"""Of a chart in a file of its own: its title needs this room."""
+
+FEW_BARS = 6
+"""Most names whose bars are thick."""
+
+MAX_NAME = 16
+"""Most characters of a bar's name; longer ones are cut."""
+
+type Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing: its size, its words for those who do not see it, and its elements."""
+
+    width: int
+    height: int
+    label: str
+    marks: Sequence[str]
+
+    def svg(self) -> str:
+        """Return an element for a page that has the style."""
+        box = f"0 0 {self.width} {self.height}"
+        return f'<svg viewBox="{box}" role="img" aria-label="{escape(self.label)}">{"".join(self.marks)}</svg>'
+
+    def document(self, title: str, note: str = "") -> str:
+        """Return a file of its own, with title and style, on a white ground."""
+        top, width = 62 if note else 40, max(self.width, LEAST_WIDTH)
+        height = self.height + top + 8
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * width}" height="{2 * height}" '
+            f'viewBox="0 {-top} {width} {height}" role="img"><title>{escape(f"{title}. {self.label}")}</title>'
+            f'<style>{PALETTE}</style><rect class="ground" y="-{top}" width="{width}" height="{height}"/>'
+            f"{text(12, 26 - top, title, kind='title')}{text(12, 48 - top, note)}{''.join(self.marks)}</svg>\n"
+        )
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A name with a value and, beside it, that of the reference. ``said`` are the values as they are written."""
+
+    name: str
+    value: float
+    reference: float | None = None
+    said: tuple[str, str] = ("", "")
+
+
+def share_bar(name: str, share: float, reference: float | None = None) -> Bar:
+    """Return a bar of shares from 0 to 1, written in percent."""
+    return Bar(name, share, reference, (f"{share:.1%}", "" if reference is None else f"{reference:.1%}"))
+
+
+def bars(found: Sequence[Bar], label: str, *, code: bool = False) -> Chart:
+    """Return a bar for each name, or a pair of them where there is a reference. ``code``: names are raw text."""
+    width, room, left = 360, 190, 108
+    thick, pitch = (12, 38) if len(found) <= FEW_BARS else (11, 31)
+    largest = max((abs(value) for bar in found for value in (bar.value, bar.reference or 0.0)), default=0.0) or 1.0
+    marks: list[str] = []
+    y = 4.0
+    for bar in found:
+        values = [value for value in (bar.value, bar.reference) if value is not None]
+        marks.append(
+            text(
+                left - 8, y + len(values) * (thick + 1) / 2 + 4, _cut(bar.name), "end", "name code" if code else "name"
+            )
+        )
+        for number, value in enumerate(values):
+            length, top = room * abs(value) / largest, y + (thick + 1) * number
+            marks.append(rect(left, top, max(length, 0.5), thick, "old" if number else "new"))
+            marks.append(text(left + length + 6, top + thick / 2 + 4, bar.said[number]))
+        y += pitch if len(values) > 1 else thick + 10
+    return Chart(width, math.ceil(y), label, marks)
+
+
+def table(names: tuple[Sequence[str], Sequence[str]], counts: Sequence[Sequence[int]], axes: tuple[str, str]) -> Chart:
+    """Return how often each row's name came with each column's, darker for more. ``axes``: what rows, columns are."""
+    rows, columns = names
+    cell_width, cell_height, left, top = max(34, min(84, 460 // len(columns))), 34, 120, 46
+    largest = max((count for row in counts for count in row), default=0) or 1
+    marks = [text(left, 16, f"{axes[1]} →"), text(left - 12, 38, f"{axes[0]} ↓", "end")]
+    marks += [text(left + (i + 0.5) * cell_width, 38, _cut(n, 9), "middle", "name") for i, n in enumerate(columns)]
+    for y, (name, row) in enumerate(zip(rows, counts, strict=True)):
+        middle = top + (y + 0.5) * cell_height + 4
+        marks.append(text(left - 12, middle, _cut(name), "end", "name"))
+        for x, count in enumerate(row):
+            strength = 0.06 + 0.94 * math.sqrt(count / largest) if count else 0.0
+            at = left + x * cell_width
+            cell = rect(at, top + y * cell_height, cell_width - 2, cell_height - 2, "cell")
+            marks.append(cell.replace("/>", f' fill-opacity="{strength:.2f}"/>'))
+            kind = "on" if strength > 0.5 else "name"
+            marks.append(text(at + cell_width / 2 - 1, middle, f"{count:,}", "middle", kind))
+    label = f"How often each {axes[0]} came with each {axes[1]}; " + "; ".join(
+        f"{name}: " + ", ".join(f"{count:,} as {column}" for column, count in zip(columns, row, strict=True))
+        for name, row in zip(rows, counts, strict=True)
+    )
+    return Chart(max(360, left + cell_width * len(columns) + 12), top + cell_height * len(rows) + 8, label, marks)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis from ``low`` to ``high``. One that is ``bent`` is logarithmic but for what is near 0, by log(1 + x)."""
+
+    title: str
+    low: float
+    high: float
+    bent: bool = False
+
+    @classmethod
+    def over(cls, title: str, values: Iterable[float], *, bent: bool = False, zero: bool = False) -> Axis:
+        """Return an axis with room for all values and, with ``zero``, for 0."""
+        found = [*values, *([0.0] if zero else [])] or [0.0, 1.0]
+        low, high = min(found), max(found)
+        if low == high:
+            low, high = low - 0.5, high + 0.5
+        return cls(title, low, high, bent)
+
+    def place(self, value: float) -> float:
+        """Return where a value is, from 0 to 1."""
+        low, high = self._bend(self.low), self._bend(self.high)
+        return (self._bend(value) - low) / (high - low)
+
+    def ticks(self) -> list[float]:
+        """Return about five round values of the axis."""
+        if self.bent:
+            powers = [scale * 10.0**power for power in range(13) for scale in (1, 2, 5)]
+            inside = [value for value in (0.0, *powers) if self.low <= value <= self.high]
+            return inside if len(inside) <= 6 else [value for value in inside if not value or _is_power(value)]
+        step = 10.0 ** math.floor(math.log10((self.high - self.low) / 4))
+        step *= next((f for f in (1, 2, 2.5, 5) if (self.high - self.low) / (step * f) <= 5), 10)
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [round(number * step, 10) for number in range(first, last + 1)]
+
+    def _bend(self, value: float) -> float:
+        return math.log1p(value) if self.bent else value
+
+
+@dataclass
+class Plot:
+    """Points, lines and columns between two axes."""
+
+    x: Axis
+    y: Axis
+    label: str
+    width: int = 520
+    height: int = 340
+    marks: list[str] = field(default_factory=list)
+
+    LEFT, RIGHT, TOP, BOTTOM = 64, 20, 26, 48
+
+    def points(self, found: Iterable[Point]) -> Plot:
+        """Add a dot for each point, one over the other."""
+        path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in map(self._at, found))
+        self.marks.append(f'<path class="points" d="{path}"/>')
+        return self
+
+    def line(self, found: Sequence[Point], kind: str = "line") -> Plot:
+        """Add a line through points; ``kind`` is its class: line, or ideal for what would be right."""
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(self._at, found))
+        self.marks.append(f'<polyline class="{kind}" fill="none" points="{path}"/>')
+        return self
+
+    def knots(self, found: Iterable[tuple[Point, str]]) -> Plot:
+        """Add a mark and a few words at each of some points."""
+        for point, words in found:
+            x, y = self._at(point)
+            self.marks.append(f'<circle class="new" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
+            self.marks.append(text(x, y - 11 if y > self.TOP + 16 else y + 20, words, "middle"))
+        return self
+
+    def columns(self, edges: Sequence[float], heights: Sequence[float]) -> Plot:
+        """Add a histogram."""
+        for (low, high), height in zip(pairwise(edges), heights, strict=True):
+            (left, top), (right, bottom) = self._at((low, height)), self._at((high, max(self.y.low, 0.0)))
+            if height:
+                self.marks.append(rect(left + 0.5, top, max(right - left - 1, 1), bottom - top, "new"))
+        return self
+
+    def chart(self) -> Chart:
+        """Return the drawing, its axes beneath."""
+        bottom, right = self.height - self.BOTTOM, self.width - self.RIGHT
+        under: list[str] = []
+        for value in self.y.ticks():
+            y = self._at((self.x.low, value))[1]
+            under += [_line(self.LEFT, y, right, y, "grid"), text(self.LEFT - 8, y + 4, short(value), "end")]
+        for value in self.x.ticks():
+            x = self._at((value, self.y.low))[0]
+            under += [_line(x, bottom, x, bottom + 5, "grid"), text(x, bottom + 19, short(value), "middle")]
+        under.append(text((self.LEFT + right) / 2, self.height - 8, self.x.title, "middle", "name"))
+        under.append(text(12, 14, self.y.title, kind="name"))
+        return Chart(self.width, self.height, self.label, [*under, *self.marks])
+
+    def _at(self, point: Point) -> Point:
+        across, up = self.x.place(point[0]), self.y.place(point[1])
+        return (
+            self.LEFT + across * (self.width - self.LEFT - self.RIGHT),
+            self.TOP + (1 - up) * (self.height - self.TOP - self.BOTTOM),
+        )
+
+
+def stack(parts: Sequence[tuple[str, Chart]], columns: int = 2) -> Chart:
+    """Return one drawing of several, each below its title, side by side."""
+    marks: list[str] = []
+    y = 0
+    for start in range(0, len(parts), columns):
+        row = parts[start : start + columns]
+        for number, (title, chart) in enumerate(row):
+            x = number * parts[0][1].width
+            marks.append(f'<g transform="translate({x} {y})">{text(12, 18, title, kind="name")}</g>')
+            marks.append(f'<g transform="translate({x} {y + 30})">{"".join(chart.marks)}</g>')
+        y += 44 + max(chart.height for _, chart in row)
+    label = ". ".join(f"{title}: {chart.label}" for title, chart in parts)
+    return Chart(min(columns, len(parts)) * parts[0][1].width, y, label, marks)
+
+
+def text(x: float, y: float, words: str, anchor: str = "start", kind: str = "") -> str:
+    """Return words at a place; nothing for none."""
+    if not words:
+        return ""
+    style = f' class="{kind}"' if kind else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" xml:space="preserve"{style}>{escape(words)}</text>'
+
+
+def rect(x: float, y: float, width: float, height: float, kind: str) -> str:
+    """Return a rectangle."""
+    return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="1.5"/>'
+
+
+def short(value: float) -> str:
+    """Return a number as axes have it: 1,500, 20 k, 3 M."""
+    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
+        if abs(value) >= limit:
+            return f"{value / (1e3 if limit == 1e4 else limit):g}{unit}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _is_power(value: float) -> bool:
+    return math.isclose(math.log10(value) % 1, 0.0, abs_tol=1e-9)
+
+
+def _cut(name: str, most: int = MAX_NAME) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
