@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from regraft.core.errors import UnavailableError
 from regraft.core.runs import Cause, Run, RunRequest, RunState, now
-from regraft.pipeline import cli
+from regraft.pipeline import cli, terminal
 from tests.checker import datasets
 
 runner = CliRunner()
@@ -81,6 +81,6 @@ def test_a_run_is_shown_with_its_steps_and_its_cause() -> None:
     run = Run.accept(RunRequest(run_id="run-x", task="passwords", data_url="http://data/x.csv", accepted_at=now()))
     run.state, run.cause = RunState.FAILED, Cause(code="source_not_found", message="there is nothing")
     with cli.out.capture() as shown:
-        cli.out.print(cli._course(run))
+        cli.out.print(terminal.course(run))
     for word in ("run-x", "failed", "download", "deploy", "source_not_found", "there is nothing"):
         assert word in shown.get()

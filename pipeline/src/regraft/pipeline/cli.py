@@ -9,49 +9,32 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.live import Live
-from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from regraft.core.errors import RegraftError
-from regraft.core.runs import Run, RunState, StepState
+from regraft.core.runs import RunState
+from regraft.pipeline import terminal
 
 if TYPE_CHECKING:
-    from regraft.core.verdict import Verdict
     from regraft.pipeline.client import TriggerClient
+    from regraft.pipeline.report import Report
     from regraft.pipeline.stack import Stack
 
 EXIT_CODES = {RunState.PROMOTED: 0, RunState.UNCHANGED: 0, RunState.REJECTED: 3}
 """Exit codes by the end of a run; 1 for all others."""
-
-STATE_STYLES = {
-    RunState.QUEUED: "dim",
-    RunState.RUNNING: "cyan",
-    RunState.PROMOTED: "green",
-    RunState.UNCHANGED: "green",
-    RunState.REJECTED: "yellow",
-    RunState.SUPERSEDED: "blue",
-    RunState.ROLLED_BACK: "magenta",
-    RunState.FAILED: "red",
-}
-STEP_SIGNS = {
-    StepState.PENDING: Text("·", "dim"),
-    StepState.RUNNING: Text("▸", "cyan"),
-    StepState.SUCCEEDED: Text("✓", "green"),
-    StepState.FAILED: Text("✗", "red"),
-    StepState.SKIPPED: Text("-", "dim"),
-}
 
 Data = Annotated[Path, typer.Option("--data", envvar="REGRAFT_DATA", help="Folder of the embedded stack")]
 Url = Annotated[str, typer.Option("--url", envvar="REGRAFT_TRIGGER_URL", help="Address of the trigger service")]
@@ -70,8 +53,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
-err = Console(stderr=True)
+out = terminal.make_console()
+err = terminal.make_console(stderr=True)
 
 
 def main() -> None:
@@ -97,7 +80,7 @@ def up(
     ports = Ports(trigger=port, predict=predict_port, mlflow=mlflow_port)
     with _ending_on_signals(), running(data, ports, task_names()) as stack:
         _wait_ready(stack)
-        out.print(_addresses(stack))
+        out.print(terminal.pairs(_addresses(stack)))
         try:
             stack.run()
         except KeyboardInterrupt:
@@ -122,10 +105,12 @@ def run(
 
     record = record_of(data)
     if record is not None:
-        _trigger_and_watch(TriggerClient(record.trigger_url, token), data_url, task, force, as_json)
+        client = TriggerClient(record.trigger_url, token)
+        _watch(client, client.trigger(data_url, task=task, force=force), as_json)
     with _ending_on_signals(), running(data, Ports(trigger=0, predict=0, mlflow=0), task_names()) as stack:
         _wait_ready(stack)
-        _trigger_and_watch(TriggerClient(stack.trigger_url, token), data_url, task, force, as_json)
+        client = TriggerClient(stack.trigger_url, token)
+        _watch(client, client.trigger(data_url, task=task, force=force), as_json, _in(data))
 
 
 @app.command()
@@ -162,7 +147,7 @@ def runs(
         table.add_row(
             item.run_id,
             item.task,
-            _state(item),
+            terminal.state(item),
             item.version,
             f"{item.accepted_at:%Y-%m-%d %H:%M:%S}",
             Text(item.cause.message if item.cause else "", overflow="ellipsis", no_wrap=True),
@@ -186,19 +171,24 @@ def verdict(
     csv: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="File to judge")],
     task: TaskName = None,
     data: Data = DEFAULT_DATA,
+    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file, too")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask the gates alone about a file. Exit code 0: accepted; 3: rejected.
 
     The reference is that of the data folder where it has one, else the task's bootstrap dataset.
     """
-    with err.status("asking the gates"):
+    with err.status(f"asking the gates about {csv.name}"):
         found = _judge(csv, task or task_names()[0], data)
+    if html:
+        from regraft.pipeline.report import render
+
+        html.write_text(render(found.verdict, run_id=csv.name, data_url=None), encoding="utf-8")
     if as_json:
-        _print_json(found.model_dump(mode="json"))
+        _print_json(found.document())
     else:
-        out.print(_reasons(found))
-    raise typer.Exit(0 if found.accepted else EXIT_CODES[RunState.REJECTED])
+        out.print(terminal.report(found))
+    raise typer.Exit(0 if found.verdict.accepted else EXIT_CODES[RunState.REJECTED])
 
 
 @app.command()
@@ -272,66 +262,51 @@ def _tell_accepted(client: TriggerClient, run_id: str, *, wait: bool, as_json: b
     if wait:
         _watch(client, run_id, as_json)
     out.print_json(json.dumps({"run_id": run_id})) if as_json else out.print(run_id)
+    err.print(Text(f"watch it: regraft watch {run_id}{_url_option(client.url)}", "dim"), soft_wrap=True)
 
 
-def _trigger_and_watch(client: TriggerClient, data_url: str, task: str | None, force: bool, as_json: bool) -> NoReturn:
-    _watch(client, client.trigger(data_url, task=task, force=force), as_json)
-
-
-def _watch(client: TriggerClient, run_id: str, as_json: bool) -> NoReturn:
-    """Show a run until it ends, and exit as it ended."""
-    last = _follow(client.follow(run_id))
+def _watch(client: TriggerClient, run_id: str, as_json: bool, end: terminal.End | None = None) -> NoReturn:
+    """Show a run until it ends, say what its end means, and exit as it ended."""
+    last = terminal.follow(client.follow(run_id), err)
     if as_json:
         _print_json(last.model_dump(mode="json"))
+    else:
+        err.print(terminal.end(last, end or _at(client.url)))
     raise typer.Exit(EXIT_CODES.get(last.state, 1))
 
 
-def _follow(states: Iterable[Run]) -> Run:
-    """Show each state of a run on standard error, and return the last."""
-    with Live(console=err, refresh_per_second=8) as live:
-        for state in states:
-            live.update(_course(state))
-    return state
+def _at(url: str) -> terminal.End:
+    """Return how to go on with a trigger service."""
+    links = {"run": f"{url}/runs/{{}}", "report": f"{url}/runs/{{}}/report"}
+    return terminal.End("regraft trigger", f" --wait{_url_option(url)}", links)
 
 
-def _course(run: Run) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_row("", Text(run.run_id, "bold"), _state(run), run.data_url or "")
-    for step in run.steps:
-        seconds = (
-            f"{(step.finished_at - step.started_at).total_seconds():.1f} s"
-            if step.started_at and step.finished_at
-            else f"{step.progress:.0%}"
-            if step.progress is not None
-            else ""
-        )
-        table.add_row(STEP_SIGNS[step.state], step.name, seconds, step.message)
-    if run.cause and run.state.ended:
-        table.add_row("", Text(run.cause.code, STATE_STYLES[run.state]), "", run.cause.message)
-    return table
+def _in(data: Path) -> terminal.End:
+    """Return how to go on with a folder whose stack ends with this command."""
+    option = _data_option(data)
+    links = {"report": str(data / "bucket/runs/{}/report.html"), "open it all": f"regraft up{option}"}
+    return terminal.End("regraft run", option, links, option)
 
 
-def _state(run: Run) -> Text:
-    return Text(run.state.replace("_", " "), STATE_STYLES[run.state])
+def _data_option(data: Path) -> str:
+    return "" if data == DEFAULT_DATA else f" --data {shlex.quote(str(data))}"
 
 
-def _reasons(found: Verdict) -> Table:
-    table = Table("", "gate", "code", "column", "what", "what would have passed", title=found.summary(), box=None)
-    for reason in found.reasons:
-        sign = Text("✗", "red") if reason.severity == "error" else Text("!", "yellow")
-        table.add_row(sign, reason.gate, reason.code, reason.column, reason.message, reason.remedy)
-    return table
+def _url_option(url: str) -> str:
+    return "" if url == DEFAULT_URL else f" --url {shlex.quote(url)}"
 
 
-def _judge(csv: Path, name: str, data: Path) -> Verdict:
+def _judge(csv: Path, name: str, data: Path) -> Report:
     from regraft.core.objects import open_store
     from regraft.pipeline import reference
     from regraft.pipeline.gates import judge
+    from regraft.pipeline.report import Commands, report_of
     from regraft.pipeline.tasks import load_task
 
     task = load_task(name)
     store = open_store(_settings(data).store_url)
-    return judge(csv, task, reference=reference.current(task, store), incumbent=None).verdict
+    found = judge(csv, task, reference=reference.current(task, store), incumbent=None).verdict
+    return report_of(found, commands=Commands(file=str(csv), data_option=_data_option(data)))
 
 
 def _settings(data: Path) -> Any:
@@ -349,25 +324,32 @@ def _settings(data: Path) -> Any:
 
 
 def _wait_ready(stack: Stack) -> None:
-    with Live(console=err, refresh_per_second=8, transient=True) as live:
-        stack.wait_ready(lambda ready: live.update(_readiness(ready)))
+    """Wait for the stack, and show for what: a picture that changes, or a line where nobody looks."""
+    began, told = time.monotonic(), ""
+    with Live(console=err, refresh_per_second=10, transient=True) as live:
+
+        def watch(ready: dict[str, bool]) -> None:
+            nonlocal told
+            missing = ", ".join(name for name, done in ready.items() if not done)
+            if err.is_terminal:
+                live.update(terminal.readiness(ready))
+            elif missing and missing != told:
+                err.print(Text(f"waiting for {missing}"), soft_wrap=True)
+            told = missing
+
+        stack.wait_ready(watch)
+    err.print(Text(f"ready after {time.monotonic() - began:.1f} s"))
 
 
-def _readiness(ready: dict[str, bool]) -> Table:
-    table = Table.grid(padding=(0, 1))
-    for name, done in ready.items():
-        table.add_row(Text("✓", "green") if done else Spinner("dots"), name)
-    return table
-
-
-def _addresses(stack: Stack) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_row("page and trigger", stack.trigger_url)
-    table.add_row("predictor", f"{stack.predict_url}/predict")
-    table.add_row("MLflow", stack.mlflow_url)
-    table.add_row("data and logs", str(stack.folder))
-    table.add_row("try", f"regraft trigger DATA_URL --wait --url {stack.trigger_url}")
-    return table
+def _addresses(stack: Stack) -> list[tuple[str, str]]:
+    return [
+        ("page and trigger", stack.trigger_url),
+        *((f"predict {task}", f"{stack.predict_url}/{task}/predict") for task in stack.tasks),
+        ("MLflow", stack.mlflow_url),
+        ("data and logs", str(stack.folder)),
+        ("post a dataset", f"regraft trigger DATA_URL --wait{_url_option(stack.trigger_url)}"),
+        ("stop", "Ctrl-C; what was accepted goes on at the next start"),
+    ]
 
 
 def _print_json(content: object) -> None:

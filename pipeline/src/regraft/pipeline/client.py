@@ -19,11 +19,11 @@ class TriggerClient:
     """Speaks to one trigger service."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # A stack on this machine is not behind the proxy of the environment.
         is_local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-        self._http = httpx.Client(base_url=self._url, headers=headers, timeout=30.0, trust_env=not is_local)
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=30.0, trust_env=not is_local)
 
     def trigger(self, data_url: str, *, task: str | None = None, force: bool = False) -> str:
         """Ask for a run and return its id."""
@@ -62,7 +62,7 @@ class TriggerClient:
             response = self._http.request(method, path, **content)
         except httpx.TransportError as error:
             raise UnavailableError(
-                f"no trigger service answers at {self._url} ({error}); `regraft up` starts one, --url names another"
+                f"no trigger service answers at {self.url} ({error}); `regraft up` starts one, --url names another"
             ) from error
         if response.is_success:
             return response.json()

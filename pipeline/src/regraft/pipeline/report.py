@@ -58,6 +58,16 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Commands:
+    """How the next commands are typed: the dataset's file, and options, each after a space."""
+
+    file: str = "FILE.csv"
+    data_option: str = ""
+    post: str = "regraft trigger"
+    post_options: str = " --wait"
+
+
+@dataclass(frozen=True)
 class Finding:
     """All reasons of one code: one rule that was broken, or nearly, in one column or in several."""
 
@@ -119,7 +129,9 @@ class Report:
         return self.verdict.model_dump(mode="json") | said
 
 
-def report_of(verdict: Verdict, *, run_id: str | None = None, data_url: str | None = None) -> Report:
+def report_of(
+    verdict: Verdict, *, run_id: str | None = None, data_url: str | None = None, commands: Commands | None = None
+) -> Report:
     """Return what is to be said of a verdict."""
     return Report(
         verdict=verdict,
@@ -128,7 +140,7 @@ def report_of(verdict: Verdict, *, run_id: str | None = None, data_url: str | No
         because=_because(verdict),
         gates=_gates(verdict),
         findings=_findings(verdict.reasons),
-        steps=next_steps(verdict, run_id=run_id, data_url=data_url),
+        steps=next_steps(verdict, run_id, data_url, commands or Commands()),
         distributions=compared(verdict) or _alone(verdict),
         reference=Profile.model_validate(verdict.reference) if verdict.reference else None,
     )
@@ -140,15 +152,16 @@ def render(verdict: Verdict, *, run_id: str, data_url: str | None) -> str:
     return _environment().get_template("report.html").render(report=report, verdict=verdict, GATES=GATES)
 
 
-def next_steps(verdict: Verdict, *, run_id: str | None = None, data_url: str | None = None) -> list[Step]:
+def next_steps(verdict: Verdict, run_id: str | None, data_url: str | None, commands: Commands) -> list[Step]:
     """Return what to do about a verdict, with the commands; nothing where a run was accepted and goes on by itself."""
     task = "" if verdict.task == "passwords" else f" --task {shlex.quote(verdict.task)}"
-    post = f"regraft trigger {shlex.quote(data_url) if data_url else 'DATA_URL'}{task} --wait"
-    ask = f"regraft verdict FILE.csv{task}"
+    post = f"{commands.post} {shlex.quote(data_url) if data_url else 'DATA_URL'}{task}{commands.post_options}"
+    ask = f"regraft verdict {shlex.quote(commands.file)}{task}{commands.data_option}"
     if verdict.accepted:
         return [] if run_id else [Step("Put it behind an address that Regraft can reach, and post that", post)]
     if all(reason.gate == "drift" for reason in verdict.errors):
-        bless = f"regraft bless {shlex.quote(run_id)} --why REASON" if run_id else f"regraft bless FILE.csv{task}"
+        which = shlex.quote(run_id) if run_id else f"{shlex.quote(commands.file)}{task}"
+        bless = f"regraft bless {which} --why REASON{commands.data_option}"
         return [
             Step("If rows are missing or were drawn in another way, repair the dataset and ask the gates again", ask),
             Step("If the world has changed for good, make this dataset the reference; a person decides that", bless),
