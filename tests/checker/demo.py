@@ -17,6 +17,8 @@ from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
 
 from tests.checker import datasets
 from tests.checker.client import Service
@@ -48,9 +50,15 @@ def main() -> int:
     finally:
         stack.stop()
     if good and not keep:
+        _print_next(console)
         shutil.rmtree(stack.folder, ignore_errors=True)
     elif not good:
-        console.print(f"[red]Not all went as it should.[/] Logs and data are in {stack.folder}", soft_wrap=True)
+        console.print(
+            f"[red]Not all went as it should.[/] Logs are in {stack.folder}/logs and {stack.log}; look at it with\n"
+            f"  [cyan].venv/bin/regraft up --data {stack.folder}[/]",
+            soft_wrap=True,
+            highlight=False,
+        )
     return 0 if good else 1
 
 
@@ -61,11 +69,13 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 def _play(stack: Stack, console: Console) -> bool:
     started = time.monotonic()
+    console.print("[bold]The loop on this machine:[/] a stack is started, datasets good and bad are posted to it.")
     with console.status("starting the stack") as status:
         stack.start()
-        stack.wait_ready(watch=lambda waiting: status.update(f"waiting for {', '.join(sorted(waiting))}"))
+        stack.wait_ready(watch=Waiting(console, status))
     console.print(f"stack is up after {time.monotonic() - started:.1f} s", highlight=False)
     _print_addresses(stack, console)
+    console.print()
     with datasets.serving() as server, Service(stack.trigger_url, stack.predict_url) as service:
         course = Course(service, f"http://127.0.0.1:{server.port}", seed=SEED, timeout=120)
         outcomes = play_course(course, COURSE, console)
@@ -73,14 +83,43 @@ def _play(stack: Stack, console: Console) -> bool:
     return all(outcome.ok for outcome in outcomes)
 
 
+class Waiting:
+    """Shows what is waited for: beside a spinner, or in lines where nobody looks at a terminal."""
+
+    def __init__(self, console: Console, status: Status) -> None:
+        self._console = console
+        self._status = status
+        self._names: set[str] = set()
+
+    def __call__(self, names: set[str]) -> None:
+        """Take the names of what is not ready yet."""
+        words = f"waiting for {', '.join(sorted(names))}"
+        self._status.update(words)
+        if names != self._names and not self._console.is_terminal:
+            self._console.print(words, highlight=False)
+        self._names = set(names)
+
+
 def _print_addresses(stack: Stack, console: Console) -> None:
+    table = Table.grid(padding=(0, 2))
     for name, address in (stack.addresses | {"data and logs": str(stack.folder)}).items():
-        console.print(f"  {name}: {address}", soft_wrap=True, highlight=False)
+        table.add_row("", name, escape(address))
+    console.print(table, highlight=False)
+
+
+def _print_next(console: Console) -> None:
+    console.print("\nNext, in a browser and with your own data:")
+    for command in ("make demo KEEP=1", ".venv/bin/regraft up", ".venv/bin/regraft trigger DATA_URL --wait"):
+        console.print(f"  [cyan]{command}[/]", highlight=False)
 
 
 def _stay(stack: Stack, console: Console) -> None:
-    console.print("The stack stays up until Ctrl-C:")
+    console.print("\nThe stack stays up until Ctrl-C. Open:")
     _print_addresses(stack, console)
+    url = f"http://127.0.0.1:{stack.trigger_port}"
+    console.print("Every run has its page and its data report there, also in a second terminal:")
+    for command in (f"runs --url {url}", f"trigger DATA_URL --wait --url {url}"):
+        console.print(f"  [cyan].venv/bin/regraft {command}[/]", soft_wrap=True, highlight=False)
     try:
         while True:
             time.sleep(3600)

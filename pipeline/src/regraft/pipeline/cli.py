@@ -285,7 +285,7 @@ def _in(data: Path) -> terminal.End:
     """Return how to go on with a folder whose stack ends with this command."""
     option = _data_option(data)
     links = {"report": str(data / "bucket/runs/{}/report.html"), "open it all": f"regraft up{option}"}
-    return terminal.End("regraft run", option, links, option)
+    return terminal.End("regraft run", option, links, option, is_up=False)
 
 
 def _data_option(data: Path) -> str:

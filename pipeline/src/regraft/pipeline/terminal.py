@@ -94,7 +94,7 @@ def course(run: Run) -> Table:
         table.add_row(STEP_SIGNS[step.state], step.name, _measure(step), Text(step.message))
     if run.state == RunState.QUEUED:
         table.add_row("", "", "", Text("waits until the runs accepted before it have ended", "dim"))
-    if run.cause and run.state.ended:
+    if run.cause and run.state.ended and all(step.message != run.cause.message for step in run.steps):
         table.add_row("", Text(run.cause.code, STATE_STYLES[run.state]), "", Text(run.cause.message))
     return table
 
@@ -152,6 +152,8 @@ class End:
     options: str
     links: Mapping[str, str]
     data_option: str = ""
+    is_up: bool = True
+    """Whether the stack stays up, and the links of the run with it."""
 
 
 def end(run: Run, way: End) -> Group:
@@ -169,7 +171,8 @@ def end(run: Run, way: End) -> Group:
     elif run.state in OUTCOMES:
         parts.append(Text(OUTCOMES[run.state].format(version=run.version, task=run.task)))
     links = [(name, link.format(run.run_id)) for name, link in way.links.items() if run.verdict or name != "report"]
-    links += [("MLflow", link) for name, link in run.links.items() if name == "mlflow"]
+    if way.is_up and "mlflow" in run.links:
+        links.append(("MLflow", run.links["mlflow"]))
     return Group(*parts, Text(), pairs(links))
 
 
