@@ -10,6 +10,14 @@ kubectl() { command kubectl --context "kind-$CLUSTER" "$@"; }
 # What is not said in a manifest is left to whom it belongs; what is said is so.
 apply() { kubectl apply --server-side --force-conflicts --validate=strict "$@" | sed 's/^/  /' >&2; }
 
+stage=start
+
+# Every part says what it is, when, and what it waits for; where all fails, which part it was.
+part() {  # part WHAT
+  stage=$1
+  say "$(printf '%4d s  %s' "$SECONDS" "$1")"
+}
+
 main() {
   local started=$SECONDS
   trap failed ERR
@@ -26,21 +34,28 @@ main() {
   install_regraft
   say "up after $((SECONDS - started)) s"
   cat <<ADDRESSES
-  trigger   http://localhost:8080/trigger   (the page: http://localhost:8080/)
-  predict   http://localhost:8080/predict
+  page      http://localhost:8080/
+  trigger   http://localhost:8080/trigger
+  predict   http://localhost:8080/predict   (http://localhost:8080/TASK/predict for each task)
   MLflow    http://localhost:8081
   datasets  http://datasets.regraft-datasets/   (from inside the cluster)
+next
+  .venv/bin/regraft trigger 'http://datasets.regraft-datasets/good.csv?seed=1' --wait --url http://localhost:8080
+  make status    what runs and what serves
+  make check TRIGGER=http://localhost:8080/trigger PREDICT=http://localhost:8080/predict
+  make down      remove it all
 ADDRESSES
 }
 
 failed() {
-  say "failed; everything that explains it is in e2e-logs/up"
+  say "failed at: $stage"
   "$(dirname "$0")/dump.sh" e2e-logs/up || true
+  say "what explains it is in e2e-logs/up (overview.txt first); look with 'make status', then 'make up' again goes on from there"
 }
 
 create_cluster() {
   if kind get clusters 2>/dev/null | grep -qx "$CLUSTER"; then return; fi
-  say "creating the cluster $CLUSTER, building images meanwhile"
+  part "cluster $CLUSTER: creating it, building images meanwhile (some minutes the first time)"
   # On a machine that has much else to do, kind gives up early; the second time what it needs is there.
   try 3 kind create cluster --name "$CLUSTER" --config kind-config.yaml
 }
@@ -75,20 +90,20 @@ established() {
 }
 
 install_argo_workflows() {
-  say "Argo Workflows"
+  part "Argo Workflows: applying"
   fetch "$ARGO_WORKFLOWS_MANIFEST" k8s/platform/argo-workflows/upstream.yaml
   apply -k k8s/platform/argo-workflows
 }
 
 install_cert_manager() {
   if [ -z "$CERT_MANAGER_MANIFEST" ]; then return; fi
-  say "cert-manager"
+  part "cert-manager: applying, waiting for its webhook"
   apply -f "$CERT_MANAGER_MANIFEST"
   rolled_out cert-manager cert-manager cert-manager-cainjector cert-manager-webhook
 }
 
 install_kserve() {
-  say "KServe"
+  part "KServe: applying, waiting for its controller and that of Argo Workflows"
   apply -f "$KSERVE_CRDS_MANIFEST"
   established
   fetch "$KSERVE_MANIFEST" k8s/platform/kserve/upstream.yaml
@@ -100,7 +115,7 @@ install_kserve() {
 
 # The node's annotations tell which images it holds, so that only changed ones are loaded, and what runs them is renewed.
 load_images() {
-  say "images"
+  part "images: waiting for the build, loading what has changed"
   wait "$build" || { cat "$build_log" >&2; return 1; }
   local image id held changed=()
   for image in $IMAGES; do
@@ -133,7 +148,7 @@ again() {  # again NAMESPACE JOB: a Job that is there cannot be changed; these c
 }
 
 install_platform() {
-  say "ingress, bucket, MLflow, datasets"
+  part "platform: ingress, bucket, MLflow, datasets: applying, waiting until all are ready"
   again regraft-platform bucket
   # The datasets are the checker's, which is outside of the folder.
   kubectl kustomize --load-restrictor LoadRestrictionsNone k8s/platform | apply --filename -
@@ -144,11 +159,11 @@ install_platform() {
 }
 
 install_regraft() {
-  say "Regraft"
+  part "Regraft: applying, waiting for the trigger service"
   again regraft regraft-bootstrap
   apply -k k8s/overlays/kind
   rolled_out regraft regraft-trigger
-  say "the first versions"
+  part "first versions: training, registering and rolling out one for each task"
   kubectl --namespace regraft wait --for condition=Complete job/regraft-bootstrap --timeout 600s > /dev/null
   rolled_out regraft passwords-predictor heart-disease-predictor
   curl --fail --silent --show-error --retry 30 --retry-delay 1 --retry-all-errors --output /dev/null http://localhost:8080/health

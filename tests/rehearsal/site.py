@@ -36,6 +36,7 @@ SETTINGS = {
     "ALLOW_PRIVATE_HOSTS": "datasets.regraft-datasets.svc",
     "MLFLOW_TRACKING_URI": "http://mlflow:5000",
     "MLFLOW_PUBLIC_URL": f"https://{MLFLOW_HOST}",
+    "PUBLIC_URL": f"https://{HOST}",
     "MLFLOW_ALLOWED_HOSTS": f"mlflow:5000,{MLFLOW_HOST}",
 }
 

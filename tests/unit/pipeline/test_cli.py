@@ -36,17 +36,20 @@ def test_a_verdict_is_given_with_its_exit_code(tmp_path: Path, name: str, exit_c
     result = runner.invoke(cli.app, ["verdict", str(csv), "--data", str(tmp_path / "none"), "--json"])
     assert result.exit_code == exit_code
     verdict = json.loads(result.stdout)
+    assert verdict["summary"].startswith("Rejected: " if exit_code else "Accepted: ")
+    assert verdict["next"][-1]["command"] == "regraft trigger DATA_URL --wait"
     assert verdict["accepted"] is (exit_code == 0)
     assert all(reason["code"] for reason in verdict["reasons"])
     assert not (tmp_path / "none").exists()
 
 
-def test_the_reasons_are_a_table_for_people(tmp_path: Path) -> None:
-    csv = tmp_path / "data.csv"
+def test_the_reasons_are_told_to_people_and_written_as_a_page(tmp_path: Path) -> None:
+    csv, page = tmp_path / "data.csv", tmp_path / "report.html"
     csv.write_bytes(datasets.header_only(1))
-    result = runner.invoke(cli.app, ["verdict", str(csv), "--data", str(tmp_path)])
+    result = runner.invoke(cli.app, ["verdict", str(csv), "--data", str(tmp_path), "--html", str(page)])
     assert result.exit_code == 3
-    assert "structure" in result.stdout
+    assert "✗ structure refused" in result.stdout
+    assert "This dataset was rejected" in page.read_text()
 
 
 def test_the_tasks_are_listed(tmp_path: Path) -> None:

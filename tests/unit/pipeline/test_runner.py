@@ -76,9 +76,9 @@ def test_mlflows_pages_tell_the_story_of_a_run(plant: Plant) -> None:
     logged = plant.mlflow.get_run(str(version.run_id))
     note = logged.data.tags["mlflow.note.content"]
     assert note == version.description
-    for told in ("1,000 of 1,000 rows", f"https://regraft.example.org/runs/{run.run_id}/report", "| skill | 0.9"):
+    for told in ("1,000 of 1,000 rows", f"https://regraft.example.org/runs/{run.run_id}/report", "- skill **0.9"):
         assert told in note
-    assert "| `Password` | string |" in plant.mlflow.get_registered_model(plant.model_name).description
+    assert "- `Password` (string) The password" in plant.mlflow.get_registered_model(plant.model_name).description
     assert logged.data.tags["mlflow.user"] == plant.owner
     assert (logged.data.metrics["rows"], logged.data.metrics["rows_read"]) == (1000, 1000)
     assert "target_psi" in logged.data.metrics

@@ -29,46 +29,49 @@ def of_experiment(task: Task) -> str:
 
 
 def of_run(request: RunRequest, verdict: Verdict, public_url: str | None) -> str:
-    """Return what came of a run's dataset: rows, warnings, the model beside the one in service, links."""
+    """Return what came of a run's dataset: links, rows, warnings, the model beside the one in service."""
     data = request.data_url or "the dataset that ships with the task"
-    parts = [f"Trained on {verdict.usable_rows:,} of {verdict.rows:,} rows of {_text(data)}."]
+    parts = [f"Trained on {verdict.usable_rows:,} of {verdict.rows:,} rows of {_text(data)}"]
+    if public_url:
+        address = f"{public_url.rstrip('/')}/runs/{request.run_id}"
+        parts.insert(0, f"[The run in Regraft]({address}) · [Its data report]({address}/report)")
     if verdict.reasons:
         codes = ", ".join(dict.fromkeys(f"`{reason.code}`" for reason in verdict.reasons))
         parts.append(f"The gates accepted it with warnings: {codes}.")
     else:
         parts.append("Every gate accepted it.")
     parts.append(_beside(verdict.metrics, verdict.incumbent_metrics))
-    where = "`report.html` and `plots/` among the artifacts show the data and the model."
-    if public_url:
-        address = f"{public_url.rstrip('/')}/runs/{request.run_id}"
-        where += f"\n\n[The run in Regraft]({address}) · [Its data report]({address}/report)"
-    return "\n\n".join(part for part in (*parts, where) if part)
+    parts.append("`report.html` and `plots/` among the artifacts show the data and the model.")
+    return "\n\n".join(part for part in parts if part)
 
 
 def _beside(metrics: Mapping[str, float], incumbent: Mapping[str, float]) -> str:
+    """Return metrics as a list: tables have no room between their columns on MLflow's pages."""
     if not metrics:
         return ""
-    heads = ["held-out metric", "this model", *(["the version in service then"] if incumbent else [])]
-    rows = [
-        [name, f"{value:.4g}", *([f"{incumbent[name]:.4g}" if name in incumbent else ""] if incumbent else [])]
+    lines = [
+        f"- {name} **{value:.4g}**" + (f" (in service then: {incumbent[name]:.4g})" if name in incumbent else "")
         for name, value in metrics.items()
     ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
+    return "\n".join(["On rows that it has not seen:", "", *lines])
 
 
 def _columns(contract: Contract) -> str:
-    lines = ["| column | type | what |", "| --- | --- | --- |"]
+    lines = ["From", ""]
     for column in contract.columns:
-        what = " ".join(filter(None, [column.description, f"[{column.unit}]" if column.unit else ""]))
-        role = " (target)" if column is contract.target else ""
-        lines.append(f"| `{column.name}`{role} | {column.type} | {_text(what)} |")
+        if column is contract.target:
+            lines += ["", "it predicts", ""]
+        unit = f" [{column.unit}]" if column.unit else ""
+        lines.append(f"- `{column.name}` ({column.type}) {_text(column.description + unit)}")
     return "\n".join(lines)
 
 
 def _example(column: Column) -> str | float:
     if column.categories:
         return column.categories[0]
-    return column.minimum if column.minimum and column.type != "string" else EXAMPLES[column.type]
+    if column.minimum is not None and column.maximum is not None and column.type != "string":
+        return (column.minimum + column.maximum) // 2
+    return EXAMPLES[column.type]
 
 
 def _text(words: str) -> str:

@@ -202,8 +202,12 @@ def sentence(words: str) -> str:
 
 def _because(verdict: Verdict) -> str:
     if verdict.accepted:
-        warnings = f", with {_counted(len(verdict.reasons), 'warning')}" if verdict.reasons else ""
-        return f"{verdict.usable_rows:,} of {verdict.rows:,} rows are fit for training, no gate refused it{warnings}."
+        but = (
+            f"no gate refused it, {_counted(len(verdict.reasons), 'warning')}"
+            if verdict.reasons
+            else "every gate passed"
+        )
+        return f"{verdict.usable_rows:,} of {verdict.rows:,} rows are fit for training; {but}."
     if not verdict.errors:
         return "no reason was given."
     others = len(verdict.errors) - 1
