@@ -1,10 +1,11 @@
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from regraft.core.verdict import Reason, Verdict
+from regraft.core.verdict import Figure, Reason, Verdict
 from regraft.pipeline import gates, report
 from regraft.pipeline.tasks import passwords
 
@@ -65,6 +66,61 @@ def test_the_report_runs_nothing_and_loads_nothing(drifted: Verdict) -> None:
     assert not found.names & {"script", "link", "img", "iframe", "object", "a", "form"}
     assert found.loads == []
     assert "svg" in found.names
+
+
+def test_the_report_says_which_rows_and_what_to_do(drifted: Verdict) -> None:
+    page = report.render(drifted, run_id="run-abc", data_url="https://example.org/data.csv?a=1")
+    assert '<th scope="row">402</th><td class="raw">&lt;script&gt;x&lt;/script&gt;</td><td class="raw culprit">' in page
+    assert "Example rows as they stand in the file, 1 of 1" in page
+    assert "<code>regraft trigger &#39;https://example.org/data.csv?a=1&#39; --wait</code>" in page
+    only = drifted.model_copy(update={"reasons": [one for one in drifted.reasons if one.gate == "drift"]})
+    assert "<code>regraft bless run-abc --why REASON</code>" in report.render(only, run_id="run-abc", data_url=None)
+
+
+def test_the_gates_are_seen_at_a_glance(drifted: Verdict) -> None:
+    found = report.report_of(drifted).gates
+    assert found == {"structure": "refused", "drift": "refused", "learnability": "passed", "quality": "passed"}
+    page = Reason(code="looks_like_html", gate="structure", message="m")
+    early = Verdict(task="passwords", accepted=False, reasons=[page])
+    assert list(report.report_of(early).gates.values()) == ["refused", "not asked", "not asked", "not asked"]
+
+
+def test_reasons_of_one_code_are_one_finding() -> None:
+    reasons = [
+        Reason(code="value_nan", gate="structure", message=f"{column} is not a number", column=column, remedy="numbers")
+        for column in ("age", "chol")
+    ]
+    found = report.report_of(Verdict(task="heart-disease", accepted=False, reasons=reasons))
+    assert [(one.title, len(one.reasons), one.remedies) for one in found.findings] == [("Value nan", 2, ["numbers"])]
+    assert found.headline == "Rejected: age is not a number. 1 more reason below."
+    assert found.steps[1].command == "regraft verdict FILE.csv --task heart-disease"
+
+
+@pytest.mark.parametrize(
+    ("name", "figures", "words"),
+    [
+        ("share", {"share": 0.0312}, "3.1%"),
+        ("limit", {"share": 0.03, "limit": 0.01}, "1.0%"),
+        ("limit", {"psi": 0.4, "limit": 0.05}, "0.05"),
+        ("p", {"p": 1e-40}, "< 0.0001"),
+        ("rows", {"rows": 12_345}, "12,345"),
+        ("reference_skill", {"reference_skill": None}, "none"),
+        ("scale", {"scale": "log"}, "log"),
+        ("absent", {}, ""),
+    ],
+)
+def test_figures_are_written_as_people_write_them(name: str, figures: dict[str, Figure], words: str) -> None:
+    assert report.figure(figures, name) == words
+
+
+def test_the_report_is_fit_for_screen_readers_and_printers(drifted: Verdict) -> None:
+    page = report.render(drifted, run_id="run-abc", data_url=None)
+    charts = re.findall(r"<svg [^>]*>", page)
+    assert len(charts) == 3
+    assert all('role="img" aria-label="' in chart for chart in charts)
+    assert all("scope=" in head for head in re.findall(r"<th[ >][^>]*>", page))
+    assert page.count("<h1>") == 1
+    assert "@media print" in page
 
 
 def test_everything_from_outside_is_escaped() -> None:
