@@ -101,7 +101,7 @@ def bars(found: Sequence[Bar], label: str, *, code: bool = False) -> Chart:
 def table(names: tuple[Sequence[str], Sequence[str]], counts: Sequence[Sequence[int]], axes: tuple[str, str]) -> Chart:
     """Return how often each row's name came with each column's, darker for more. ``axes``: what rows, columns are."""
     rows, columns = names
-    cell_width, cell_height, left, top = max(34, min(84, 460 // len(columns))), 34, 120, 46
+    cell_width, cell_height, left, top = max(48, min(84, 460 // len(columns))), 34, 120, 46
     largest = max((count for row in counts for count in row), default=0) or 1
     marks = [text(left, 16, f"{axes[1]} →"), text(left - 12, 38, f"{axes[0]} ↓", "end")]
     marks += [text(left + (i + 0.5) * cell_width, 38, _cut(n, 9), "middle", "name") for i, n in enumerate(columns)]

@@ -87,6 +87,11 @@ class Finding:
         return list(dict.fromkeys(reason.remedy for reason in self.reasons if reason.remedy))
 
     @property
+    def has_columns(self) -> bool:
+        """Whether its reasons are about columns."""
+        return any(reason.column for reason in self.reasons)
+
+    @property
     def figure_names(self) -> list[str]:
         """Names of all figures, in their order."""
         return list(dict.fromkeys(name for reason in self.reasons for name in reason.figures))

@@ -215,11 +215,10 @@ def _finding(finding: Finding, found: Report) -> Group:
         lines.append(Text(sentence(found.in_rows)))
     lines += [Text.assemble(("What would have passed: ", "bold"), f"{remedy}.") for remedy in finding.remedies]
     if finding.figure_names:
-        has_column = finding.reasons[0].column is not None
-        table = _table([*(["column"] if has_column else []), *map(figure_name, finding.figure_names)])
+        table = _table([*(["column"] if finding.has_columns else []), *map(figure_name, finding.figure_names)])
         for reason in finding.reasons:
             cells = [figure(reason.figures, name) for name in finding.figure_names]
-            table.add_row(*map(Text, [*([reason.column or ""] if has_column else []), *cells]))
+            table.add_row(*map(Text, [*([reason.column or ""] if finding.has_columns else []), *cells]))
         lines.append(table)
     for reason in finding.reasons:
         if reason.rows:
