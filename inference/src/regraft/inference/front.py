@@ -197,7 +197,7 @@ class Front:
         body = await self._body(exchange)
         if len(body) > self._settings.background_bytes:
             return await _send(exchange, 200, await asyncio.to_thread(version.answer, body))
-        return await _send(exchange, 200, version.answer(body))
+        return await _send(exchange, 200, await version.answer_together(body))
 
     async def _health(self, exchange: Exchange) -> int:
         """Answer 200 only where every task has a version that has repeated its golden requests."""
