@@ -402,7 +402,7 @@ def test_a_failure_of_our_own_is_a_problem_that_tells_nothing_inside(
 
     version = client.app._repository.default.version
     assert version is not None
-    monkeypatch.setattr(version, "predict", fail)
+    monkeypatch.setattr(version.bundle, "predict", fail)
     for path in ("/predict", "/v1/models/passwords:predict"):
         answer = client.post(path, {"instances": ["a"]})
         assert (answer.status, answer.json["code"]) == (500, "internal_error")

@@ -35,7 +35,7 @@ class Waiting:
 
 
 class Batcher:
-    """Collects requests of one event loop for one model; which rows share a batch makes no difference to any."""
+    """Collects requests of one event loop for one model."""
 
     def __init__(self, predict: Predict) -> None:
         self._predict = predict
@@ -59,7 +59,7 @@ class Batcher:
         columns = batch[0].columns if len(batch) == 1 else _joined(batch)
         try:
             answers = self._predict(columns)
-        except Exception as error:  # noqa: BLE001  (raised where it is awaited)
+        except Exception as error:
             self._fail(batch, error)
             return
         first = 0

@@ -28,6 +28,7 @@ from regraft.inference.batching import Batcher
 from regraft.inference.bundle import Bundle
 from regraft.inference.estimators import rows_of
 from regraft.inference.requests import PROBABILITIES_TEXT, RequestReader, Tensor, Values, parse_json
+from regraft.inference.wire import head_of
 
 log = get_logger(__name__)
 
@@ -51,8 +52,9 @@ class Version:
         self.task = bundle.info.task
         self.reader = RequestReader(bundle.contract, probabilities=bundle.gives_probabilities)
         self.headers = [(VERSION_HEADER, bundle.version.encode()), (SHA256_HEADER, bundle.sha256.encode())]
+        self.head = head_of([(b"content-type", b"application/json"), *self.headers])
         self._target = bundle.contract.target.name
-        self._batcher = Batcher(bundle.predict)
+        self._batcher = Batcher(self.predict)
 
     @classmethod
     def load(cls, folder: Path) -> Version:
@@ -78,9 +80,7 @@ class Version:
         """Do as ``answer``, with one prediction for all requests that are there at this moment."""
         if PROBABILITIES_TEXT in body:
             return self._answer_asking(body)
-        columns = self.reader.read(body)
-        metrics.count_rows(self.task, rows_of(columns))
-        answers = await self._batcher.predict(columns)
+        answers = await self._batcher.predict(self.reader.read(body))
         return orjson.dumps({self._target: answers.tolist()})
 
     def _answer_asking(self, body: bytes) -> bytes:
@@ -93,8 +93,9 @@ class Version:
 
     def predict(self, columns: Mapping[str, Values]) -> NDArray[Any]:
         """Return the target's values for checked columns, shape (rows,)."""
-        metrics.count_rows(self.task, rows_of(columns))
-        return self.bundle.predict(columns)
+        answers = self.bundle.predict(columns)
+        metrics.count_rows(self.task, len(answers))
+        return answers
 
 
 ANSWERING: ContextVar[Version | None] = ContextVar("version that answers the request")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import warnings
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from regraft.core.logs import configure_logging, get_logger
 from regraft.inference.front import Front
 from regraft.inference.model import TaskModel, TaskRepository
 from regraft.inference.settings import PredictorSettings
+from regraft.inference.wire import WholeAnswerProtocol
 
 log = get_logger(__name__)
 
@@ -77,7 +79,9 @@ class PredictorServer(ModelServer):  # type: ignore[misc]  # kserve has no types
         config = self._rest_server.config
         config.app = self._front
         config.host = self._host
+        config.http = WholeAnswerProtocol
         config.interface, config.lifespan, config.ws, config.proxy_headers = "asgi3", "off", "none", False
+        config.server_header = False
         await DrainingServer(config, self._settings.drain_seconds).serve()
 
 
@@ -93,6 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         repository.load_all()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     server = PredictorServer(repository, settings, host=options.host, port=options.http_port)
+    # What is there now stays: the garbage collector need not go through it while requests wait.
+    gc.collect()
+    gc.freeze()
     server.start([])  # with models KServe would refuse to start where none is ready; ours are in the repository
 
 
