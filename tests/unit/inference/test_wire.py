@@ -44,6 +44,8 @@ def serve(
             await talk(reader, writer, server)
             writer.close()
             await writer.wait_closed()
+            while server.server_state.connections:
+                await asyncio.sleep(0.001)
 
     asyncio.run(run())
 
