@@ -29,7 +29,9 @@ def serve(
     """Let a client talk to the application."""
 
     async def run() -> None:
-        config = uvicorn.Config(application, http=WholeAnswerProtocol, lifespan="off", log_config=None, ws="none")
+        config = uvicorn.Config(
+            application, http=WholeAnswerProtocol, lifespan="off", ws="none", log_config=None, access_log=False
+        )
         config.load()
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
@@ -44,7 +46,7 @@ def serve(
             await talk(reader, writer, server)
             writer.close()
             await writer.wait_closed()
-            while server.server_state.connections:
+            while server.server_state.connections:  # noqa: ASYNC110  # uvicorn has no event for it
                 await asyncio.sleep(0.001)
 
     asyncio.run(run())
