@@ -72,12 +72,17 @@ LOCK = uv pip compile --quiet --universal --python-version 3.12 --generate-hashe
 	--custom-compile-command 'make lock' --no-emit-package regraft-core --no-emit-package regraft-inference \
 	--no-emit-package regraft-pipeline --no-emit-package regraft-trigger
 
+# What packages ask for and an image never imports; tests/unit/images proves it. Installed with --no-deps therefore.
+without = $(addprefix --no-emit-package ,$(1))
+NO_CLIENT := aiohappyeyeballs aiohttp aiohttp-retry aiosignal attrs cffi cryptography frozenlist grpcio-tools multidict \
+	pillow prettytable propcache pyasn1 pycparser pyjwt setuptools tzdata wcwidth websockets yarl
+
 .PHONY: lock
 lock:  ## Compile requirements/*.txt from the pyproject files
 	@PATH="$$PWD/.tools/bin:$$PATH"
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
-	$(LOCK) inference/pyproject.toml --extra server -c requirements/dev.txt -o requirements/inference.txt
-	$(LOCK) pipeline/pyproject.toml -c requirements/dev.txt -o requirements/pipeline.txt
-	$(LOCK) trigger-service/pyproject.toml -c requirements/dev.txt -o requirements/trigger.txt
+	$(LOCK) inference/pyproject.toml --extra server $(call without,$(NO_CLIENT)) -c requirements/dev.txt -o requirements/inference.txt
+	$(LOCK) pipeline/pyproject.toml $(call without,prettytable tzdata wcwidth) -c requirements/dev.txt -o requirements/pipeline.txt
+	$(LOCK) trigger-service/pyproject.toml $(call without,watchfiles websockets) -c requirements/dev.txt -o requirements/trigger.txt
 
 -include k8s.mk

@@ -1,0 +1,134 @@
+"""Each image works with the packages of its lock alone, and without what its list drops of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.unit.inference.bundles import write_heart_bundle, write_passwords_bundle
+
+REQUIREMENTS = Path(__file__).parents[3] / "requirements"
+
+MODULES = {
+    "inference": ["regraft.inference.server", "regraft.inference.estimators.passwords"],
+    "trigger": ["regraft.trigger.__main__", "regraft.trigger.argo", "regraft.trigger.local", "uvloop", "httptools"],
+    "pipeline": [
+        "regraft.pipeline.bootstrap",
+        "regraft.pipeline.cli",
+        "regraft.pipeline.container",
+        "regraft.pipeline.deployers.kserve",
+        "regraft.pipeline.plots",
+        "regraft.pipeline.steps.deploy",
+        "regraft.pipeline.steps.download",
+        "regraft.pipeline.steps.register",
+        "regraft.pipeline.steps.train",
+        "regraft.pipeline.steps.validate",
+        "regraft.pipeline.tasks.heart_disease",
+        "regraft.pipeline.tasks.passwords",
+    ],
+}
+
+WITHOUT = """
+import json, runpy, sys, warnings
+from importlib import import_module
+
+class Without:
+    def __init__(self, packages, patterns):
+        self.packages, self.patterns = set(packages), patterns
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.packages or any(map(name.startswith, self.patterns)):
+            raise ModuleNotFoundError(f"the image has no {name}", name=name)
+
+absent, patterns, modules, arguments = json.loads(sys.argv[1])
+sys.meta_path.insert(0, Without(absent, patterns))
+warnings.simplefilter("ignore")
+for module in modules:
+    import_module(module)
+if arguments:
+    sys.argv[1:] = arguments
+    import_module(modules[0]).main(arguments)
+"""
+
+
+def without(image: str, *arguments: str) -> list[str]:
+    """Return the command that imports what an image runs, in a Python that lacks what the image lacks."""
+    lock = (REQUIREMENTS / f"{image}.txt").read_text()
+    held = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
+    absent = [
+        package
+        for package, names in packages_distributions().items()
+        if not any((name := _normal(each)) in held or name.startswith("regraft-") for each in names)
+    ]
+    dropped = REQUIREMENTS / f"{image}.drop"
+    lines = dropped.read_text().splitlines() if dropped.exists() else []
+    patterns = [line.replace("/[a-z]*", "/").rstrip("*").replace("/", ".") for line in lines if line[0] != "#"]
+    return [sys.executable, "-c", WITHOUT, json.dumps([absent, patterns, MODULES[image], arguments])]
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("image", ["trigger", "pipeline"])
+def test_all_that_runs_can_be_imported(image: str) -> None:
+    done = subprocess.run(without(image), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_absent_is_absent() -> None:
+    command = without("trigger")
+    command[-1] = command[-1].replace("regraft.trigger.local", "pandas")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "the image has no pandas" in done.stderr
+
+
+@pytest.fixture
+def predictor(tmp_path: Path) -> Iterator[str]:
+    write_passwords_bundle(tmp_path / "passwords")
+    write_heart_bundle(tmp_path / "heart-disease")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    arguments = ["--models_dir", str(tmp_path), "--host", "127.0.0.1", "--http_port", str(port)]
+    with subprocess.Popen(
+        without("inference", *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            while process.poll() is None and not _answers(f"{url}/health"):
+                time.sleep(0.1)
+            assert process.poll() is None, process.stdout and process.stdout.read().decode()
+            yield url
+        finally:
+            process.terminate()
+
+
+def test_the_predictor_serves_all_its_protocols(predictor: str) -> None:
+    tensor = {"name": "Password", "shape": [1], "datatype": "BYTES", "data": ["a"]}
+    posts = {
+        "/predict": {"Password": ["a"]},
+        "/heart-disease/predict": {"age": [40], "sex": [0], "oldpeak": [0.5]},
+        "/v1/models/passwords:predict": {"instances": ["a"]},
+        "/v2/models/passwords/infer": {"inputs": [tensor]},
+    }
+    for path, payload in posts.items():
+        assert httpx.post(predictor + path, json=payload, trust_env=False).is_success, path
+    for path in ("/", "/health", "/schema", "/metrics", "/openapi.json", "/v1/models", "/v2", "/v2/health/ready"):
+        assert httpx.get(predictor + path, trust_env=False).is_success, path
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
