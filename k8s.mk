@@ -27,6 +27,10 @@ images: $(addprefix image-,$(IMAGES))  ## Build the images: make images [TAG=dev
 $(addprefix image-,$(IMAGES)): image-%:
 	@docker build --quiet $(BUILD_ARGS) --tag regraft/$*:$(TAG) .
 
+.PHONY: image-study
+image-study: $(STAMP)  ## What each measure does to the size of the images, into docs/images.md (half an hour)
+	@$(BIN)/python -m tests.bench.images --python-image $(PYTHON_IMAGE)
+
 .PHONY: push
 push: $(addprefix push-,$(IMAGES))  ## Build and push them: make push REGISTRY=host/path TAG=1.0.0 [PLATFORMS=linux/amd64,linux/arm64]
 
