@@ -32,9 +32,10 @@ check: $(STAMP)  ## Play the checker against any installation: make check TRIGGE
 	$(BIN)/python -m tests.checker --trigger "$$TRIGGER" --predict "$$PREDICT" $(if $(DATA),--data "$(DATA)")
 
 .PHONY: bench
-bench: $(STAMP)  ## Measure: quality of estimators and gates, hot swap under load
-	@for bench in quality heart hot_swap; do $(BIN)/python -m tests.bench.$$bench; done
-	@$(BIN)/python -m tests.bench.gates --quick
+bench: $(STAMP)  ## Measure speed beside others, into docs/speed.md: predictor, run, hot swap under load, reading (needs wrk)
+	@status=0
+	for bench in servers latency throughput; do $(BIN)/python -m tests.bench.$$bench || status=1; done
+	exit $$status
 
 .PHONY: bench-quality
 bench-quality: $(STAMP)  ## Measure how good the estimators are, seeded, with spread
