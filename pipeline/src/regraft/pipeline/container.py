@@ -30,7 +30,6 @@ from regraft.core.workflows import (
     REQUEST_PREFIX,
     request_of,
 )
-from regraft.pipeline.assembly import make_context
 from regraft.pipeline.record import RESULTS, Attempt, compose, keep
 from regraft.pipeline.settings import PipelineSettings
 
@@ -74,6 +73,8 @@ def run_step(step: str, request: RunRequest, settings: PipelineSettings) -> str:
         result = get_model(store, layout.step_result(request.run_id, step), RESULTS[step])
         if result is None:
             with tempfile.TemporaryDirectory() as workdir:
+                from regraft.pipeline.assembly import make_context  # noqa: PLC0415  (the record needs none of it)
+
                 context = make_context(request, settings, progress=report_progress, workdir=Path(workdir))
                 # Only this step's module: each brings libraries that the others do not need, and a pod begins cold.
                 module = importlib.import_module(f"regraft.pipeline.steps.{step}")

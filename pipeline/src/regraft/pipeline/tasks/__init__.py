@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from regraft.core.contract import Contract
 from regraft.core.errors import NotFoundError
 from regraft.inference.estimators import Estimator
+
+if TYPE_CHECKING:  # a step that has no table need not wait for pandas
+    import pandas as pd
 
 GROUP = "regraft.tasks"
 """Entry point group under which installed packages offer tasks."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import string
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from regraft.core.contract import Column, Contract
-from regraft.inference.estimators.passwords import PasswordEstimator
+from regraft.inference.estimators import Estimator
 from regraft.pipeline.tasks import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CONTRACT = Contract(
     task="passwords",
@@ -40,6 +43,8 @@ def generate(seed: int, rows: int = BOOTSTRAP_ROWS, shares: tuple[float, float] 
     The letters of a password come from its level's alphabet: ten letters that both levels share and eight of its own,
     drawn by the seed from the lower-case alphabet. About 3 % of the passwords have no telling letter.
     """
+    import pandas as pd  # noqa: PLC0415  (takes long, and most steps have no use for it)
+
     rng = np.random.default_rng(seed)
     letters = rng.permutation(list(string.ascii_lowercase))
     common, own = letters[:COMMON_LETTERS], letters[COMMON_LETTERS:]
@@ -63,11 +68,18 @@ def bootstrap() -> pd.DataFrame:
     return generate(BOOTSTRAP_SEED)
 
 
+def estimator() -> Estimator:
+    """Return an estimator that has not been fitted."""
+    from regraft.inference.estimators.passwords import PasswordEstimator  # noqa: PLC0415  (takes long, too)
+
+    return PasswordEstimator()
+
+
 TASK = Task(
     name="passwords",
     contract=CONTRACT,
     kind="regression",
-    estimator=PasswordEstimator,
+    estimator=estimator,
     bootstrap=bootstrap,
     registered_model="{owner}-mlops-project-model",
     description="How often a password is used",
