@@ -12,20 +12,21 @@ import json
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import httpx
 
+from tests.bench import page
 from tests.bench.material import write_trained_bundle
 from tests.checker.stack import free_ports
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "images.md"
-BEGIN, END = "<!-- make image-study -->", "<!-- end -->"
 
 STAGES = {
     "base": "Python base image alone",
@@ -39,6 +40,9 @@ STAGES = {
     "predictor": "bytecode of what a start imports: **the predictor**",
 }
 IMAGES = {"predictor": "inference", "trigger": "trigger-service", "pipeline": "pipeline"}
+
+COMPRESSED: dict[str, int] = {}
+"""Compressed sizes of the files of saved images, so that layers in common are compressed once."""
 
 MEGABYTE = 1e6
 CHUNK = 1 << 20
@@ -89,7 +93,7 @@ def main() -> int:
             own[1].starts.append(start_trigger(own[1].name))
     text = f"{measures_table([*stages, own[0]])}\n\n{images_table(stages, own)}\n"
     print(text)
-    write_page(text)
+    page.put(ROOT / "docs" / "images.md", "images", text)
     if options.json:
         options.json.write_text(json.dumps([vars(image) for image in [*stages, *own]], indent=1) + "\n")
     return 0
@@ -108,12 +112,24 @@ def build(name: str, dockerfile: str, options: argparse.Namespace, target: str |
 
 def pull_size(image: str) -> int:
     """Return the bytes of an image as registries hold it: its layers, compressed by gzip's usual level."""
-    compressor = zlib.compressobj(6)
     size = 0
     with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as save:
         assert save.stdout is not None
-        while chunk := save.stdout.read(CHUNK):
-            size += len(compressor.compress(chunk))
+        with tarfile.open(fileobj=save.stdout, mode="r|") as archive:
+            for member in archive:
+                if member.isfile() and member.name not in COMPRESSED:  # a layer's name is its digest
+                    content = archive.extractfile(member)
+                    assert content is not None
+                    COMPRESSED[member.name] = _compressed(content)
+                size += COMPRESSED.get(member.name, 0)
+    return size
+
+
+def _compressed(content: IO[bytes]) -> int:
+    compressor = zlib.compressobj(6)
+    size = 0
+    while chunk := content.read(CHUNK):
+        size += len(compressor.compress(chunk))
     return size + len(compressor.flush())
 
 
@@ -178,13 +194,6 @@ def images_table(stages: list[Image], own: list[Image]) -> str:
             f"| {' | '.join(ratios)} | {image.pull_bytes / MEGABYTE:.0f} | {image.seconds} |"
         )
     return "\n".join(lines)
-
-
-def write_page(text: str) -> None:
-    """Put the tables where docs/images.md has those of the last time."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
 
 
 def open_to_all(folder: Path) -> None:
