@@ -3,14 +3,8 @@ ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS base
 
-# What one would type first.
+# What one would type first. Without what pip keeps for the next time, which would come on top.
 FROM base AS naive
-COPY core core
-COPY inference inference
-RUN pip install --quiet 'kserve[storage]==0.21.0' mlflow==3.17.2 scikit-learn ./core './inference[server]'
-
-# The same, without what pip keeps for the next time.
-FROM base AS no-cache
 COPY core core
 COPY inference inference
 RUN pip install --quiet --no-cache-dir 'kserve[storage]==0.21.0' mlflow==3.17.2 scikit-learn ./core './inference[server]'

@@ -31,7 +31,6 @@ ROOT = Path(__file__).parents[2]
 STAGES = {
     "base": "Python base image alone",
     "naive": '`pip install "kserve[storage]" mlflow scikit-learn`',
-    "no-cache": "without the cache of pip",
     "asked-for": "what our packages ask for: no MLflow, no clients of stores",
     "imported": "the lock: of that, what is imported",
     "two-stages": "two stages: no build tools, no sources; bytecode of all that is installed",
@@ -181,17 +180,17 @@ def measures_table(images: list[Image]) -> str:
 
 def images_table(stages: list[Image], own: list[Image]) -> str:
     """Return the table of our images beside the naive one, with and without pip's cache."""
-    base, naive, no_cache = stages[:3]
+    base, naive = stages[:2]
     lines = [
-        "| our image | size, MB | above the base, MB | : naive | : naive, no cache | pull, MB | start-up, s |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| our image | size, MB | above the base, MB | : naive | pull, MB | start-up, s |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     for image in own:
         above = image.bytes - base.bytes
-        ratios = [f"{above / (other.bytes - base.bytes):.3f}" for other in (naive, no_cache)]
+        ratio = above / (naive.bytes - base.bytes)
         lines.append(
             f"| {image.name.partition('/')[2]} | {image.bytes / MEGABYTE:.0f} | {above / MEGABYTE:.0f} "
-            f"| {' | '.join(ratios)} | {image.pull_bytes / MEGABYTE:.0f} | {image.seconds} |"
+            f"| {ratio:.3f} | {image.pull_bytes / MEGABYTE:.0f} | {image.seconds} |"
         )
     return "\n".join(lines)
 
