@@ -48,13 +48,13 @@ CHUNK = 1 << 20
 READY_SECONDS = 120.0
 SERVER = [
     *("python", "-m", "regraft.inference.server", "--model_name", "passwords"),
-    *("--model_dir", "/mnt/models", "--host", "127.0.0.1", "--http_port"),
+    *("--model_dir", "/mnt/models", "--http_port"),
 ]
 TRIGGER_SETTINGS = {
     "REGRAFT_BACKEND": "local",
     "REGRAFT_STORE_URL": "file:///tmp/bucket",
     "REGRAFT_DATABASE": "/tmp/regraft.db",
-    "REGRAFT_HOST": "127.0.0.1",
+    "REGRAFT_HOST": "0.0.0.0",
 }
 
 
@@ -135,24 +135,24 @@ def _compressed(content: IO[bytes]) -> int:
 def start_predictor(image: str, bundle: Path) -> float:
     """Return how long an image takes to answer for a bundle, seconds."""
     port = free_ports()[0]
-    settings = ["--volume", f"{bundle}:/mnt/models:ro"]
-    return start(image, settings, [*SERVER, str(port)], f"http://127.0.0.1:{port}/health")
+    return start(image, port, ["--volume", f"{bundle}:/mnt/models:ro"], [*SERVER, str(port)])
 
 
 def start_trigger(image: str) -> float:
     """Return how long the trigger service takes to be ready, seconds."""
     port = free_ports()[0]
     settings = [f"--env={name}={value}" for name, value in {**TRIGGER_SETTINGS, "REGRAFT_PORT": str(port)}.items()]
-    return start(image, settings, [], f"http://127.0.0.1:{port}/health")
+    return start(image, port, settings, [])
 
 
-def start(image: str, settings: list[str], command: list[str], url: str) -> float:
+def start(image: str, port: int, settings: list[str], command: list[str]) -> float:
     """Start a container, wait until it answers, and remove it. Raises RuntimeError with its log where it does not."""
     began = time.monotonic()
-    secure = ["--read-only", "--tmpfs", "/tmp", "--user", "10001:10001", "--network", "host"]
-    container = docker("run", "--detach", *secure, *settings, image, *command)
+    secure = ["--read-only", "--tmpfs", "/tmp", "--user", "10001:10001"]
+    published = ["--publish", f"127.0.0.1:{port}:{port}"]
+    container = docker("run", "--detach", *secure, *published, *settings, image, *command)
     try:
-        while not _answers(url):
+        while not _answers(f"http://127.0.0.1:{port}/health"):
             if time.monotonic() - began > READY_SECONDS:
                 raise RuntimeError(f"{image} is not ready: {docker('logs', container)}")
             time.sleep(0.02)
@@ -179,7 +179,7 @@ def measures_table(images: list[Image]) -> str:
 
 
 def images_table(stages: list[Image], own: list[Image]) -> str:
-    """Return the table of our images beside the naive one, with and without pip's cache."""
+    """Return the table of our images beside the naive one."""
     base, naive = stages[:2]
     lines = [
         "| our image | size, MB | above the base, MB | : naive | pull, MB | start-up, s |",
