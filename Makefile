@@ -82,7 +82,7 @@ NO_CLIENT := aiohappyeyeballs aiohttp aiohttp-retry aiosignal attrs cffi cryptog
 lock:  ## Compile requirements/*.txt from the pyproject files
 	@PATH="$$PWD/.tools/bin:$$PATH"
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
-	$(LOCK) inference/pyproject.toml --extra server $(call without,$(NO_CLIENT)) -c requirements/dev.txt -o requirements/inference.txt
+	$(LOCK) inference/pyproject.toml --extra server --extra s3 $(call without,$(NO_CLIENT)) -c requirements/dev.txt -o requirements/inference.txt
 	$(LOCK) pipeline/pyproject.toml $(call without,prettytable tzdata wcwidth) -c requirements/dev.txt -o requirements/pipeline.txt
 	$(LOCK) trigger-service/pyproject.toml $(call without,watchfiles websockets) -c requirements/dev.txt -o requirements/trigger.txt
 

@@ -20,7 +20,12 @@ from tests.unit.inference.bundles import write_heart_bundle, write_passwords_bun
 REQUIREMENTS = Path(__file__).parents[3] / "requirements"
 
 MODULES = {
-    "inference": ["regraft.inference.server", "regraft.inference.estimators.passwords"],
+    "inference": [
+        "regraft.inference.server",
+        "regraft.inference.estimators.passwords",
+        "regraft.inference.storage",
+        "boto3",
+    ],
     "trigger": ["regraft.trigger.__main__", "regraft.trigger.argo", "regraft.trigger.local", "uvloop", "httptools"],
     "pipeline": [
         "regraft.pipeline.bootstrap",
