@@ -48,6 +48,11 @@ class Shell:
                 (folder / path.name).symlink_to(path)
         (folder / "regraft-data").symlink_to(stack.folder)
 
+    def missing(self, wanted: list[Command]) -> list[str]:
+        """Return the programs that a document asks for and that are not here."""
+        programs = {command.words[0] for command in wanted if command.is_run}
+        return sorted(name for name in programs if shutil.which(name, path=self.environment["PATH"]) is None)
+
     def run(self, command: Command) -> str:
         """Run a command and return what it prints, with the addresses as the document has them."""
         text = command.text
@@ -129,6 +134,8 @@ def test_commands_do_what_the_document_says(
         f"http.server {TUTORIAL_PORT}": f"http.server {port}",
     }
     shell = Shell(tmp_path, stack, addresses)
+    if missing := shell.missing(commands(document)):
+        pytest.skip(f"there is no {', '.join(missing)} on this machine")
     try:
         with reference_kept(stack):
             for command in commands(document):
