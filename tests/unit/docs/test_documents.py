@@ -14,9 +14,7 @@ TARGETS = set(
     re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text() + (ROOT / "k8s.mk").read_text(), re.MULTILINE)
 )
 MADE_ELSEWHERE = {
-    "docs/images.md",
     "docs/scale.md",
-    "docs/speed.md",
     "docs/screenshots/overview.png",
     "docs/screenshots/overview-dark.png",
 }
