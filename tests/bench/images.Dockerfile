@@ -7,13 +7,13 @@ FROM ${PYTHON_IMAGE} AS base
 FROM base AS naive
 COPY core core
 COPY inference inference
-RUN pip install --quiet --no-cache-dir 'kserve[storage]==0.21.0' mlflow==3.17.2 scikit-learn ./core './inference[server]'
+RUN pip install --quiet --no-cache-dir 'kserve[storage]==0.21.0' mlflow==3.17.2 scikit-learn './core[s3]' './inference[server]'
 
-# What the packages' metadata ask for: neither MLflow nor clients of stores.
+# What the packages' metadata ask for: no MLflow, and of the clients of stores only that of S3.
 FROM base AS asked-for
 COPY core core
 COPY inference inference
-RUN pip install --quiet --no-cache-dir ./core './inference[server]'
+RUN pip install --quiet --no-cache-dir './core[s3]' './inference[server]'
 
 # The lock: what is imported, with hashes.
 FROM base AS imported

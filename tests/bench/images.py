@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 STAGES = {
     "base": "Python base image alone",
     "naive": '`pip install "kserve[storage]" mlflow scikit-learn`',
-    "asked-for": "what our packages ask for: no MLflow, no clients of stores",
+    "asked-for": "what our packages ask for: no MLflow, of the clients of stores only S3",
     "imported": "the lock: of that, what is imported",
     "two-stages": "two stages: no build tools, no sources; bytecode of all that is installed",
     "stripped": "no tests, headers, debug information, parts that nothing imports",
