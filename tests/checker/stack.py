@@ -58,8 +58,8 @@ class Stack:
     def addresses(self) -> dict[str, str]:
         """What a person opens, by what it is."""
         return {
-            "page and trigger": f"http://127.0.0.1:{self.trigger_port}",
-            "predictor": self.predict_url,
+            "trigger service": f"http://127.0.0.1:{self.trigger_port}",
+            "predictor": f"http://127.0.0.1:{self.predict_port}",
             "MLflow": f"http://127.0.0.1:{self.mlflow_port}",
         }
 

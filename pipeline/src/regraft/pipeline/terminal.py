@@ -94,8 +94,10 @@ def course(run: Run) -> Table:
         table.add_row(STEP_SIGNS[step.state], step.name, _measure(step), Text(step.message))
     if run.state == RunState.QUEUED:
         table.add_row("", "", "", Text("waits until the runs accepted before it have ended", "dim"))
-    if run.cause and run.state.ended and all(step.message != run.cause.message for step in run.steps):
-        table.add_row("", Text(run.cause.code, STATE_STYLES[run.state]), "", Text(run.cause.message))
+    if run.cause and run.state.ended:
+        is_told = any(step.message == run.cause.message for step in run.steps)
+        words = Text("" if is_told else run.cause.message)
+        table.add_row("", Text(run.cause.code, STATE_STYLES[run.state]), "", words)
     return table
 
 
