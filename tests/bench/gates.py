@@ -40,7 +40,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "gates.md"
 BEGIN, END = "<!-- make bench-gates: begin -->\n", "<!-- make bench-gates: end -->\n"
 
 FIRST_SEED = 1000
-CHUNK = 20
+CHUNK = 5
 """Sets that a process judges at a time."""
 
 DRIFT_SIZES = (100, 200, 500, 1000, 10_000, 100_000)
@@ -168,7 +168,7 @@ class Job:
     beside: bool
     """Whether the version that was trained on the bootstrap dataset is in service."""
     turn: float
-    """Share of the sets of its kind and size that come before."""
+    """Share of the sets of its kind and size that are judged after it."""
 
 
 def refused(job: Job, end: float) -> tuple[Job, Counter[str]]:
@@ -235,7 +235,7 @@ def jobs_of(kinds: Iterable[tuple[str, str]], sets: Mapping[int, int], *, beside
         for rows, number in sets.items():
             for first in range(FIRST_SEED, FIRST_SEED + number, CHUNK):
                 seeds = range(first, min(first + CHUNK, FIRST_SEED + number))
-                yield Job(task, kind, rows, seeds, beside, turn=(first - FIRST_SEED) / number)
+                yield Job(task, kind, rows, seeds, beside, turn=(seeds.stop - FIRST_SEED) / number)
 
 
 def run(jobs: Sequence[Job], processes: int, minutes: float) -> dict[tuple[bool, str, str, int], Counter[str]]:
