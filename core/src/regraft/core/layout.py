@@ -40,6 +40,11 @@ def training(run_id: str) -> str:
     return f"runs/{run_id}/training.json"
 
 
+def log(run_id: str, step: str) -> str:
+    """What a step of the run logged, a JSON object a line."""
+    return f"runs/{run_id}/logs/{step}.jsonl"
+
+
 def record(run_id: str) -> str:
     """The run as it ended, as JSON."""
     return f"runs/{run_id}/record.json"

@@ -32,6 +32,7 @@ from regraft.core.workflows import (
 )
 from regraft.pipeline.record import RESULTS, Attempt, compose, keep
 from regraft.pipeline.settings import PipelineSettings
+from regraft.pipeline.steplog import kept_log
 
 PROGRESS_VARIABLE = "ARGO_PROGRESS_FILE"
 """Environment variable in which Argo names the file that it reads progress from."""
@@ -72,7 +73,7 @@ def run_step(step: str, request: RunRequest, settings: PipelineSettings) -> str:
     try:
         result = get_model(store, layout.step_result(request.run_id, step), RESULTS[step])
         if result is None:
-            with tempfile.TemporaryDirectory() as workdir:
+            with kept_log(store, request.run_id, step), tempfile.TemporaryDirectory() as workdir:
                 from regraft.pipeline.assembly import make_context  # noqa: PLC0415  (the record needs none of it)
 
                 context = make_context(request, settings, progress=report_progress, workdir=Path(workdir))

@@ -18,6 +18,7 @@ from regraft.core.runs import Cause, Run, RunRequest, RunState, Step, StepState,
 from regraft.pipeline.assembly import make_context
 from regraft.pipeline.record import RESULTS, keep, take_in
 from regraft.pipeline.settings import PipelineSettings
+from regraft.pipeline.steplog import kept_log
 from regraft.pipeline.steps import Context, Result
 
 type Save = Callable[[Run], None]
@@ -59,7 +60,10 @@ def _run_steps(run: Run, context: Context, progress: _Progress, attempts: int) -
     for step in run.steps:
         progress.begin(step)
         key = layout.step_result(run.run_id, step.name)
-        result = get_model(context.store, key, RESULTS[step.name]) or _try_step(step, context, attempts)
+        result = get_model(context.store, key, RESULTS[step.name])
+        if result is None:
+            with kept_log(context.store, run.run_id, step.name):
+                result = _try_step(step, context, attempts)
         take_in(run, context.store, result)
         progress.finish(result)
         if result.end is not None:

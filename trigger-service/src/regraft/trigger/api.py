@@ -163,7 +163,7 @@ async def run(request: Request, service: Current, run_id: RunId) -> Response:
     """Show one run: as JSON, or as a page where the client prefers HTML."""
     found = _linked(request, await service.run(run_id))
     if prefers_html(request):
-        return run_page(request, service, found)
+        return await run_page(request, service, found)
     headers = {"Vary": "Accept", "Cache-Control": "no-cache"}
     return Response(found.model_dump_json(), media_type="application/json", headers=headers)
 

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from regraft.trigger import api, page
 from regraft.trigger.backend import Backend
 from regraft.trigger.events import Feed
 from regraft.trigger.metrics import Metrics, RequestTimer
+from regraft.trigger.predictors import Predictors
 from regraft.trigger.problems import install_handlers
 from regraft.trigger.service import Service
 from regraft.trigger.settings import TriggerSettings
@@ -24,7 +26,7 @@ def create_app(settings: TriggerSettings, backend: Backend) -> FastAPI:
     """Return the service on a backend, which it closes when it stops."""
     metrics = Metrics(settings.tasks)
     feed = Feed(backend, settings.heartbeat_seconds, metrics.observe)
-    service = Service(settings, backend, metrics, feed)
+    service = Service(settings, backend, metrics, feed, Predictors(settings.predictor_url, settings.tasks))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -44,7 +46,8 @@ def create_app(settings: TriggerSettings, backend: Backend) -> FastAPI:
     app.include_router(api.make_router(settings))
     app.include_router(page.router)
     app.mount("/static", page.static_files(), name="static")
-    install_handlers(app)
+    install_handlers(app, page.problem_page)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(RequestTimer, metrics=metrics)
     app.add_middleware(PathPrefix, root_path=settings.root_path)
     return app

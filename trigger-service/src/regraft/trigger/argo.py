@@ -50,13 +50,14 @@ class ArgoSettings(CoreSettings):
     """What the Argo backend needs to know besides."""
 
     namespace: str = Field("regraft", description="Namespace of the Workflows")
+    argo_public_url: str | None = Field(None, description="Address of Argo's pages in a browser, for links")
 
 
 def make_argo_backend() -> ArgoBackend:
     """Return the backend on the cluster that this pod runs in, or that kubectl would speak to."""
     settings = ArgoSettings()
     objects = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    return ArgoBackend(Cluster.find(), settings.namespace, objects)
+    return ArgoBackend(Cluster.find(), settings.namespace, objects, argo_public_url=settings.argo_public_url)
 
 
 class ArgoBackend:
@@ -65,9 +66,12 @@ class ArgoBackend:
     While ``changes`` is followed, the Workflows are known here, and no question about runs goes to the API server.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, objects: ObjectStore) -> None:
+    def __init__(
+        self, cluster: Cluster, namespace: str, objects: ObjectStore, *, argo_public_url: str | None = None
+    ) -> None:
         self._api = cluster.async_client(timeout=CREATE_SECONDS + 1)
         self._path = f"/apis/{API_VERSION}/namespaces/{namespace}/workflows"
+        self._pages = f"{argo_public_url.rstrip('/')}/workflows/{namespace}" if argo_public_url else None
         self._archive = Archive(objects)
         self._followed: dict[str, Run] | None = None
         self._last_accepted = datetime.min.replace(tzinfo=UTC)
@@ -119,6 +123,10 @@ class ArgoBackend:
     async def report(self, run_id: str) -> bytes | None:
         """Return the data report of a run, None where it has none (yet)."""
         return await self._archive.report(run_id)
+
+    async def log(self, run_id: str, step: str) -> bytes | None:
+        """Return what a step logged, None where there is nothing (yet)."""
+        return await self._archive.log(run_id, step)
 
     async def serving(self, task: str) -> Serving | None:
         """Return what is in service for a task, None where nothing is."""
@@ -231,6 +239,13 @@ class ArgoBackend:
         return run if is_news else None
 
     async def _detailed(self, run: Run) -> Run:
+        """Return the run of a Workflow with what that does not tell, and with the address of its page."""
+        run = await self._completed(run)
+        if self._pages is None:
+            return run
+        return run.model_copy(update={"links": run.links | {"workflow": f"{self._pages}/{run.run_id}"}})
+
+    async def _completed(self, run: Run) -> Run:
         """Return the run with what its Workflow does not tell: its verdict, or its record where it has ended."""
         try:
             if run.state.ended:

@@ -35,6 +35,10 @@ class Backend(Protocol):
         """Return the data report of a run, None where it has none (yet)."""
         ...
 
+    async def log(self, run_id: str, step: str) -> bytes | None:
+        """Return what a step logged, a JSON object a line; None where it has not ended or has left nothing."""
+        ...
+
     async def serving(self, task: str) -> Serving | None:
         """Return what is in service for a task, None where nothing is."""
         ...

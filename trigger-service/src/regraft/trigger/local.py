@@ -58,6 +58,10 @@ class LocalBackend:
         """Return the data report of a run, None where it has none (yet)."""
         return await _in_thread(lambda: self._objects.get(layout.report(run_id)))
 
+    async def log(self, run_id: str, step: str) -> bytes | None:
+        """Return what a step logged, None where there is nothing (yet)."""
+        return await _in_thread(lambda: self._objects.get(layout.log(run_id, step)))
+
     async def serving(self, task: str) -> Serving | None:
         """Return what is in service for a task, None where nothing is."""
         return await _in_thread(lambda: get_model(self._objects, layout.serving(task), Serving))

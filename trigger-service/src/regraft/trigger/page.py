@@ -15,12 +15,14 @@ from pydantic import BaseModel, ValidationError
 from starlette.staticfiles import StaticFiles
 
 from regraft.core.errors import BadRequestError, RegraftError
-from regraft.core.runs import Run, RunState
+from regraft.core.runs import Run, StepState
 from regraft.core.serving import Serving
 from regraft.trigger import words
 from regraft.trigger.bodies import Body, RollbackBody, TriggerBody, read_bytes, refusal
 from regraft.trigger.chart import target_chart
 from regraft.trigger.guard import check_same_site, check_token
+from regraft.trigger.logview import LogLine, read_log
+from regraft.trigger.predictors import Answer, Column, Traffic
 from regraft.trigger.service import Current, Service
 
 RUNS_PER_PAGE = 20
@@ -51,11 +53,14 @@ _templates.globals |= {
     "seconds_of": words.seconds_of,
     "is_web_address": words.is_web_address,
     "state_words": words.STATES,
+    "shipped": words.SHIPPED,
     "asset_version": hashlib.sha256(b"".join(p.read_bytes() for p in sorted(_STATIC.iterdir()))).hexdigest()[:8],
 }
 _templates.filters |= {
     "duration": words.duration,
     "moment": words.moment,
+    "ago": words.ago,
+    "sentence": words.sentence,
     "figure": words.figure,
     "short_address": words.short_address,
 }
@@ -69,6 +74,18 @@ class InService(BaseModel):
     task: str
     serving: Serving | None = None
     trouble: str = ""
+    traffic: Traffic | None = None
+    columns: list[Column] = []
+    trial: Trial | None = None
+
+
+class Trial(BaseModel):
+    """A prediction that a person has asked for: what was entered, and the answer or why there is none."""
+
+    task: str
+    entered: dict[str, str]
+    answer: Answer | None = None
+    refusal: str = ""
 
 
 class Entered(BaseModel):
@@ -146,10 +163,46 @@ async def page_rollback(request: Request, service: Current) -> Response:
     return _to_run(request, run)
 
 
-def run_page(request: Request, service: Service, run: Run) -> HTMLResponse:
-    """Show one run with its verdict."""
+@router.post("/page/predict", dependencies=[Depends(_same_site)], name="page_predict")
+async def page_predict(request: Request, service: Current) -> Response:
+    """Take the form that asks for a prediction."""
+    fields = await _fields(request, service)
+    task = service.known_task(fields.get("task", ""))
+    prefix = "column-"
+    entered = {name.removeprefix(prefix): value for name, value in fields.items() if name.startswith(prefix)}
+    trial, status = Trial(task=task, entered=entered), 200
+    try:
+        trial.answer = await service.predictors.predict(task, entered)
+    except RegraftError as error:
+        trial.refusal, status = error.message, error.status
+    return await _dashboard(request, service, Entered(), trial=trial, status=status)
+
+
+async def run_page(request: Request, service: Service, run: Run) -> HTMLResponse:
+    """Show one run with its verdict and the logs of its steps."""
     chart = target_chart(run.verdict) if run.verdict else None
-    return _render(request, service, "run.html", run=run, chart=chart)
+    return _render(request, service, "run.html", run=run, chart=chart, logs=await _logs(service, run))
+
+
+def problem_page(request: Request, error: RegraftError) -> HTMLResponse | None:
+    """Show an error as a page, None where the client would rather have it as JSON."""
+    if request.method != "GET" or not prefers_html(request):
+        return None
+    service: Service = request.app.state.service
+    return _render(request, service, "problem.html", status=error.status, error=error)
+
+
+async def _logs(service: Service, run: Run) -> dict[str, list[LogLine]]:
+    """Return the logs of the steps that have begun; one that cannot be read is left out."""
+
+    async def read(step: str) -> list[LogLine]:
+        try:
+            return read_log(await service.backend.log(run.run_id, step) or b"")
+        except RegraftError as error:
+            return [LogLine(level="warning", text=f"the log cannot be read now: {error.message}")]
+
+    begun = [step.name for step in run.steps if step.state in (StepState.SUCCEEDED, StepState.FAILED)]
+    return dict(zip(begun, await asyncio.gather(*(read(name) for name in begun)), strict=True))
 
 
 async def _refused(request: Request, service: Service, entered: Entered, error: RegraftError) -> HTMLResponse:
@@ -166,6 +219,7 @@ async def _dashboard(
     *,
     task: str | None = None,
     before: str | None = None,
+    trial: Trial | None = None,
     status: int = 200,
 ) -> HTMLResponse:
     trouble = ""
@@ -173,7 +227,7 @@ async def _dashboard(
         runs = await service.backend.recent(task=task, limit=RUNS_PER_PAGE + 1, before=before)
     except RegraftError as error:
         runs, trouble = [], error.message
-    in_service = await asyncio.gather(*(_in_service(service, name) for name in service.settings.tasks))
+    in_service = await asyncio.gather(*(_in_service(service, name, trial) for name in service.settings.tasks))
     return _render(
         request,
         service,
@@ -189,11 +243,18 @@ async def _dashboard(
     )
 
 
-async def _in_service(service: Service, task: str) -> InService:
+async def _in_service(service: Service, task: str, trial: Trial | None) -> InService:
+    shown = InService(
+        task=task,
+        traffic=service.predictors.traffic(task),
+        columns=service.predictors.columns(task),
+        trial=trial if trial and trial.task == task else None,
+    )
     try:
-        return InService(task=task, serving=await service.backend.serving(task))
+        shown.serving = await service.backend.serving(task)
     except RegraftError as error:
-        return InService(task=task, trouble=error.message)
+        shown.trouble = error.message
+    return shown
 
 
 def _render(request: Request, service: Service, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -202,7 +263,11 @@ def _render(request: Request, service: Service, name: str, *, status: int = 200,
         return request.url_for(route, **parts).path
 
     html = _templates.get_template(name).render(
-        path_to=path_to, settings=service.settings, tasks=service.settings.tasks, RunState=RunState, **values
+        path_to=path_to,
+        request_base=f"{request.url.scheme}://{request.url.netloc}",
+        settings=service.settings,
+        tasks=service.settings.tasks,
+        **values,
     )
     return HTMLResponse(html, status_code=status, headers=PAGE_HEADERS)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -93,11 +93,16 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": text, "content": content} for status, text in descriptions.items()}
 
 
-def install_handlers(app: FastAPI) -> None:
-    """Answer every error of the app with problem details."""
+ShowPage = Callable[[Request, RegraftError], Response | None]
+"""Makes a page of an error, or None where the client would rather have problem details."""
 
-    async def answer(request: Request, error: Exception) -> ProblemResponse:
-        return _answer(request.scope, error)
+
+def install_handlers(app: FastAPI, show_page: ShowPage) -> None:
+    """Answer every error of the app with problem details, or with a page where a person asked for one."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        problem = _answer(request.scope, error)
+        return show_page(request, as_regraft_error(error)) or problem
 
     for kind in (RegraftError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer)

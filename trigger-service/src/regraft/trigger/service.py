@@ -17,6 +17,7 @@ from regraft.trigger.backend import Backend
 from regraft.trigger.bodies import RollbackBody, TriggerBody
 from regraft.trigger.events import CATCH_UP, Feed
 from regraft.trigger.metrics import Metrics
+from regraft.trigger.predictors import Predictors
 from regraft.trigger.settings import TriggerSettings
 
 log = get_logger(__name__)
@@ -30,18 +31,21 @@ class Service:
     backend: Backend
     metrics: Metrics
     feed: Feed
+    predictors: Predictors
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Follow the changes of runs; the backend is closed at the end."""
-        follower = asyncio.create_task(self._follow())
+        """Follow the changes of runs and the predictors; the backend is closed at the end."""
+        followers = [asyncio.create_task(self._follow()), asyncio.create_task(self.predictors.follow())]
         try:
             yield
         finally:
             self.feed.close()
-            follower.cancel()
-            with suppress(asyncio.CancelledError):
-                await follower
+            for follower in followers:
+                follower.cancel()
+                with suppress(asyncio.CancelledError):
+                    await follower
+            await self.predictors.close()
             await self.backend.close()
 
     async def trigger(self, body: TriggerBody, key: str | None = None) -> Run:

@@ -33,6 +33,10 @@ class TriggerSettings(CoreSettings):
     forwarded_allow_ips: str = Field(
         "127.0.0.1", description="Addresses of the proxies whose X-Forwarded-Proto is believed; * for all"
     )
+    predictor_url: str | None = Field(
+        None,
+        description="Predictor's address, {task} in it is replaced: for traffic and the try-it box of the page",
+    )
     mlflow_public_url: str | None = Field(None, description="MLflow's address in a browser, for links")
     max_body_bytes: int = Field(64 * 1024, description="Largest request body, bytes")
     heartbeat_seconds: float = Field(15.0, gt=0, description="Longest silence of the event stream")

@@ -18,6 +18,8 @@ STATES = {
     RunState.FAILED: "Failed",
 }
 
+SHIPPED = "The dataset that ships with the task"
+
 _OUTCOMES = {
     RunState.QUEUED: "Waits for its turn.",
     RunState.RUNNING: "Is about to begin.",
@@ -55,7 +57,9 @@ def subject(run: Run) -> str:
     """Return what a run is about: the dataset, short, or the version to go back to."""
     if run.kind == "rollback":
         return f"Roll back to version {run.to_version}" if run.to_version else "Roll back to the version before"
-    return short_address(run.data_url) if run.data_url else "The dataset that ships with the task"
+    if run.kind == "bootstrap" or not run.data_url:
+        return SHIPPED
+    return short_address(run.data_url)
 
 
 def short_address(address: str) -> str:
@@ -89,6 +93,22 @@ def duration(seconds: float | None) -> str:
 def moment(value: datetime) -> str:
     """Return a moment, UTC, to the second."""
     return value.astimezone(UTC).strftime("%-d %b %Y, %H:%M:%S UTC")
+
+
+def ago(value: datetime) -> str:
+    """Return how long ago a moment was, in the one unit that matters."""
+    seconds = (now() - value).total_seconds()
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            number = int(seconds // size)
+            return f"{number} {unit}{'s' * (number != 1)} ago"
+    return "just now"
+
+
+def sentence(text: str) -> str:
+    """Return a text as a sentence: a capital in front and a full stop behind."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".") if text else ""
 
 
 def figure(value: object) -> str:
