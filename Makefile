@@ -26,6 +26,22 @@ demo: $(STAMP)  ## The whole loop in front of your eyes, no cluster (KEEP=1 leav
 test: $(STAMP) lint  ## Everything that needs no cluster: lint, types, unit and integration tests with coverage
 	@$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term
 
+AXE := .tools/axe/node_modules/axe-core/axe.min.js
+AXE_VERSION := 4.14.1
+
+$(AXE):
+	@command -v npm >/dev/null || { echo "npm is missing: it brings axe-core, which the browser tests need" >&2; exit 1; }
+	npm install --prefix .tools/axe --no-save --no-audit --no-fund --silent axe-core@$(AXE_VERSION)
+
+.PHONY: test-browser
+test-browser: $(STAMP) $(AXE)  ## The page in a real browser (needs chromium and npm): walk through, axe-core, weight, layout shifts
+	@REGRAFT_BROWSER_TESTS=required $(BIN)/pytest --quiet tests/browser
+
+.PHONY: screenshots
+screenshots: $(STAMP) $(AXE)  ## Pictures of the page into docs/screenshots/ (the font Inter, where installed, looks best)
+	@mkdir -p docs/screenshots
+	REGRAFT_SCREENSHOTS=docs/screenshots REGRAFT_BROWSER_TESTS=required $(BIN)/pytest --quiet tests/browser
+
 .PHONY: check
 check: $(STAMP)  ## Play the checker against any installation: make check TRIGGER=url PREDICT=url [DATA=url]
 	@: $${TRIGGER:?make check TRIGGER=http://HOST/trigger PREDICT=http://HOST/predict}

@@ -49,6 +49,7 @@ _templates = jinja2.Environment(
 )
 _templates.globals |= {
     "outcome": words.outcome,
+    "last_step": words.last_step,
     "subject": words.subject,
     "seconds_of": words.seconds_of,
     "is_web_address": words.is_web_address,

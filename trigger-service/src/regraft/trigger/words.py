@@ -53,6 +53,12 @@ def running_step(run: Run) -> Step | None:
     return next((step for step in run.steps if step.state is StepState.RUNNING), None)
 
 
+def last_step(run: Run) -> str | None:
+    """Return the name of the step that a run ended with, None where it has not ended or never began."""
+    begun = [step.name for step in run.steps if step.state in (StepState.SUCCEEDED, StepState.FAILED)]
+    return begun[-1] if begun and run.state.ended else None
+
+
 def subject(run: Run) -> str:
     """Return what a run is about: the dataset, short, or the version to go back to."""
     if run.kind == "rollback":

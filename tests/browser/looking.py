@@ -1,0 +1,81 @@
+"""How the pages are looked at: sizes and schemes, axe-core, layout shifts, pictures."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+from playwright.sync_api import Page
+
+AXE = Path(__file__).parents[2] / ".tools/axe/node_modules/axe-core/axe.min.js"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+COLOURS = 128
+"""Colours of a picture in the documentation."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A screen and the scheme that its owner has chosen."""
+
+    width: int
+    height: int
+    scheme: Literal["light", "dark"]
+    density: float = 1
+
+    def __str__(self) -> str:
+        return f"{self.width}-{self.scheme}"
+
+    def name_of(self, state: str) -> str:
+        """Return the name of a picture: ``state``, with ``-phone`` and ``-dark`` where it is so."""
+        return state + ("-phone" if self.width < 800 else "") + ("-dark" if self.scheme == "dark" else "")
+
+
+DESK, DESK_DARK = Look(1440, 1000, "light"), Look(1440, 1000, "dark")
+PHONE, PHONE_DARK = Look(390, 844, "light", 2), Look(390, 844, "dark", 2)
+LOOKS = (DESK, DESK_DARK, PHONE, PHONE_DARK)
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core has against the page as it is now, a line each."""
+    # What fades or slides has the wrong contrast half-way.
+    page.evaluate("Promise.allSettled(document.getAnimations().filter(a => a.effect.getTiming().iterations === 1).map(a => a.finished))")
+    page.evaluate(AXE.read_text())
+    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{item['id']}: {item['help']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for item in found["violations"]
+        for node in item["nodes"]
+    ]
+
+
+def shifted(page: Page) -> float:
+    """Return the sum of all layout shifts since the page was loaded."""
+    page.wait_for_timeout(100)
+    return float(page.evaluate("window.shifted"))
+
+
+def overflows(page: Page) -> bool:
+    """Whether the page can be scrolled sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+def shoot(page: Page, look: Look, state: str, *, full: bool = False) -> None:
+    """Write a picture where REGRAFT_SCREENSHOTS names a folder for them."""
+    folder = os.environ.get("REGRAFT_SCREENSHOTS")
+    if not folder:
+        return
+    page.mouse.move(0, 0)
+    image = Image.open(io.BytesIO(page.screenshot(full_page=full))).convert("RGB")
+    small = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    small.save(Path(folder) / f"{look.name_of(state)}.png", optimize=True)
