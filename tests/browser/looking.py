@@ -24,6 +24,14 @@ COLOURS = 128
 """Colours of a picture in the documentation."""
 
 
+ENDED = """
+Promise.allSettled(
+  document.getAnimations().filter((one) => one.effect.getTiming().iterations === 1).map((one) => one.finished)
+)
+"""
+"""Waits for everything that fades or slides once."""
+
+
 @dataclass(frozen=True)
 class Look:
     """A screen and the scheme that its owner has chosen."""
@@ -49,7 +57,7 @@ LOOKS = (DESK, DESK_DARK, PHONE, PHONE_DARK)
 def violations(page: Page) -> list[str]:
     """Return what axe-core has against the page as it is now, a line each."""
     # What fades or slides has the wrong contrast half-way.
-    page.evaluate("Promise.allSettled(document.getAnimations().filter(a => a.effect.getTiming().iterations === 1).map(a => a.finished))")
+    page.evaluate(ENDED)
     page.evaluate(AXE.read_text())
     found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
@@ -59,10 +67,15 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-def shifted(page: Page) -> float:
-    """Return the sum of all layout shifts since the page was loaded."""
+STILL = 0.001
+"""Layout shift that nobody sees."""
+
+
+def shifts(page: Page) -> list[tuple[float, list[str]]]:
+    """Return what has jumped since the page was loaded, and how far; nothing where nobody could see it."""
     page.wait_for_timeout(100)
-    return float(page.evaluate("window.shifted"))
+    found: list[tuple[float, list[str]]] = page.evaluate("window.shifted")
+    return found if sum(distance for distance, _ in found) > STILL else []
 
 
 def overflows(page: Page) -> bool:

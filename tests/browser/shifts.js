@@ -1,5 +1,9 @@
 // Adds up how far things have jumped: the layout shifts that the reader did not cause.
-window.shifted = 0;
+window.shifted = [];
 new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+  for (const entry of list.getEntries()) {
+    if (entry.hadRecentInput) continue;
+    const what = entry.sources.map(({ node }) => `${node?.nodeName} ${node?.id ?? ""} ${node?.textContent?.trim().slice(0, 40)}`);
+    window.shifted.push([entry.value, what]);
+  }
 }).observe({ type: "layout-shift", buffered: true });

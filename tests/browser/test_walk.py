@@ -8,14 +8,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
-from tests.browser.looking import LOOKS, Look, overflows, shifted, shoot, violations
+from tests.browser.looking import LOOKS, Look, overflows, shifts, shoot, violations
 from tests.checker.stack import Stack
 
 SECONDS = 1000
 PATIENCE = 60 * SECONDS
-STILL = 0.001
-"""Layout shift that nobody sees."""
-
 WATCH_BARS = """
 window.same = true;
 window.widths = new Set();
@@ -40,8 +37,10 @@ def test_a_dataset_is_promoted_another_refused_a_version_taken_back(
     expect(page.locator("#run-summary .badge")).to_have_text("Promoted", timeout=PATIENCE)
     assert page.evaluate("window.same"), "the page was loaded again"
     assert page.evaluate("window.widths.size") >= 2, "the bars were not seen to fill"
-    assert page.locator("#run-summary .bar rect").evaluate_all("bars => bars.every(b => b.getAttribute('width') == 100)")
-    assert shifted(page) < STILL
+    assert page.locator("#run-summary .bar rect").evaluate_all(
+        "bars => bars.every(b => b.getAttribute('width') == 100)"
+    )
+    assert shifts(page) == []
     is_well_made(page)
     shoot(page, look, "promoted", full=True)
     version = page.locator("#run-summary dd").nth(1).inner_text()
@@ -52,7 +51,7 @@ def test_a_dataset_is_promoted_another_refused_a_version_taken_back(
     page.locator("#step-train").scroll_into_view_if_needed()
     shoot(page, look, "log")
 
-    page.goto(stack.trigger_url)
+    page.goto(stack.addresses["trigger service"])
     page.get_by_role("button", name="Try it").first.click()
     sheet = page.get_by_role("dialog", name="Ask passwords for a prediction")
     sheet.get_by_role("textbox").fill("correcthorse")
@@ -68,11 +67,11 @@ def test_a_dataset_is_promoted_another_refused_a_version_taken_back(
     expect(reason).to_contain_text("80.0% instead of 50.0%")
     expect(reason).to_contain_text("What would have passed")
     expect(page.get_by_role("img", name="Share of rows at each value")).to_be_visible()
-    assert shifted(page) < STILL
+    assert shifts(page) == []
     is_well_made(page)
     shoot(page, look, "rejected", full=True)
 
-    page.goto(stack.trigger_url)
+    page.goto(stack.addresses["trigger service"])
     expect(page.locator("#live-word")).to_have_text("Live")
     expect(page.locator("#serving-passwords .traffic")).to_contain_text("requests/s", timeout=PATIENCE)
     is_well_made(page)
@@ -86,15 +85,15 @@ def test_a_dataset_is_promoted_another_refused_a_version_taken_back(
     sheet.get_by_role("button", name="Roll back passwords").click()
     expect(page.locator("#run-summary .badge")).to_have_text("Promoted", timeout=PATIENCE)
     expect(page.locator("#run-summary .lead")).to_contain_text("is back in service")
-    assert shifted(page) < STILL
+    assert shifts(page) == []
     is_well_made(page)
 
-    page.goto(stack.trigger_url)
+    page.goto(stack.addresses["trigger service"])
     expect(page.locator("#serving-passwords .number")).not_to_have_text(f"Version {version}")
 
 
 def post(page: Page, stack: Stack, address: str) -> None:
-    page.goto(stack.trigger_url)
+    page.goto(stack.addresses["trigger service"])
     page.get_by_label("Address of a CSV file").fill(address)
     page.get_by_role("button", name="Start a run").click()
     page.wait_for_url("**/runs/run-*")

@@ -61,7 +61,7 @@ def test_the_dashboard_shows_what_serves_and_the_runs(serve: Serve) -> None:
     assert f'id="{run_id}" data-state="rejected"' in html
     assert "the target has moved: 80 % are 0.0, 50 % were" in html
     assert 'href="http://mlflow.example.org"' in html
-    assert "Nothing serves yet." in html
+    assert "Nothing serves yet" in html
 
 
 def test_a_run_has_a_page_with_reasons_figures_rows_and_chart(service: Running) -> None:
@@ -95,7 +95,7 @@ def test_only_who_prefers_a_page_gets_one(service: Running, accept: str | None, 
     answer = service.client.get(f"/runs/{run_id}", headers={"Accept": accept} if accept else {})
 
     assert answer.headers["content-type"].startswith("text/html" if html else "application/json")
-    assert answer.headers["vary"] == "Accept"
+    assert "Accept" in answer.headers["vary"].split(", ")
 
 
 def test_hostile_texts_stay_texts(serve: Serve) -> None:
@@ -196,10 +196,17 @@ def test_a_run_that_is_on_its_way_has_a_page(service: Running) -> None:
     assert "Running" in service.client.get(f"/runs/{run.run_id}", headers=HTML).text
 
 
+def transferred(service: Running, path: str) -> int:
+    with service.client.stream("GET", path) as answer:
+        answer.read()
+        return answer.num_bytes_downloaded
+
+
 def test_a_full_page_is_light(service: Running) -> None:
     for _ in range(page.RUNS_PER_PAGE):
         put_run(service)
     folder = Path(page.__file__).parent / "static"
-    total = len(service.client.get("/").content) + sum(file.stat().st_size for file in folder.iterdir())
+    paths = ["/", *(f"/static/{file.name}" for file in folder.iterdir())]
+    total = sum(transferred(service, path) for path in paths)
 
     assert total < 60 * 1024

@@ -9,7 +9,6 @@ from typing import cast
 import structlog
 from structlog.types import Processor
 
-
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,

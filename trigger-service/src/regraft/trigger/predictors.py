@@ -147,7 +147,7 @@ class Tally:
 
 
 class Predictors:
-    """All predictors; ``url`` is the address of a task's, ``{task}`` in it is replaced. Without one nothing is known."""
+    """The predictors. ``url`` is a task's address, with ``{task}`` for its name; without one nothing is known."""
 
     def __init__(self, url: str | None, tasks: Sequence[str]) -> None:
         self._urls = {task: url.format(task=task).rstrip("/") for task in tasks} if url else {}
@@ -263,4 +263,3 @@ def _value(column: Column, entered: str) -> str | float | int:
         return int(entered) if column.integer else float(entered)
     except ValueError:
         return entered
-
