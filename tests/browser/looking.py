@@ -20,7 +20,7 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
-COLOURS = 128
+COLOURS = 256
 """Colours of a picture in the documentation."""
 
 
@@ -90,5 +90,13 @@ def shoot(page: Page, look: Look, state: str, *, full: bool = False) -> None:
         return
     page.mouse.move(0, 0)
     image = Image.open(io.BytesIO(page.screenshot(full_page=full))).convert("RGB")
-    small = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    small.save(Path(folder) / f"{look.name_of(state)}.png", optimize=True)
+    _with_fewer_colours(image).save(Path(folder) / f"{look.name_of(state)}.png", optimize=True)
+
+
+def _with_fewer_colours(image: Image.Image) -> Image.Image:
+    """Return the picture in its most frequent colours: the quantizers of Pillow run near shades of white together."""
+    counted = image.getcolors(image.width * image.height) or []
+    frequent = [colour for _, colour in sorted(counted, reverse=True)[:COLOURS]]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for colour in frequent for part in colour])  # type: ignore[union-attr]
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
