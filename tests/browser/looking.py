@@ -6,7 +6,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from PIL import Image
 from playwright.sync_api import Page
@@ -95,8 +95,8 @@ def shoot(page: Page, look: Look, state: str, *, full: bool = False) -> None:
 
 def _with_fewer_colours(image: Image.Image) -> Image.Image:
     """Return the picture in its most frequent colours: the quantizers of Pillow run near shades of white together."""
-    counted = image.getcolors(image.width * image.height) or []
+    counted = cast("list[tuple[int, tuple[int, int, int]]]", image.getcolors(image.width * image.height))
     frequent = [colour for _, colour in sorted(counted, reverse=True)[:COLOURS]]
     palette = Image.new("P", (1, 1))
-    palette.putpalette([part for colour in frequent for part in colour])  # type: ignore[union-attr]
+    palette.putpalette([part for colour in frequent for part in colour])
     return image.quantize(palette=palette, dither=Image.Dither.NONE)
