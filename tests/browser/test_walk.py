@@ -51,7 +51,7 @@ def test_a_dataset_is_promoted_another_refused_a_version_taken_back(
     page.locator("#step-train").scroll_into_view_if_needed()
     shoot(page, look, "log")
 
-    page.goto(stack.addresses["trigger service"])
+    page.goto(home(stack))
     page.get_by_role("button", name="Try it").first.click()
     sheet = page.get_by_role("dialog", name="Ask passwords for a prediction")
     sheet.get_by_role("textbox").fill("correcthorse")
@@ -71,7 +71,7 @@ def test_a_dataset_is_promoted_another_refused_a_version_taken_back(
     is_well_made(page)
     shoot(page, look, "rejected", full=True)
 
-    page.goto(stack.addresses["trigger service"])
+    page.goto(home(stack))
     expect(page.locator("#live-word")).to_have_text("Live")
     expect(page.locator("#serving-passwords .traffic")).to_contain_text("requests/s", timeout=PATIENCE)
     is_well_made(page)
@@ -88,12 +88,12 @@ def test_a_dataset_is_promoted_another_refused_a_version_taken_back(
     assert shifts(page) == []
     is_well_made(page)
 
-    page.goto(stack.addresses["trigger service"])
+    page.goto(home(stack))
     expect(page.locator("#serving-passwords .number")).not_to_have_text(f"Version {version}")
 
 
 def post(page: Page, stack: Stack, address: str) -> None:
-    page.goto(stack.addresses["trigger service"])
+    page.goto(home(stack))
     page.get_by_label("Address of a CSV file").fill(address)
     page.get_by_role("button", name="Start a run").click()
     page.wait_for_url("**/runs/run-*")
@@ -102,3 +102,7 @@ def post(page: Page, stack: Stack, address: str) -> None:
 def is_well_made(page: Page) -> None:
     assert violations(page) == []
     assert not overflows(page)
+
+
+def home(stack: Stack) -> str:
+    return stack.trigger_url.removesuffix("/trigger")
