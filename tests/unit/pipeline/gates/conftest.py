@@ -36,11 +36,12 @@ def judgement_of(task: Task, frame: pd.DataFrame, folder: Path) -> Judgement:
     return gates.judge(path, task, reference=None, incumbent=None)
 
 
-def bundle_of(task: Task, judgement: Judgement, folder: Path) -> Bundle:
-    """Train on what was judged, and return the bundle as a server loads it."""
-    assert judgement.frame is not None
+def bundle_of(task: Task, judgement: Judgement, folder: Path, frame: pd.DataFrame | None = None) -> Bundle:
+    """Train on what was judged, or on another frame, and return the bundle as a server loads it."""
+    frame = judgement.frame if frame is None else frame
+    assert frame is not None
     assert judgement.profile is not None
-    columns, target = task.columns_of(judgement.frame), task.target_of(judgement.frame)
+    columns, target = task.columns_of(frame), task.target_of(frame)
     estimator = task.estimator().fit(columns, target)
     write_bundle(
         folder,
@@ -54,7 +55,7 @@ def bundle_of(task: Task, judgement: Judgement, folder: Path) -> Bundle:
             created_at=datetime(2026, 1, 1, tzinfo=UTC),
             metrics=judgement.verdict.metrics,
         ),
-        golden=task.columns_of(judgement.frame.head(20)),
+        golden=task.columns_of(frame.head(20)),
         profile=judgement.profile.model_dump(mode="json"),
     )
     return Bundle.load(folder)

@@ -172,10 +172,10 @@ def test_what_was_refused_cannot_lock_out_what_is_good(
     write: Callable[[pd.DataFrame], Path], passwords_judgement: Judgement, tmp_path: Path, reference: Profile
 ) -> None:
     """A version that was trained on shuffled labels, however it came into service, gives way to a good one."""
-    assert passwords_judgement.frame is not None
-    shuffled = passwords_judgement.frame.sample(frac=1, random_state=1)
-    shuffled["Times"] = passwords_judgement.frame["Times"].to_numpy()
-    bad = bundle_of(passwords.TASK, replace(passwords_judgement, frame=shuffled), tmp_path / "bundle")
+    frame = passwords_judgement.frame
+    assert frame is not None
+    shuffled = frame.assign(Times=np.random.default_rng(1).permutation(frame["Times"]))
+    bad = bundle_of(passwords.TASK, passwords_judgement, tmp_path / "bundle", shuffled)
     path = write(passwords.bootstrap())
     assert gates.judge(path, passwords.TASK, reference=reference, incumbent=bad).verdict.accepted
 

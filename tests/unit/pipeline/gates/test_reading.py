@@ -3,6 +3,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -18,8 +19,19 @@ CONTRACT = Contract(
 QUICK = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+class Sheet:
+    """All that can be read of a file, its blocks put together."""
+
+    def __init__(self, path: Path) -> None:
+        sheet = reading.open_sheet(path, CONTRACT)
+        blocks = list(sheet.blocks())
+        self.rows, self.reasons, self.readable = sheet.rows, sheet.reasons, sheet.readable
+        self.text = pd.concat(blocks) if blocks else pd.DataFrame()
+        assert len(self.text) == (sheet.text_rows if sheet.readable else len(self.text))
+
+
 def codes(path: Path) -> list[str]:
-    return [reason.code for reason in reading.read(path, CONTRACT).reasons]
+    return [reason.code for reason in Sheet(path).reasons]
 
 
 @pytest.mark.parametrize(
@@ -64,15 +76,14 @@ def test_the_line_of_a_bad_byte_is_named(write: Callable[[bytes], Path]) -> None
     position = content.index(b"abc", 5_000_000)
     path = write(content[:position] + b"\xff" + content[position + 1 :])
     line = content.count(b"\n", 0, position) + 1
-    assert reading.read(path, CONTRACT).reasons[0].rows == [{"line": line}]
+    assert Sheet(path).reasons[0].rows == [{"line": line}]
 
 
 def test_a_character_across_two_blocks_is_read(write: Callable[[bytes], Path]) -> None:
     start = b"Password,Times\n"
     rows = b"a,1\n" * ((reading.BLOCK_BYTES - len(start)) // 4)
     rows += b"x" * (reading.BLOCK_BYTES - len(start) - len(rows) - 1)
-    sheet = reading.read(write(start + rows + "ü,1\n".encode()), CONTRACT)
-    assert sheet.text is not None
+    sheet = Sheet(write(start + rows + "ü,1\n".encode()))
     assert sheet.text["Password"].iloc[-1].endswith("ü")
 
 
@@ -80,24 +91,40 @@ def test_every_value_is_text_and_no_word_is_special(write: Callable[[str], Path]
     words = ["null", "nan", "NA", "None", "true", "1", "-0", " a ", 'quo"te', "com,ma", "line\nbreak", "ключ", "🔑"]
     text = io.StringIO()
     csv.writer(text).writerows([["Times", "Password"], *(["1", word] for word in words)])
-    sheet = reading.read(write("\ufeff" + text.getvalue()), CONTRACT)
-    assert sheet.text is not None
+    sheet = Sheet(write("\ufeff" + text.getvalue()))
     assert sheet.reasons == []
     assert sheet.text["Password"].tolist() == words
     assert list(sheet.text.columns) == ["Password", "Times"]
 
 
 def test_lines_count_the_breaks_inside_quotes_and_the_ragged_rows(write: Callable[[str], Path]) -> None:
-    sheet = reading.read(write('Password,Times\n"a\nb\nc",1\nragged\nd,2\n\ne,3\n\n\n'), CONTRACT)
-    assert sheet.text is not None
+    sheet = Sheet(write('Password,Times\n"a\nb\nc",1\nragged\nd,2\n\ne,3\n\n\n'))
     assert sheet.text.index.tolist() == [2, 6, 7, 8]
     assert sheet.rows == 5
     assert sheet.reasons[0].rows == [{"line": 5, "text": "ragged"}]
 
 
+def test_blocks_are_numbered_as_one_file(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [f'"a{row}\n",1' if row % 7 == 0 else f"b{row}" if row % 11 == 0 else f"c{row},2" for row in range(300)]
+    path = write("Password,Times\n" + "\n".join([*rows[:200], *[""] * 90, *rows[200:]]) + "\n" + "\n" * 300)
+    whole = Sheet(path)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 64)
+    blocks = list(reading.open_sheet(path, CONTRACT).blocks())
+    assert len(blocks) > 10
+    pd.testing.assert_frame_equal(pd.concat(blocks), whole.text)
+    split = Sheet(path)
+    assert (split.rows, split.reasons) == (whole.rows, whole.reasons) == (390, whole.reasons)
+    assert [row["line"] for row in split.reasons[0].rows] == [15, 28, 40, 53, 65]
+    lines = path.read_text().split("\n")
+    for line, text in zip(split.text.index.tolist(), split.text["Password"], strict=True):
+        assert lines[line - 1].strip('"').startswith(text.strip())
+    again = reading.text_at(path, CONTRACT, [93, 3])
+    assert again.index.tolist() == [93, 3]
+    assert again["Password"].tolist() == [split.text["Password"][line] for line in (93, 3)]
+
+
 def test_long_values_are_cut_in_examples(write: Callable[[str], Path]) -> None:
-    sheet = reading.read(write(f"Password,Times\n{'a' * 1000},1\n"), CONTRACT)
-    assert sheet.text is not None
+    sheet = Sheet(write(f"Password,Times\n{'a' * 1000},1\n"))
     assert reading.examples(sheet.text) == [{"line": 2, "Password": "a" * 200 + "…", "Times": "1"}]
 
 
@@ -107,8 +134,8 @@ def test_long_values_are_cut_in_examples(write: Callable[[str], Path]) -> None:
 @example(content=b'Password,Times\n"\n"')
 def test_arbitrary_bytes_give_reasons_and_never_an_error(write: Callable[[bytes], Path], content: bytes) -> None:
     for start in (b"", b"Password,Times\n"):
-        sheet = reading.read(write(start + content), CONTRACT)
-        assert sheet.text is not None or sheet.reasons
+        sheet = Sheet(write(start + content))
+        assert sheet.readable or sheet.reasons
 
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
@@ -122,7 +149,6 @@ def test_what_is_written_as_csv_is_read_back_as_it_was(
     text = io.StringIO(newline="")
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows([("Password", "Times"), *rows])
     path = write(text.getvalue())
-    sheet = reading.read(path, CONTRACT)
+    sheet = Sheet(path)
     if not {reason.code for reason in sheet.reasons} & {"binary_file"}:
-        assert sheet.text is not None
         assert list(sheet.text.itertuples(index=False, name=None)) == rows

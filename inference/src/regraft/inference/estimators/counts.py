@@ -29,6 +29,9 @@ EPOCH_ROWS = 8_000_000
 CURVE_POINTS = 10
 """Points of the learning curve for each epoch, at most; a batch gives no more than one."""
 
+MOST_HELD_OUT = 20_000
+"""Most rows that are not learned from; of fewer rows, 5 % are held out, of very few a thousand or 30 %."""
+
 LEAST_GAIN = 0.001
 """Relative fall of the held-out error without which an epoch is the last one."""
 
@@ -40,7 +43,7 @@ class CountsModel:
     Learned by AdaGrad (Duchi et al., "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization",
     JMLR 12, 2011) on the squared error of log1p, that is on RMSLE. Softplus has a long flat part: most counts are the
     smallest one, and then the sum need only be low, not exact.
-    The last rows of every batch are held out. They say when to stop, and a straight line fitted to them takes back
+    The first rows are held out. They say when to stop, and a straight line fitted to them takes back
     what the model is too sure of.
     """
 
@@ -59,21 +62,22 @@ class CountsModel:
         self.floor = float(np.quantile(logs, 0.01))
         self.ceiling = float(logs.max())
         self.bias = float(np.log(np.expm1(max(logs.mean() - self.floor, 0.001))))
-        held_out = float(np.clip(1000 / len(logs), 0.05, 0.3))
-        epochs = int(np.clip(EPOCH_ROWS // len(logs), 3, MOST_EPOCHS))
-        learner = _Learner(self, len(logs))
+        held_out = _HeldOut.of(
+            batches, int(np.clip(np.clip(1000 / len(logs), 0.05, 0.3) * len(logs), 1, MOST_HELD_OUT))
+        )
+        learner = _Learner(self, len(logs), held_out)
         least_error = np.inf
         best: dict[str, NDArray[Any]] = {}
-        for _ in range(epochs):
-            raw, truth = learner.epoch(batches, held_out)
-            error = self._straighten(raw, truth)
+        for _ in range(int(np.clip(EPOCH_ROWS // len(logs), 3, MOST_EPOCHS))):
+            learner.epoch(batches)
+            error = self._straighten(self.raw(held_out.rows), held_out.logs)
             if error < least_error:
                 best = {name: array.copy() for name, array in self.arrays().items()}
             if error > least_error * (1 - LEAST_GAIN):
                 break
             least_error = error
         fitted = self.from_arrays(best)
-        fitted.curve = self.curve
+        fitted.curve = learner.curve
         return fitted
 
     def predict(self, words: Sequence[str]) -> Floats:
@@ -140,42 +144,58 @@ class _Rows(NamedTuple):
             yield slice(first, last), self.part(first, last)
 
 
+class _HeldOut(NamedTuple):
+    """The first rows, which are not learned from, and log1p of their targets."""
+
+    rows: _Rows
+    logs: Floats
+
+    @classmethod
+    def of(cls, batches: Batches, count: int) -> _HeldOut:
+        words: list[str] = []
+        targets: list[NDArray[np.float64]] = []
+        for batch, target in batches():
+            targets.append(target[: count - len(words)])
+            words += batch[: count - len(words)]
+            if len(words) == count:
+                break
+        return cls(_Rows.of(words), np.log1p(np.concatenate(targets)))
+
+
 class _Learner:
     """Changes a model step by step; holds what AdaGrad remembers."""
 
-    def __init__(self, model: CountsModel, rows: int) -> None:
+    def __init__(self, model: CountsModel, rows: int, held_out: _HeldOut) -> None:
         self.model = model
+        self.held_out = held_out
+        self.rows = rows
         self.minibatch_rows = int(np.clip(rows // 100, *MINIBATCH_ROWS))
         self.squares = np.full(model.table.shape, FIRST_SQUARE, dtype=np.float32)
         self.bias_square = FIRST_SQUARE
         self.gradient = np.zeros_like(model.table)
-        self.rows = rows
         self.seen = 0
+        self.curve: list[dict[str, float]] = []
 
-    def epoch(self, batches: Batches, held_out: float) -> tuple[Floats, Floats]:
-        """Learn from all rows once; return prediction (raw) and truth of those that were held out."""
-        raw: list[Floats] = []
-        truth: list[Floats] = []
-        told = unread = 0
+    def epoch(self, batches: Batches) -> None:
+        """Learn from all rows once, but for those that are held out."""
+        skipped = len(self.held_out.logs)
+        told = self.seen
         for words, target in batches():
-            logs = np.log1p(target)
-            rows = _Rows.of(words)
-            cut = int(len(logs) * (1 - held_out))
-            for place, part in rows.minibatches(cut, self.minibatch_rows):
-                self._step(part, logs[place])
-            raw.append(self.model.raw(rows.part(cut, len(logs))))
-            truth.append(logs[cut:])
-            self.seen += cut
-            unread += len(logs)
-            if unread >= self.rows / CURVE_POINTS:
-                self._tell(np.concatenate(raw[told:]), np.concatenate(truth[told:]))
-                told, unread = len(raw), 0
-        return np.concatenate(raw), np.concatenate(truth)
+            logs = np.log1p(target[skipped:])
+            if len(logs):
+                rows = _Rows.of(words[skipped:])
+                for place, part in rows.minibatches(len(logs), self.minibatch_rows):
+                    self._step(part, logs[place])
+            skipped = max(0, skipped - len(target))
+            self.seen += len(logs)
+            if self.seen - told >= (self.rows - len(self.held_out.logs)) / CURVE_POINTS:
+                self._tell()
+                told = self.seen
 
-    def _tell(self, raw: Floats, truth: Floats) -> None:
+    def _tell(self) -> None:
         """Add a point to the learning curve."""
-        rmsle = float(np.sqrt(np.mean((raw - truth) ** 2)))
-        self.model.curve.append({"rows": self.seen, "rmsle": round(rmsle, 6)})
+        rmsle = float(np.sqrt(np.mean((self.model.raw(self.held_out.rows) - self.held_out.logs) ** 2)))
+        self.curve.append({"rows": self.seen, "rmsle": round(rmsle, 6)})
 
     def _step(self, rows: _Rows, logs: Floats) -> None:
         scores = self.model.scores(rows)

@@ -11,8 +11,9 @@ import pandas as pd
 from regraft.core.verdict import Reason, Verdict
 from regraft.inference.bundle import Bundle
 from regraft.pipeline.gates import drift, learnability, quality, structure
+from regraft.pipeline.gates.dataset import Dataset, TemporaryFolder
 from regraft.pipeline.gates.evaluation import FOLDS, Evaluation, evaluate
-from regraft.pipeline.gates.profile import Profile, profile_of
+from regraft.pipeline.gates.profile import Profile, profile_of, tallies_of
 from regraft.pipeline.tasks import Task
 
 
@@ -20,45 +21,63 @@ from regraft.pipeline.tasks import Task
 class Judgement:
     """The verdict, and what was made on the way to it.
 
-    ``frame`` has the contract's columns, typed, each input once; it is there, for accepted datasets at least, wherever
-    rows could be read. ``evaluation`` holds the out-of-fold predictions.
+    ``data`` has the contract's columns, typed, each input once, in random order; it is there, for accepted datasets at
+    least, wherever rows could be read. ``evaluation`` holds the out-of-fold predictions, ``temporary`` the folder of
+    the data where nobody named one.
     """
 
     verdict: Verdict
-    frame: pd.DataFrame | None = None
+    data: Dataset | None = None
     profile: Profile | None = None
     evaluation: Evaluation | None = None
+    temporary: TemporaryFolder | None = None
+
+    @property
+    def frame(self) -> pd.DataFrame | None:
+        """All rows at once; of large datasets, read the batches instead."""
+        return None if self.data is None else self.data.frame()
 
 
-def judge(csv: Path, task: Task, *, reference: Profile | None, incumbent: Bundle | None) -> Judgement:
+def judge(
+    csv: Path, task: Task, *, reference: Profile | None, incumbent: Bundle | None, folder: Path | None = None
+) -> Judgement:
     """Hold a CSV against the contract, the reference and the version in service.
 
     All reasons are collected: a later gate is asked wherever the earlier ones left enough rows. The same file,
-    reference and incumbent give the same judgement.
+    reference and incumbent give the same judgement. The dataset is written into the folder, which without one is
+    there as long as the judgement.
     """
-    found = structure.check(csv, task)
-    frame, reasons = found.frame, list(found.reasons)
-    if frame is None or len(frame) < FOLDS:
-        return Judgement(_verdict(task, reasons, rows=found.rows, usable_rows=0 if frame is None else len(frame)))
-    comparisons = [] if reference is None else drift.compare(frame, task, reference)
-    reasons += drift.check(comparisons, task, reference, frame) if reference else []
+    temporary = None
+    if folder is None:
+        temporary = TemporaryFolder()
+        folder = temporary.path
+    found = structure.check(csv, task, folder)
+    data, reasons = found.data, list(found.reasons)
+    if data is None or len(data) < FOLDS:
+        return Judgement(_verdict(task, reasons, rows=found.rows, usable_rows=0 if data is None else len(data)))
+    tallies = tallies_of(data.batches(), task)
+    comparisons = [] if reference is None else drift.compare(tallies, task, reference)
+    sample = data.sample(task.gates.evaluation_rows)
+    reasons += drift.check(comparisons, task, reference, sample) if reference else []
     evaluation = None
-    if frame[task.contract.target.name].nunique() > 1:
-        evaluation = evaluate(frame, task, incumbent)
+    if len(tallies[task.contract.target.name]["values"].values) > 1:
+        evaluation = evaluate(sample, task, incumbent)
         reasons += learnability.check(evaluation, task, reference)
         reasons += quality.check(evaluation, task, incumbent)
-    profile = profile_of(frame, task, data_sha256=_sha256(csv), skill=None if evaluation is None else evaluation.skill)
+    profile = profile_of(
+        tallies, task, data_sha256=_sha256(csv), skill=None if evaluation is None else evaluation.skill
+    )
     verdict = _verdict(
         task,
         reasons,
         rows=found.rows,
-        usable_rows=len(frame),
+        usable_rows=len(data),
         metrics={} if evaluation is None else evaluation.metrics,
         incumbent_metrics={} if evaluation is None else evaluation.incumbent_metrics,
         profile=profile.model_dump(mode="json") | {"comparisons": [c.model_dump() for c in comparisons]},
         reference={} if reference is None else reference.model_dump(mode="json"),
     )
-    return Judgement(verdict, frame.reset_index(drop=True), profile, evaluation)
+    return Judgement(verdict, data, profile, evaluation, temporary)
 
 
 def _verdict(task: Task, reasons: list[Reason], **details: object) -> Verdict:
@@ -72,4 +91,4 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-__all__ = ["Evaluation", "Judgement", "Profile", "evaluate", "judge", "profile_of"]
+__all__ = ["Dataset", "Evaluation", "Judgement", "Profile", "evaluate", "judge", "profile_of"]

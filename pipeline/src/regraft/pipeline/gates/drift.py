@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.stats import chi2
 
 from regraft.core.verdict import Reason
-from regraft.pipeline.gates.profile import Distribution, Profile, aspects
+from regraft.pipeline.gates.profile import Distribution, Profile, Tallies, Tally, aspects, tallies_of
 from regraft.pipeline.gates.reading import examples
 from regraft.pipeline.tasks import Task
 
@@ -38,15 +38,16 @@ class Comparison(BaseModel):
     p: float
 
 
-def compare(frame: pd.DataFrame, task: Task, reference: Profile) -> list[Comparison]:
-    """Hold a typed frame against the reference: the target first, then the inputs."""
-    target = frame[task.contract.target.name].to_numpy()
+def compare(data: pd.DataFrame | Tallies, task: Task, reference: Profile) -> list[Comparison]:
+    """Hold a typed frame, or the tallies of a dataset, against the reference: the target first, then the inputs."""
+    tallies = tallies_of([data], task) if isinstance(data, pd.DataFrame) else data
+    target = tallies[task.contract.target.name]["values"]
     found = [_compared(task.contract.target.name, "target", reference.target, target)]
     for column in task.contract.features:
         known = reference.inputs.get(column.name, {})
         found += [
-            _compared(column.name, what, known[what], values)
-            for what, values in aspects(frame, column).items()
+            _compared(column.name, what, known[what], tally)
+            for what, tally in tallies[column.name].items()
             if what in known
         ]
     return found
@@ -55,7 +56,7 @@ def compare(frame: pd.DataFrame, task: Task, reference: Profile) -> list[Compari
 def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: pd.DataFrame) -> list[Reason]:
     """Return an error for a target that has drifted, warnings for what has drifted a little and for inputs.
 
-    The examples are the first rows of the frame where the reference has fewer.
+    The examples are the first rows of the frame, the dataset or a sample of it, where the reference has fewer.
     """
     settings = task.gates
     reasons = []
@@ -109,8 +110,8 @@ def _rows_at(
     return examples(frame[known.among(values, at)])
 
 
-def _compared(column: str, what: str, reference: Distribution, values: Any) -> Comparison:
-    counts = reference.count(values)
+def _compared(column: str, what: str, reference: Distribution, tally: Tally) -> Comparison:
+    counts = reference.count(tally)
     psi, p = drift_of(counts, np.array(reference.counts))
     return Comparison(
         column=column,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,57 @@ QUANTILES = (0.2, 0.4, 0.6, 0.8, 0.95, 0.99, 0.999)
 MAX_CHARACTERS = 100
 """Most characters that a profile counts one by one."""
 
-_CHUNK_ROWS = 100_000
+
+@dataclass(frozen=True)
+class Tally:
+    """How many rows (or characters) there are of each value; the values differ and ascend."""
+
+    values: NDArray[Any]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> Self:
+        """Count values."""
+        found, counts = np.unique(values, return_counts=True)
+        return cls(found, counts)
+
+    @classmethod
+    def of_characters(cls, words: Iterable[str]) -> Self:
+        """Count the characters of strings."""
+        codes = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        counts = np.bincount(codes)
+        found = np.flatnonzero(counts)
+        return cls(np.array([chr(code) for code in found.tolist()], dtype=object), counts[found])
+
+    @classmethod
+    def joined(cls, tallies: Sequence[Self]) -> Self:
+        """Return the tally of everything that these count."""
+        if len(tallies) == 1:
+            return tallies[0]
+        found, places = np.unique(np.concatenate([tally.values for tally in tallies]), return_inverse=True)
+        counts = np.zeros(len(found), dtype=np.int64)
+        np.add.at(counts, places, np.concatenate([tally.counts for tally in tallies]))
+        return cls(found, counts)
+
+    def total(self) -> int:
+        """Return how many rows (or characters) were counted."""
+        return int(self.counts.sum())
+
+    def at(self, levels: Sequence[Any]) -> NDArray[np.int64]:
+        """Return the counts of some values, and of all others together."""
+        counts = dict(zip(self.values.tolist(), self.counts.tolist(), strict=True))
+        inside = [counts.get(level, 0) for level in levels]
+        return np.array([*inside, self.total() - sum(inside)], dtype=np.int64)
+
+    def quantiles(self, shares: Sequence[float]) -> NDArray[Any]:
+        """Return the least values up to which these shares of the rows go."""
+        ranks = np.ceil(np.array(shares) * self.total() - 1e-9)
+        quantiles: NDArray[Any] = self.values[np.searchsorted(np.cumsum(self.counts), ranks)]
+        return quantiles
+
+
+Tallies = Mapping[str, Mapping[str, Tally]]
+"""By column: ``values`` of numbers and categories, ``length`` and ``characters`` of other strings."""
 
 
 class Levels(BaseModel):
@@ -41,12 +92,9 @@ class Levels(BaseModel):
         """A name for each count."""
         return [level if isinstance(level, str) else f"{level:g}" for level in self.levels] + ["other"]
 
-    def count(self, values: NDArray[Any]) -> NDArray[np.int64]:
+    def count(self, tally: Tally) -> NDArray[np.int64]:
         """Count values at these levels; the last entry counts the others."""
-        found, counts = np.unique(values, return_counts=True)
-        rows = dict(zip(found.tolist(), counts.tolist(), strict=True))
-        inside = [rows.get(level, 0) for level in self.levels]
-        return np.array([*inside, len(values) - sum(inside)], dtype=np.int64)
+        return tally.at(self.levels)
 
     def among(self, values: NDArray[Any], at: int) -> NDArray[np.bool_]:
         """Return which values belong to this count."""
@@ -72,9 +120,11 @@ class Bins(BaseModel):
         """A name for each count."""
         return [f"≤ {edge:.4g}" for edge in self.edges] + [f"> {self.edges[-1]:.4g}"]
 
-    def count(self, values: NDArray[Any]) -> NDArray[np.int64]:
+    def count(self, tally: Tally) -> NDArray[np.int64]:
         """Count values in these bins."""
-        return np.bincount(np.searchsorted(self.edges, values, side="left"), minlength=len(self.edges) + 1)
+        counts = np.zeros(len(self.edges) + 1, dtype=np.int64)
+        np.add.at(counts, np.searchsorted(self.edges, tally.values, side="left"), tally.counts)
+        return counts
 
     def among(self, values: NDArray[Any], at: int) -> NDArray[np.bool_]:
         """Return which values are in this bin."""
@@ -96,11 +146,9 @@ class Characters(BaseModel):
         """A name for each count."""
         return [*self.levels, "other"]
 
-    def count(self, values: pd.Series) -> NDArray[np.int64]:
-        """Count the characters of strings; the last entry counts the others."""
-        found = count_characters(values)
-        inside = [found[character] for character in self.levels]
-        return np.array([*inside, found.total() - sum(inside)], dtype=np.int64)
+    def count(self, tally: Tally) -> NDArray[np.int64]:
+        """Count these characters; the last entry counts the others."""
+        return tally.at(self.levels)
 
     def among(self, values: pd.Series, at: int) -> NDArray[np.bool_]:
         """Return which strings have this character, or, for the last count, one that has none of its own."""
@@ -131,22 +179,35 @@ class Profile(BaseModel):
     why: str | None = Field(None, description="Why it is the reference")
 
 
-def profile_of(frame: pd.DataFrame, task: Task, *, data_sha256: str, skill: float | None = None) -> Profile:
-    """Return the profile of a typed, cleaned frame."""
+def profile_of(data: pd.DataFrame | Tallies, task: Task, *, data_sha256: str, skill: float | None = None) -> Profile:
+    """Return the profile of a typed, cleaned frame, or of the tallies of a dataset."""
+    tallies = tallies_of([data], task) if isinstance(data, pd.DataFrame) else data
+    target = tallies[task.contract.target.name]["values"]
     return Profile(
         task=task.name,
-        rows=len(frame),
+        rows=target.total(),
         data_sha256=data_sha256,
         skill=None if skill is None else round(skill, 6),
-        target=distribution_of(frame[task.contract.target.name].to_numpy()),
+        target=distribution_of(target),
         inputs={
             column.name: {
-                what: characters_of(values) if isinstance(values, pd.Series) else distribution_of(values)
-                for what, values in aspects(frame, column).items()
+                what: characters_of(tally) if what == "characters" else distribution_of(tally)
+                for what, tally in tallies[column.name].items()
             }
             for column in task.contract.features
         },
     )
+
+
+def tallies_of(frames: Iterable[pd.DataFrame], task: Task) -> Tallies:
+    """Count what profiles say of a dataset, which comes in at least one typed frame."""
+    found: dict[str, dict[str, list[Tally]]] = {}
+    for frame in frames:
+        for column in task.contract.columns:
+            for what, values in aspects(frame, column).items():
+                tally = Tally.of_characters(values) if what == "characters" else Tally.of(values)
+                found.setdefault(column.name, {}).setdefault(what, []).append(tally)
+    return {name: {what: Tally.joined(parts) for what, parts in of.items()} for name, of in found.items()}
 
 
 def aspects(frame: pd.DataFrame, column: Column) -> dict[str, Any]:
@@ -157,31 +218,23 @@ def aspects(frame: pd.DataFrame, column: Column) -> dict[str, Any]:
     return {"values": values.to_numpy(dtype=object if column.type == "string" else None)}
 
 
-def distribution_of(values: NDArray[Any]) -> Levels | Bins:
+def distribution_of(tally: Tally) -> Levels | Bins:
     """Count values one by one where there are few different ones, else in bins at quantiles."""
-    found = np.unique(values)
-    if len(found) <= MAX_LEVELS or values.dtype == object:
+    found = tally.values
+    if len(found) <= MAX_LEVELS or found.dtype == object:
         levels = Levels(levels=tuple(found[:MAX_LEVELS].tolist()), counts=(), shares=())
-        return levels.model_copy(update=_counted(levels.count(values)))
-    edges = np.unique(np.quantile(values, QUANTILES, method="inverted_cdf"))
+        return levels.model_copy(update=_counted(levels.count(tally)))
+    edges = np.unique(tally.quantiles(QUANTILES))
     edges = edges[edges < found[-1]] if edges[0] < found[-1] else found[-2:-1]
     bins = Bins(edges=tuple(edges.tolist()), counts=(), shares=(), minimum=found[0], maximum=found[-1])
-    return bins.model_copy(update=_counted(bins.count(values)))
+    return bins.model_copy(update=_counted(bins.count(tally)))
 
 
-def characters_of(values: pd.Series) -> Characters:
-    """Count the characters of strings."""
-    found = sorted(count_characters(values).items(), key=lambda item: (-item[1], item[0]))
-    characters = Characters(levels=tuple(c for c, _ in found[:MAX_CHARACTERS]), counts=(), shares=())
-    return characters.model_copy(update=_counted(characters.count(values)))
-
-
-def count_characters(values: pd.Series) -> Counter[str]:
-    """Count the characters of strings, some rows at a time."""
-    total: Counter[str] = Counter()
-    for start in range(0, len(values), _CHUNK_ROWS):
-        total.update("".join(values.iloc[start : start + _CHUNK_ROWS].tolist()))
-    return total
+def characters_of(tally: Tally) -> Characters:
+    """Count the most frequent characters one by one."""
+    order = np.argsort(-tally.counts, kind="stable")[:MAX_CHARACTERS]
+    characters = Characters(levels=tuple(tally.values[order].tolist()), counts=(), shares=())
+    return characters.model_copy(update=_counted(characters.count(tally)))
 
 
 def _counted(counts: NDArray[np.int64]) -> dict[str, Any]:

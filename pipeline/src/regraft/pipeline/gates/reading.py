@@ -1,7 +1,8 @@
 """Read a CSV of unknown quality, strictly and in bounded memory: bytes in, rows of text out.
 
 The file is looked at twice. The first pass sees only bytes: is this text at all, and is it UTF-8? The second parses
-it with Arrow, block by block, every value as text: ``null`` and ``nan`` are valid passwords.
+it with Arrow, block by block, every value as text: ``null`` and ``nan`` are valid passwords. Nothing is kept of a
+block that has been read.
 """
 
 from __future__ import annotations
@@ -10,19 +11,17 @@ import codecs
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 from pyarrow import csv
 
 from regraft.core.contract import Contract
 from regraft.core.verdict import Reason
+from regraft.pipeline.gates.lines import Lines, Ragged
 
 BLOCK_BYTES = 1 << 22
 """What is read at once, bytes; a row that reaches over more than two blocks is refused."""
@@ -53,28 +52,104 @@ _CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 _MAX_CONTROL_SHARE = 0.05
 
 
-@dataclass(frozen=True)
 class Sheet:
-    """The text of a CSV: one string column for each column of the contract, indexed by the line of each row."""
+    """The rows of a CSV as text.
 
-    text: pd.DataFrame | None
-    rows: int = 0
-    reasons: list[Reason] = field(default_factory=list)
+    ``reasons`` and ``rows`` are complete when ``blocks`` has been read to its end. Nothing is raised for bad content:
+    where no row can be told from another, ``readable`` is False, which may turn out late.
+    """
+
+    def __init__(self, path: Path, contract: Contract, reasons: list[Reason], *, readable: bool = True) -> None:
+        self.reasons = reasons
+        self.readable = readable
+        self._path = path
+        self._names = [column.name for column in contract.columns]
+        self._lines = Lines()
+        self._good = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows in the file, without blank ones at its end."""
+        return self._good + self._lines.ragged.count if self.readable else 0
+
+    @property
+    def text_rows(self) -> int:
+        """Rows that have as many values as the header."""
+        return self._good
+
+    def blocks(self) -> Iterator[pd.DataFrame]:
+        """Yield some rows at a time: one string column for each of the contract's, indexed by the line of each row."""
+        if not self.readable:
+            return
+        blank: list[pa.Table] = []
+        try:
+            with self._open() as reader:
+                for batch in reader:
+                    table = self._lines.numbered(pa.Table.from_batches([batch]))
+                    end = _without_blank_end(table, self._names)
+                    if end:
+                        yield from map(self._text, [*blank, table.slice(0, end)])
+                        blank = []
+                    if end < len(table):
+                        blank.append(table.slice(end))
+        except pa.ArrowInvalid:
+            self.readable = False
+            message = f"a row is longer than {BLOCK_BYTES >> 20} MiB, or a quote is opened and never closed"
+            self.reasons.append(reason("row_too_long", message, "shorter rows, every quote closed"))
+            return
+        self._lines.finish()
+        if self._lines.ragged.count:
+            self.reasons.append(_ragged(self._lines.ragged, self.rows))
+        elif not self._good:
+            self.readable = False
+            self.reasons.append(_no_rows())
+
+    def _open(self) -> csv.CSVStreamingReader:
+        convert = csv.ConvertOptions(
+            column_types={name: pa.string() for name in self._names},
+            include_columns=self._names,
+            strings_can_be_null=False,
+        )
+        return csv.open_csv(self._path, convert_options=convert, **_options(self._lines.skip, BLOCK_BYTES))
+
+    def _text(self, table: pa.Table) -> pd.DataFrame:
+        text: pd.DataFrame = table.select(self._names).to_pandas(
+            types_mapper={pa.string(): pd.StringDtype("pyarrow")}.get
+        )
+        text.index = pd.Index(table.column("").to_numpy(), name="line")
+        self._good += len(text)
+        return text
 
 
-def read(path: Path, contract: Contract) -> Sheet:
-    """Read a file. ``text`` is None where no row can be told from another; nothing is raised for bad content."""
+def open_sheet(path: Path, contract: Contract) -> Sheet:
+    """Look at the bytes and the header of a file; its rows are still to be read."""
+    reasons, readable = _looked_at(path, contract)
+    return Sheet(path, contract, reasons, readable=readable)
+
+
+def text_at(path: Path, contract: Contract, lines: Sequence[int]) -> pd.DataFrame:
+    """Return the rows that begin on these lines of a readable file, in this order."""
+    found = []
+    for text in open_sheet(path, contract).blocks():
+        found.append(text[text.index.isin(lines)])
+        if text.index[-1] >= max(lines):
+            break
+    return pd.concat(found).loc[list(lines)]
+
+
+def _looked_at(path: Path, contract: Contract) -> tuple[list[Reason], bool]:
+    """Return what is wrong before the first row, and whether there is any sense in reading on."""
     if reason := _not_text(path):
-        return Sheet(None, reasons=[reason])
+        return [reason], False
     header = _header(path)
     if header is None:
-        return Sheet(None, reasons=[_header_unreadable()])
+        return [_header_unreadable()], False
     reasons = _check_header(header, contract)
     if _missing_or_doubled(header, contract):
-        return Sheet(None, reasons=reasons)
+        return reasons, False
     if _one_line(path):
-        return Sheet(None, reasons=[*reasons, _no_rows()])
-    return _records(path, contract, reasons)
+        return [*reasons, _no_rows()], False
+    return reasons, True
 
 
 def reason(code: str, message: str, remedy: str, **details: object) -> Reason:
@@ -185,7 +260,7 @@ def _header_unreadable() -> Reason:
 
 def _header(path: Path) -> list[str] | None:
     try:
-        reader = csv.open_csv(pa.BufferReader(_start(path) + b"\n"), **_options([], 2 * HEADER_BYTES))
+        reader = csv.open_csv(pa.BufferReader(_start(path) + b"\n"), **_options(Lines().skip, 2 * HEADER_BYTES))
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return None
     with reader:
@@ -248,76 +323,35 @@ def _alike(name: str, others: list[str]) -> str | None:
 # The rows
 
 
-def _options(ragged: list[csv.InvalidRow], block_bytes: int) -> dict[str, object]:
-    def keep(row: csv.InvalidRow) -> str:
-        ragged.append(row if len(ragged) < EXAMPLES else row._replace(text=""))
-        return "skip"
-
+def _options(skip: Callable[[csv.InvalidRow], str], block_bytes: int) -> dict[str, object]:
     return {
         "read_options": csv.ReadOptions(block_size=block_bytes, use_threads=False),
-        "parse_options": csv.ParseOptions(newlines_in_values=True, invalid_row_handler=keep, ignore_empty_lines=False),
+        "parse_options": csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip, ignore_empty_lines=False),
     }
-
-
-def _records(path: Path, contract: Contract, reasons: list[Reason]) -> Sheet:
-    names = [column.name for column in contract.columns]
-    ragged: list[csv.InvalidRow] = []
-    convert = csv.ConvertOptions(
-        column_types={name: pa.string() for name in names}, include_columns=names, strings_can_be_null=False
-    )
-    try:
-        with csv.open_csv(path, convert_options=convert, **_options(ragged, BLOCK_BYTES)) as reader:
-            table = reader.read_all()
-    except pa.ArrowInvalid:
-        message = f"a row is longer than {BLOCK_BYTES >> 20} MiB, or a quote is opened and never closed"
-        return Sheet(None, reasons=[*reasons, reason("row_too_long", message, "shorter rows, every quote closed")])
-    rows = len(table) + len(ragged)
-    lines, ragged_lines = _lines(table, ragged)
-    table = table.append_column("", pa.array(lines))
-    table = _without_blank_end(table, names)
-    if rows == 0 or (len(table) == 0 and not ragged):
-        return Sheet(None, reasons=[*reasons, _no_rows()])
-    if ragged:
-        reasons = [*reasons, _ragged(ragged, ragged_lines, rows)]
-    text = table.select(names).to_pandas(types_mapper={pa.string(): pd.StringDtype("pyarrow")}.get)
-    text.index = pd.Index(table.column("").to_numpy(), name="line")
-    return Sheet(text, len(table) + len(ragged), reasons)
 
 
 def _no_rows() -> Reason:
     return reason("no_rows", "there is a header and no row", "a row for each input below the header")
 
 
-def _lines(table: pa.Table, ragged: list[csv.InvalidRow]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the 1-based lines on which the rows and the ragged rows begin; breaks inside quoted values count."""
-    is_ragged = np.zeros(len(table) + len(ragged), dtype=bool)
-    is_ragged[[row.number - 2 for row in ragged]] = True
-    breaks = np.zeros(len(is_ragged), dtype=np.int64)
-    breaks[is_ragged] = [row.text.count("\n") for row in ragged]
-    for column in table.columns:
-        breaks[~is_ragged] += pc.count_substring(column, "\n").to_numpy()
-    lines = 2 + np.arange(len(breaks)) + np.cumsum(breaks) - breaks
-    return lines[~is_ragged], lines[is_ragged]
-
-
-def _without_blank_end(table: pa.Table, names: list[str]) -> pa.Table:
+def _without_blank_end(table: pa.Table, names: list[str]) -> int:
+    """Return how many rows there are up to the last one that has any value."""
     end = len(table)
     while end and all(table.column(name)[end - 1].as_py() == "" for name in names):
         end -= 1
-    return table.slice(0, end)
+    return end
 
 
-def _ragged(ragged: list[csv.InvalidRow], lines: NDArray[np.int64], rows: int) -> Reason:
-    first = ragged[0]
+def _ragged(ragged: Ragged, rows: int) -> Reason:
+    line, first = ragged.examples[0]
     message = (
-        f"{len(ragged)} of {rows} rows have another number of values than the header, first line {lines[0]}: "
+        f"{ragged.count} of {rows} rows have another number of values than the header, first line {line}: "
         f"{first.actual_columns} instead of {first.expected_columns}"
     )
-    shown = zip(lines[:EXAMPLES].tolist(), ragged, strict=False)
     return reason(
         "row_ragged",
         message,
         "as many values in each row as in the header; quotes around values with commas or line breaks",
-        figures={"rows": len(ragged), "share": round(len(ragged) / rows, 6), "limit": 0},
-        rows=[{"line": line, "text": shorten(row.text)} for line, row in shown],
+        figures={"rows": ragged.count, "share": round(ragged.count / rows, 6), "limit": 0},
+        rows=[{"line": line, "text": shorten(row.text)} for line, row in ragged.examples],
     )

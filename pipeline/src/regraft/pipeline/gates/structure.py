@@ -1,8 +1,11 @@
-"""The first gate: this must be a dataset of the task. A file in, a typed and cleaned training frame out."""
+"""The first gate: this must be a dataset of the task. A file in, a typed and cleaned dataset out.
+
+The file is read block by block; what is found in the blocks is added up.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +16,12 @@ from pandera.errors import SchemaErrors
 
 from regraft.core.contract import Column, Contract
 from regraft.core.verdict import Reason
-from regraft.pipeline.gates import reading
-from regraft.pipeline.gates.reading import examples, reason
+from regraft.pipeline.gates import reading, repeats
+from regraft.pipeline.gates.dataset import Dataset, Shuffle
+from regraft.pipeline.gates.reading import EXAMPLES, examples, reason
 from regraft.pipeline.tasks import GateSettings, Task
+
+CLEAN_FILE = "clean.parquet"
 
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _NOT_A_NUMBER = ("nan", "na", "n/a", "null", "none", "-nan", "<na>", "#n/a")
@@ -26,62 +32,59 @@ type Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Structure:
-    """What the gate leaves: the frame with line numbers as index (None where nothing can be read) and the reasons."""
+    """What the gate leaves: the rows that may be trained on (None where nothing can be read) and the reasons."""
 
-    frame: pd.DataFrame | None
+    data: Dataset | None
     rows: int
     reasons: list[Reason]
 
 
-def check(path: Path, task: Task) -> Structure:
-    """Read a file and hold it against the contract of the task."""
-    sheet = reading.read(path, task.contract)
-    reasons = list(sheet.reasons)
-    if sheet.text is None:
-        return Structure(None, sheet.rows, reasons)
-    frame, found = _typed(sheet.text, task)
-    reasons += found
-    frame, found = _valid(frame, sheet.text, task.contract)
-    reasons += found
-    frame, found = _distinct(frame, sheet.text, task)
-    reasons += found
-    if len(frame) < task.gates.min_rows:
-        reasons.append(_too_few(len(frame), sheet.rows, task.gates.min_rows))
-    target = frame[task.contract.target.name]
-    if len(frame) and target.nunique() < 2:
-        reasons.append(_constant(task.contract.target.name, target.iloc[0], len(frame)))
-    return Structure(frame, sheet.rows, reasons)
+def check(path: Path, task: Task, folder: Path) -> Structure:
+    """Read a file and hold it against the contract of the task. The dataset is written into the folder."""
+    sheet = reading.open_sheet(path, task.contract)
+    findings, rows = _Findings(task.contract), repeats.Rows(task)
+    shuffle = Shuffle.of(path, folder, seed=task.gates.seed)
+    schema = schema_of(task.contract)
+    for text in sheet.blocks():
+        frame = _valid(_typed(text, task.contract, findings), text, schema, findings)
+        rows.add(frame)
+        shuffle.add(frame)
+    if not sheet.readable:
+        return Structure(None, sheet.rows, sheet.reasons)
+    found = rows.repeats()
+    reasons = sheet.reasons + findings.reasons(sheet.text_rows, task.gates) + repeats.check(rows, found, path, task)
+    data = shuffle.write(folder / CLEAN_FILE, task.contract, keep=found.others)
+    if len(data) < task.gates.min_rows:
+        reasons.append(_too_few(len(data), sheet.rows, task.gates.min_rows))
+    targets = rows.targets()[found.others]
+    if len(data) and (targets == targets[0]).all():
+        reasons.append(_constant(task.contract.target.name, targets[0], len(data)))
+    return Structure(data, sheet.rows, reasons)
 
 
 # From text to types
 
 
-def _typed(text: pd.DataFrame, task: Task) -> tuple[pd.DataFrame, list[Reason]]:
-    """Return the rows whose values all have their column's type, and what was wrong with the others."""
-    reasons: list[Reason] = []
+def _typed(text: pd.DataFrame, contract: Contract, findings: _Findings) -> pd.DataFrame:
+    """Return the rows whose values all have their column's type."""
     bad = np.zeros(len(text), dtype=bool)
     columns: dict[str, pd.Series] = {}
-    for column in task.contract.columns:
+    for column in contract.columns:
         values = text[column.name]
         missing = (values == "").to_numpy(dtype=bool)
-        if missing.any():
-            limit = task.gates.max_null_share
-            reasons.append(_missing(column, text, missing, code="value_missing", what="is empty", limit=limit))
+        findings.add("value_missing", column, text, missing)
         bad |= missing
         if column.type == "string":
             columns[column.name] = values
-            continue
-        columns[column.name], wrong, found = _numbers(column, text, missing, task.gates)
-        bad |= wrong
-        reasons += found
+        else:
+            columns[column.name], wrong = _numbers(column, text, missing, findings)
+            bad |= wrong
     frame = pd.DataFrame(columns, index=text.index)[~bad]
-    whole = {column.name: "int64" for column in task.contract.columns if column.type == "integer"}
-    return frame.astype(whole), reasons
+    whole = {column.name: "int64" for column in contract.columns if column.type == "integer"}
+    return frame.astype(whole)
 
 
-def _numbers(
-    column: Column, text: pd.DataFrame, missing: Mask, settings: GateSettings
-) -> tuple[pd.Series, Mask, list[Reason]]:
+def _numbers(column: Column, text: pd.DataFrame, missing: Mask, findings: _Findings) -> tuple[pd.Series, Mask]:
     values = text[column.name].str.strip()
     written = values.str.fullmatch(_NUMBER).to_numpy(dtype=bool)
     numbers = pd.Series(np.nan, index=text.index, dtype="float64")
@@ -100,45 +103,11 @@ def _numbers(
     if column.type == "integer":
         with np.errstate(invalid="ignore"):
             fractions = written & ~infinite & ((numbers % 1 != 0) | (numbers.abs() > 2**53)).to_numpy()
-    reasons = []
-    if nan.any():
-        limit = settings.max_null_share
-        reasons.append(_missing(column, text, nan, code="value_nan", what="is not a number (NaN)", limit=limit))
-    for mask, code, what, remedy in (
-        (infinite, "value_infinite", "is infinite", "finite numbers"),
-        (words, "value_not_numeric", "is not a number", "numbers with a decimal point"),
-        (fractions, "value_not_integer", "is not a whole number", "whole numbers"),
-    ):
-        if mask.any():
-            reasons.append(_refused(column, text, mask, code=code, what=what, remedy=remedy))
-    return numbers, nan | infinite | words | fractions, reasons
-
-
-def _refused(column: Column, text: pd.DataFrame, mask: Mask, *, code: str, what: str, remedy: str) -> Reason:
-    count = int(mask.sum())
-    rows = examples(text[mask])
-    first = f"first line {rows[0]['line']}: {rows[0][column.name]!r}"
-    return reason(
-        code,
-        f"{column.name} {what} in {count} of {len(text)} rows, {first}",
-        remedy,
-        column=column.name,
-        figures={"rows": count, "share": round(count / len(text), 6), "limit": 0},
-        rows=rows,
-    )
-
-
-def _missing(column: Column, text: pd.DataFrame, mask: Mask, *, code: str, what: str, limit: float) -> Reason:
-    count, share = int(mask.sum()), float(mask.mean())
-    return reason(
-        code,
-        f"{column.name} {what} in {count} of {len(text)} rows ({share:.2%}; at most {limit:.0%} are dropped)",
-        f"a value in at least {1 - limit:.0%} of the rows",
-        severity="error" if share > limit else "warning",
-        column=column.name,
-        figures={"rows": count, "share": round(share, 6), "limit": limit},
-        rows=examples(text[mask]),
-    )
+    findings.add("value_nan", column, text, nan)
+    findings.add("value_infinite", column, text, infinite)
+    findings.add("value_not_numeric", column, text, words)
+    findings.add("value_not_integer", column, text, fractions)
+    return numbers, nan | infinite | words | fractions
 
 
 # From types to the contract
@@ -166,7 +135,28 @@ def _checks(column: Column) -> list[pa.Check]:
     return checks
 
 
-_WHAT = {
+def _valid(frame: pd.DataFrame, text: pd.DataFrame, schema: pa.DataFrameSchema, findings: _Findings) -> pd.DataFrame:
+    """Return the rows that keep the contract."""
+    try:
+        schema.validate(frame, lazy=True)
+    except SchemaErrors as errors:
+        failures = errors.failure_cases
+    else:
+        return frame
+    for (name, code), lines in failures.groupby(["column", "check"], sort=False)["index"]:
+        findings.add(code, findings.columns[name], text, text.index.isin(lines))
+    return frame[~frame.index.isin(failures["index"])]
+
+
+# What is wrong with values
+
+_MISSING = {"value_missing": "is empty", "value_nan": "is not a number (NaN)"}
+_WRONG_TYPE = {
+    "value_infinite": "is infinite",
+    "value_not_numeric": "is not a number",
+    "value_not_integer": "is not a whole number",
+}
+_AGAINST_CONTRACT = {
     "value_not_in_categories": "is none of the allowed values",
     "value_too_short": "is too short",
     "value_too_long": "is too long",
@@ -176,9 +166,76 @@ _WHAT = {
 }
 
 
+@dataclass
+class _Finding:
+    """In how many rows something is wrong, and the first of them."""
+
+    count: int = 0
+    rows: list[dict[str, object]] = field(default_factory=list)
+
+
+class _Findings:
+    """What is wrong with the values of all blocks, by code and column."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.columns = {column.name: column for column in contract.columns}
+        self._found: dict[tuple[str, str], _Finding] = {}
+
+    def add(self, code: str, column: Column, text: pd.DataFrame, mask: Mask) -> None:
+        """Take note of the rows of a block in which something is wrong."""
+        if not mask.any():
+            return
+        found = self._found.setdefault((code, column.name), _Finding())
+        found.count += int(mask.sum())
+        if len(found.rows) < EXAMPLES:
+            found.rows += examples(text[mask])[: EXAMPLES - len(found.rows)]
+
+    def reasons(self, total: int, settings: GateSettings) -> list[Reason]:
+        """Return the reasons: first wrong types, then what is against the contract, each in the columns' order."""
+        reasons = []
+        for codes in (_MISSING | _WRONG_TYPE, _AGAINST_CONTRACT):
+            for name, column in self.columns.items():
+                for code, what in codes.items():
+                    found = self._found.get((code, name))
+                    if found is not None and code in _MISSING:
+                        reasons.append(_missing(column, found, total, code=code, limit=settings.max_null_share))
+                    elif found is not None:
+                        reasons.append(_refused(column, found, total, code=code, what=what))
+        return reasons
+
+
+def _refused(column: Column, found: _Finding, total: int, *, code: str, what: str) -> Reason:
+    first = f"first line {found.rows[0]['line']}: {found.rows[0][column.name]!r}"
+    return reason(
+        code,
+        f"{column.name} {what} in {found.count} of {total} rows, {first}",
+        _remedy(code, column),
+        column=column.name,
+        figures={"rows": found.count, "share": round(found.count / total, 6), "limit": 0},
+        rows=found.rows,
+    )
+
+
+def _missing(column: Column, found: _Finding, total: int, *, code: str, limit: float) -> Reason:
+    share = found.count / total
+    return reason(
+        code,
+        f"{column.name} {_MISSING[code]} in {found.count} of {total} rows "
+        f"({share:.2%}; at most {limit:.0%} are dropped)",
+        f"a value in at least {1 - limit:.0%} of the rows",
+        severity="error" if share > limit else "warning",
+        column=column.name,
+        figures={"rows": found.count, "share": round(share, 6), "limit": limit},
+        rows=found.rows,
+    )
+
+
 def _remedy(code: str, column: Column) -> str:
     unit = f" {column.unit}" if column.unit else ""
     return {
+        "value_infinite": "finite numbers",
+        "value_not_numeric": "numbers with a decimal point",
+        "value_not_integer": "whole numbers",
         "value_not_in_categories": f"one of {', '.join(map(str, column.categories or ()))}",
         "value_too_short": f"at least {column.min_length} characters",
         "value_too_long": f"at most {column.max_length} characters",
@@ -188,68 +245,7 @@ def _remedy(code: str, column: Column) -> str:
     }[code]
 
 
-def _valid(frame: pd.DataFrame, text: pd.DataFrame, contract: Contract) -> tuple[pd.DataFrame, list[Reason]]:
-    """Return the rows that keep the contract, and what was wrong with the others."""
-    try:
-        schema_of(contract).validate(frame, lazy=True)
-    except SchemaErrors as errors:
-        failures = errors.failure_cases
-    else:
-        return frame, []
-    by_name = {column.name: column for column in contract.columns}
-    reasons = []
-    for (name, code), lines in failures.groupby(["column", "check"], sort=False)["index"]:
-        column, mask = by_name[name], text.index.isin(lines)
-        reasons.append(_refused(column, text, mask, code=code, what=_WHAT[code], remedy=_remedy(code, column)))
-    return frame[~frame.index.isin(failures["index"])], reasons
-
-
-# Every input once
-
-
-def _distinct(frame: pd.DataFrame, text: pd.DataFrame, task: Task) -> tuple[pd.DataFrame, list[Reason]]:
-    """Return each input once, and without the inputs that have several targets."""
-    if not task.gates.one_target_per_input or frame.empty:
-        return frame, []
-    features, target = task.contract.feature_names, task.contract.target.name
-    repeated = frame[frame.duplicated(features, keep=False)]
-    targets = repeated.groupby(features, sort=False)[target].transform("nunique")
-    contradictory = frame.index.isin(repeated.index[targets > 1])
-    duplicate = frame.duplicated(features).to_numpy()
-    reasons = []
-    if duplicate.mean() > task.gates.max_duplicate_share:
-        shown = text.loc[frame.index[duplicate]]
-        reasons.append(_duplicates(shown, len(frame), features, task.gates.max_duplicate_share))
-    if contradictory.any():
-        shown = text.loc[frame.index[contradictory]].sort_values(features, kind="stable")
-        reasons.append(_contradictory(shown, len(frame), target, task.gates.max_conflict_share))
-    return frame[~duplicate & ~contradictory], reasons
-
-
-def _duplicates(rows: pd.DataFrame, total: int, features: list[str], limit: float) -> Reason:
-    share = len(rows) / total
-    inputs = features[0] if len(features) == 1 else "features"
-    return reason(
-        "duplicates",
-        f"{len(rows)} of {total} rows ({share:.1%}) repeat the {inputs} of an earlier row; at most {limit:.0%} may",
-        "each input once",
-        figures={"rows": len(rows), "share": round(share, 6), "limit": limit},
-        rows=examples(rows),
-    )
-
-
-def _contradictory(rows: pd.DataFrame, total: int, target: str, limit: float) -> Reason:
-    share = len(rows) / total
-    return reason(
-        "targets_contradict",
-        f"{len(rows)} of {total} rows ({share:.1%}) have an input that stands in other rows with another {target}; "
-        f"at most {limit:.0%} are dropped",
-        f"one {target} for each input",
-        severity="error" if share > limit else "warning",
-        column=target,
-        figures={"rows": len(rows), "share": round(share, 6), "limit": limit},
-        rows=examples(rows),
-    )
+# The whole
 
 
 def _too_few(usable: int, rows: int, limit: int) -> Reason:

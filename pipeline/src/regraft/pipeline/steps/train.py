@@ -11,9 +11,11 @@ import pandas as pd
 from regraft.core import layout
 from regraft.core.runs import now
 from regraft.inference.bundle import BundleInfo, write_bundle
-from regraft.inference.estimators import Estimator, ExplainingEstimator
+from regraft.inference.estimators import Estimator, ExplainingEstimator, StreamingEstimator
 from regraft.pipeline.folders import Folder
+from regraft.pipeline.gates.dataset import Dataset
 from regraft.pipeline.steps import Context, DownloadResult, TrainResult
+from regraft.pipeline.tasks import Task
 
 GOLDEN_ROWS = 20
 """Rows whose answers a server must repeat before it is ready."""
@@ -22,11 +24,11 @@ GOLDEN_ROWS = 20
 def run(context: Context) -> TrainResult:
     """Fit on the rows that the gates left, and leave the bundle in the store. The metrics are the verdict's."""
     run_id, task = context.request.run_id, context.task
-    frame = _frame(context)
+    data = _dataset(context)
     verdict = context.verdict()
-    context.progress(None, f"fitting on {len(frame):,} rows")
+    context.progress(None, f"fitting on {len(data):,} rows")
     began = time.perf_counter()
-    estimator = task.estimator().fit(task.columns_of(frame), task.target_of(frame))
+    estimator = _fitted(task, data)
     seconds = time.perf_counter() - began
     folder = context.workdir / "bundle"
     write_bundle(
@@ -42,38 +44,46 @@ def run(context: Context) -> TrainResult:
             created_at=now(),
             metrics=verdict.metrics,
         ),
-        golden=task.columns_of(_golden(frame)),
+        golden=task.columns_of(_golden(data)),
         profile=verdict.profile,
     )
-    _put_explanation(context, estimator, frame)
+    _put_explanation(context, estimator, data)
     context.progress(None, "storing the bundle")
     Folder(context.store, layout.bundle(run_id)).upload(folder)
-    context.log.info("trained", rows=len(frame), seconds=round(seconds, 3))
+    context.log.info("trained", rows=len(data), seconds=round(seconds, 3))
     return context.finish(
         "train",
         TrainResult(
             metrics=verdict.metrics,
             parameters=estimator.parameters(),
             seconds=seconds,
-            message=f"fitted on {len(frame):,} rows in {seconds:.1f} s",
+            message=f"fitted on {len(data):,} rows in {seconds:.1f} s",
         ),
     )
 
 
-def _frame(context: Context) -> pd.DataFrame:
+def _dataset(context: Context) -> Dataset:
     path = context.workdir / "clean.parquet"
     context.store.get_file(layout.clean(context.request.run_id), path)
-    return pd.read_parquet(path)
+    return Dataset(path)
 
 
-def _put_explanation(context: Context, estimator: Estimator, frame: pd.DataFrame) -> None:
+def _fitted(task: Task, data: Dataset) -> Estimator:
+    """Return a new estimator that has learned from all rows, in batches where it can."""
+    estimator = task.estimator()
+    if isinstance(estimator, StreamingEstimator):
+        return estimator.fit_batches(data.training_batches(task))
+    frame = data.frame()
+    return estimator.fit(task.columns_of(frame), task.target_of(frame))
+
+
+def _put_explanation(context: Context, estimator: Estimator, data: Dataset) -> None:
     """Leave what the estimator tells of its training, where it tells anything."""
     if isinstance(estimator, ExplainingEstimator):
-        columns, target = context.task.columns_of(frame), context.task.target_of(frame)
-        told = estimator.explain(lambda: [(columns, target)])
+        told = estimator.explain(data.training_batches(context.task))
         context.store.put(layout.training(context.request.run_id), json.dumps(told, allow_nan=False).encode())
 
 
-def _golden(frame: pd.DataFrame) -> pd.DataFrame:
+def _golden(data: Dataset) -> pd.DataFrame:
     """Return rows from the whole of the dataset, the first and the last among them."""
-    return frame.iloc[np.unique(np.linspace(0, len(frame) - 1, GOLDEN_ROWS).astype(int))]
+    return data.take(np.unique(np.linspace(0, len(data) - 1, GOLDEN_ROWS).astype(np.int64)))

@@ -22,14 +22,16 @@ def run(context: Context) -> ValidateResult:
     raw = context.workdir / "raw.csv"
     context.store.get_file(layout.raw_dataset(context.result("download", DownloadResult).data_sha256), raw)
     context.progress(None, "asking the gates")
-    judgement = gates.judge(raw, context.task, reference=_reference(context), incumbent=_incumbent(context))
+    judgement = gates.judge(
+        raw, context.task, reference=_reference(context), incumbent=_incumbent(context), folder=context.workdir
+    )
     verdict = judgement.verdict
     put_model(context.store, layout.verdict(run_id), verdict)
     page = report.render(verdict, run_id=run_id, data_url=context.request.data_url)
     context.store.put(layout.report(run_id), page.encode())
-    if verdict.accepted and judgement.frame is not None and judgement.evaluation is not None:
-        _put_frame(context, layout.clean(run_id), judgement.frame)
-        _put_frame(context, layout.held_out(run_id), _held_out(judgement.evaluation))
+    if verdict.accepted and judgement.data is not None and judgement.evaluation is not None:
+        context.store.put_file(layout.clean(run_id), judgement.data.path)
+        _put_held_out(context, judgement.evaluation)
     context.log.info("verdict", accepted=verdict.accepted, reasons=[reason.code for reason in verdict.reasons])
     return context.finish("validate", _result(verdict))
 
@@ -62,17 +64,13 @@ def _incumbent(context: Context) -> Bundle | None:
     return bundle
 
 
-def _held_out(evaluation: Evaluation) -> pd.DataFrame:
+def _put_held_out(context: Context, evaluation: Evaluation) -> None:
     columns = {"target": evaluation.target, "predicted": evaluation.predicted}
     if evaluation.probabilities is not None:
         columns["probability"] = evaluation.probabilities
-    return pd.DataFrame(columns)
-
-
-def _put_frame(context: Context, key: str, frame: pd.DataFrame) -> None:
-    path = context.workdir / "frame.parquet"
-    frame.to_parquet(path, index=False)
-    context.store.put_file(key, path)
+    path = context.workdir / "held-out.parquet"
+    pd.DataFrame(columns).to_parquet(path, index=False)
+    context.store.put_file(layout.held_out(context.request.run_id), path)
 
 
 def _result(verdict: Verdict) -> ValidateResult:

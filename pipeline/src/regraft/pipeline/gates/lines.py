@@ -1,0 +1,76 @@
+"""On which line of a CSV each row begins."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyarrow import csv
+
+LINES_SHOWN = 5
+"""Ragged rows of which the text is kept."""
+
+
+@dataclass
+class Ragged:
+    """Rows with another number of values than the header: how many, and the first of them with their lines."""
+
+    count: int = 0
+    examples: list[tuple[int, csv.InvalidRow]] = field(default_factory=list)
+
+
+class Lines:
+    """Tells the line on which each row begins; breaks inside quoted values and ragged rows count.
+
+    Ragged rows are met while a block is parsed, so before its other rows are numbered.
+    """
+
+    def __init__(self) -> None:
+        self.ragged = Ragged()
+        self._waiting: deque[tuple[int, int, csv.InvalidRow | None]] = deque()
+        self._row = 0
+        self._line = 2
+
+    def skip(self, row: csv.InvalidRow) -> str:
+        """Take note of a ragged row, which is not parsed."""
+        shown = row if len(self.ragged.examples) + len(self._waiting) < LINES_SHOWN else None
+        self._waiting.append((row.number - 2, row.text.count("\n"), shown))
+        return "skip"
+
+    def numbered(self, table: pa.Table) -> pa.Table:
+        """Return a table with the lines of its rows in a column more, named with the empty string."""
+        breaks = np.zeros(len(table), dtype=np.int64)
+        for column in table.columns:
+            breaks += pc.count_substring(column, "\n").to_numpy()
+        lines = np.empty(len(table), dtype=np.int64)
+        done = 0
+        while self._waiting and self._waiting[0][0] < self._row + len(table) - done:
+            ahead = self._waiting[0][0] - self._row
+            self._number(lines[done : done + ahead], breaks[done : done + ahead])
+            done += ahead
+            self._pass_ragged()
+        self._number(lines[done:], breaks[done:])
+        return table.append_column("", pa.array(lines))
+
+    def finish(self) -> None:
+        """Number the ragged rows after the last of the others."""
+        while self._waiting:
+            self._pass_ragged()
+
+    def _number(self, lines: NDArray[np.int64], breaks: NDArray[np.int64]) -> None:
+        ends = self._line + np.cumsum(breaks + 1)
+        lines[:] = ends - breaks - 1
+        self._row += len(lines)
+        self._line = int(ends[-1]) if len(ends) else self._line
+
+    def _pass_ragged(self) -> None:
+        _, breaks, row = self._waiting.popleft()
+        self.ragged.count += 1
+        if row is not None:
+            self.ragged.examples.append((self._line, row))
+        self._row += 1
+        self._line += breaks + 1
