@@ -87,21 +87,29 @@ def extract(words: Sequence[str], *, order: int, bits: int, runs: bool) -> Featu
     return Features(_slots(np.concatenate([values for values, _ in blocks]), bits), starts.reshape(-1, len(words)))
 
 
-def ngrams_of(word: str, order: int) -> list[str]:
-    """Return the n-grams that ``extract`` sees in a word, its ends as NUL, in no particular order."""
-    text = f"{_SEPARATOR}{_clean(word)}{_SEPARATOR}"
-    ends = range(len(text) - 1)
-    return [text[first : first + n] for first in ends for n in range(1, order + 1) if first + n <= len(text)]
+class Ngrams:
+    """The n-grams that ``extract`` sees in at least one word, each slot once."""
 
+    def __init__(self, words: Sequence[str], *, order: int, bits: int) -> None:
+        self._text = _Text(words)
+        hashes, _ = self._text.ngrams(order)
+        slots, self._first, counts = np.unique(_slots(hashes, bits), return_index=True, return_counts=True)
+        self.slots: Integers = slots
+        self.counts: Integers = np.where(slots > 0, counts, 0)
+        """How often there is an n-gram in each of the slots; 0 for slot 0, which stands for none."""
 
-def ngram_slots(ngrams: Sequence[str], bits: int) -> Integers:
-    """Return the slots of n-grams as ``ngrams_of`` gives them."""
-    hashes = np.zeros(len(ngrams), dtype=np.uint64)
-    for place in range(max(map(len, ngrams), default=0)):
-        reaches = np.array([len(ngram) > place for ngram in ngrams])
-        codes = np.array([ord(ngram[place]) for ngram in ngrams if len(ngram) > place], dtype=np.uint64)
-        hashes[reaches] = hashes[reaches] * _FACTOR + codes + _ONE
-    return _slots(hashes, bits)
+    @property
+    def sizes(self) -> Integers:
+        """How many characters the n-grams have, the ends of the word included."""
+        sizes: Integers = self._first // self._text.size + 1
+        return sizes
+
+    def name(self, place: int) -> str:
+        """Return an n-gram as text; the ends of the word are ``^`` and ``$``."""
+        start, size = int(self._first[place]) % self._text.size, int(self.sizes[place])
+        ngram = "".join(map(chr, self._text.codes[start : start + size].tolist()))
+        ending = "$" if size > 1 and ngram.endswith(_SEPARATOR) else ""
+        return ("^" if ngram.startswith(_SEPARATOR) else "") + ngram.strip(_SEPARATOR) + ending
 
 
 def _clean(word: str) -> str:

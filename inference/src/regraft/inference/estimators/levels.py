@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from regraft.inference.estimators.features import Batches, Features, Integers, extract, ngram_slots, ngrams_of
+from regraft.inference.estimators.features import Batches, Features, Integers, Ngrams, extract
 
 Floats = NDArray[np.float64]
 
@@ -30,9 +29,10 @@ PENALTY = 0.001
 CALIBRATION_ROWS = 20_000
 
 TOP_NGRAMS = 20
-"""N-grams of each level that ``explain`` names; each stands in ``LEAST_NGRAM_ROWS`` rows or more."""
+"""N-grams of each level that ``explain`` names."""
 
-LEAST_NGRAM_ROWS = 5
+LEAST_NGRAM_COUNT = 5
+"""How often an n-gram must be there to be named, so that no single password is."""
 
 TIE = 1e-9
 """Probability within which a half counts as reached, so that rounding cannot decide a tie."""
@@ -79,30 +79,25 @@ class LevelsModel:
         return _softmax(np.einsum("g,grk->rk", self.weights, sums) + self.intercepts)
 
     def explain(self, batches: Batches) -> dict[str, Any]:
-        """Return the n-grams of each level that speak most for it, among those of the first rows.
+        """Return the n-grams of each level that speak most for it, among the frequent ones of the first rows.
 
-        The weight of n-gram f for level k is ``w_g (log p(f | k) - mean_j log p(f | j))``. An end of the string is
-        written as ``^`` or ``$``.
+        The weight of n-gram f for level k is ``w_g (log p(f | k) - mean_j log p(f | j))``.
         """
-        rows: Counter[str] = Counter()
-        seen = 0
-        for words, _ in batches():
-            for word in words[: CALIBRATION_ROWS - seen]:
-                rows.update(set(ngrams_of(word, ORDER)))
-            seen += len(words)
-            if seen >= CALIBRATION_ROWS:
+        words: list[str] = []
+        for batch, _ in batches():
+            words += batch[: CALIBRATION_ROWS - len(words)]
+            if len(words) == CALIBRATION_ROWS:
                 break
-        ngrams = [ngram for ngram, count in sorted(rows.items()) if count >= LEAST_NGRAM_ROWS]
-        log_p = self.table[ngram_slots(ngrams, BITS)].astype(np.float64)
-        sizes = np.array([len(ngram) for ngram in ngrams], dtype=np.int64)
-        weights = self.weights[sizes - 1, np.newaxis] * (log_p - log_p.mean(axis=1, keepdims=True))
-        top = np.argsort(-weights, axis=0, kind="stable")[:TOP_NGRAMS]
+        ngrams = Ngrams(words, order=ORDER, bits=BITS)
+        log_p = self.table[ngrams.slots].astype(np.float64)
+        weights = self.weights[ngrams.sizes - 1, np.newaxis] * (log_p - log_p.mean(axis=1, keepdims=True))
+        weights[ngrams.counts < LEAST_NGRAM_COUNT] = 0
         return {
             "top_ngrams": {
                 f"{level:g}": [
-                    {"ngram": _shown(ngrams[row]), "weight": round(float(weights[row, k]), 4)}
-                    for row in top[:, k]
-                    if weights[row, k] > 0
+                    {"ngram": ngrams.name(place), "weight": round(float(weights[place, k]), 4)}
+                    for place in np.argsort(-weights[:, k], kind="stable")[:TOP_NGRAMS].tolist()
+                    if weights[place, k] > 0
                 ]
                 for k, level in enumerate(self.levels.tolist())
             }
@@ -183,11 +178,6 @@ class LevelsModel:
 
 def _features(words: Sequence[str]) -> Features:
     return extract(words, order=ORDER, bits=BITS, runs=False)
-
-
-def _shown(ngram: str) -> str:
-    start, end = ngram.startswith("\0"), len(ngram) > 1 and ngram.endswith("\0")
-    return "^" * start + ngram.strip("\0") + "$" * end
 
 
 def _softmax(scores: Floats) -> Floats:
