@@ -61,6 +61,14 @@ bench-quality: $(STAMP)  ## Measure how good the estimators are, seeded, with sp
 bench-gates: $(STAMP)  ## Power study of the gates; writes its tables into docs/gates.md (QUICK=1: fewer sets; MINUTES=30)
 	@$(BIN)/python -m tests.bench.gates $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES))
 
+.PHONY: bench-quality
+bench-quality: $(STAMP)  ## How well the password estimator learns, beside its targets, with the spread over seeds
+	@$(BIN)/python -m tests.bench.quality
+
+.PHONY: bench-scale
+bench-scale: $(STAMP)  ## Whole runs from a thousand to four million rows; writes docs/scale.md and docs/scale.svg
+	@$(BIN)/python -m tests.bench.scale --write
+
 ##@ The code
 
 .PHONY: setup
