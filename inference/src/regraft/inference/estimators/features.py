@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -112,10 +113,6 @@ class Ngrams:
         return ("^" if ngram.startswith(_SEPARATOR) else "") + ngram.strip(_SEPARATOR) + ending
 
 
-def _clean(word: str) -> str:
-    return word[:MAX_LENGTH].replace(_SEPARATOR, "\x01")
-
-
 class _Text:
     """The code points of all words, a separator before each and after the last.
 
@@ -123,24 +120,29 @@ class _Text:
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        words = [_clean(word) for word in words]
-        text = f"{_SEPARATOR}{_SEPARATOR.join(words)}{_SEPARATOR}"
-        self.codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-        self.size = len(self.codes) - 1
-        self.lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
-        ends = np.cumsum(self.lengths + 1)
+        text, self.lengths = _joined(words)
+        ends = (self.lengths + 1).cumsum()
         self.starts = ends - self.lengths - 1
-        self.left = np.repeat(ends, self.lengths + 1) - np.arange(-1, self.size - 1)
-        codes = self.codes[:-1]
-        ascii_codes = np.minimum(codes, 127)
-        is_ascii = codes < 128
-        self.lower = np.where(is_ascii, _LOWER[ascii_codes], codes)
-        kinds = np.where(is_ascii, _KINDS[ascii_codes], _LETTER)
+        if text.isascii():
+            codes = np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+            kinds = _KINDS[codes[:-1]]
+        else:
+            codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+            kinds = np.where(codes[:-1] < 128, _KINDS[np.minimum(codes[:-1], 127)], _LETTER)
+        self.codes = codes.astype(np.uint64)
+        self.size = len(codes) - 1
+        self.left = ends.repeat(self.lengths + 1) - np.arange(-1, self.size - 1)
         new_run = kinds == _SEPARATOR_KIND
         new_run[1:] |= kinds[1:] != kinds[:-1]
-        self.run_starts = np.flatnonzero(new_run)
+        self.run_starts = new_run.nonzero()[0]
         self.run_kinds = kinds[self.run_starts]
-        self.first_runs = np.flatnonzero(self.run_kinds == _SEPARATOR_KIND)
+        self.first_runs = (self.run_kinds == _SEPARATOR_KIND).nonzero()[0]
+
+    @cached_property
+    def lower(self) -> Hashes:
+        """The code points, those of A to Z as those of a to z."""
+        codes = self.codes[:-1]
+        return np.where(codes < 128, _LOWER[np.minimum(codes, 127)], codes)
 
     def ngrams(self, order: int) -> tuple[Hashes, Integers]:
         """N-grams that begin at a separator or character and end at the next separator at the latest."""
@@ -157,15 +159,14 @@ class _Text:
     def per_row(self, *, whole: bool) -> tuple[Hashes, Integers]:
         """Length, first and last character, shape, and the whole word where it is wanted."""
         run_lengths = _lengths(self.run_starts, self.size).astype(np.uint64)
-        values: list[Hashes] = [
-            self.lengths.astype(np.uint64),
-            self.codes[self.starts + 1],
-            self.codes[self.starts + self.lengths],
-            _hash_segments(self.run_kinds * np.uint64(2 * MAX_LENGTH) + run_lengths, self.first_runs),
-        ]
+        hashes = np.empty((4 + whole, len(self.lengths)), dtype=np.uint64)
+        hashes[0] = self.lengths
+        hashes[1] = self.codes[self.starts + 1]
+        hashes[2] = self.codes[self.starts + self.lengths]
+        hashes[3] = _hash_segments(self.run_kinds * np.uint64(2 * MAX_LENGTH) + run_lengths, self.first_runs)
         if whole:
-            values.append(_hash_segments(self.lower, self.starts))
-        hashes: Hashes = np.stack(values) + _ROW_SALTS[: len(values)]
+            hashes[4] = _hash_segments(self.lower, self.starts)
+        hashes += _ROW_SALTS[: 4 + whole]
         return hashes.ravel(), np.arange(hashes.size)
 
     def runs(self) -> tuple[Hashes, Integers]:
@@ -173,6 +174,15 @@ class _Text:
         hashes = _hash_segments(self.lower, self.run_starts) + _RUN_SALT
         hashes[self.first_runs] = 0
         return hashes, self.first_runs
+
+
+def _joined(words: Sequence[str]) -> tuple[str, Integers]:
+    """Return the words with a separator before each and after the last, and their lengths; long ones are cut."""
+    lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
+    text = f"{_SEPARATOR}{_SEPARATOR.join(words)}{_SEPARATOR}"
+    if lengths.max() > MAX_LENGTH or text.count(_SEPARATOR) > len(words) + 1:
+        return _joined([word[:MAX_LENGTH].replace(_SEPARATOR, "\x01") for word in words])
+    return text, lengths
 
 
 def _slots(hashes: Hashes, bits: int) -> Integers:
@@ -185,7 +195,7 @@ def _slots(hashes: Hashes, bits: int) -> Integers:
 
 def _hash_segments(values: Hashes, starts: Integers) -> Hashes:
     """Return a polynomial hash of each segment of the values, from one start to the next."""
-    places = np.arange(len(values)) - np.repeat(starts, _lengths(starts, len(values)))
+    places = np.arange(len(values)) - starts.repeat(_lengths(starts, len(values)))
     hashes: Hashes = np.add.reduceat((values + _ONE) * _POWERS[places], starts)
     return hashes
 

@@ -70,7 +70,7 @@ class LevelsModel:
 
     def predict(self, words: Sequence[str]) -> Floats:
         """Return the median of the posterior for each string."""
-        return self.levels[(np.cumsum(self.posterior(words), axis=1) >= 0.5 - TIE).argmax(axis=1)]
+        return self.levels[(self.posterior(words).cumsum(axis=1) >= 0.5 - TIE).argmax(axis=1)]
 
     def posterior(self, words: Sequence[str]) -> Floats:
         """Return the probability of each level, shape (rows, levels)."""
