@@ -1,17 +1,10 @@
-"""Seeded password data of two families, for tests and measurements.
-
-Family A is small: the class of a password shows in its characters. Family B is what a leak looks like: millions of
-users choose passwords, and the target is how many chose each.
-"""
+"""Family A: seeded sets of some passwords whose class shows in their characters, for tests and measurements."""
 
 from __future__ import annotations
 
 import string
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from itertools import compress, pairwise
 from typing import Literal, NamedTuple
 
@@ -93,6 +86,21 @@ class FamilyA:
             return word
         return "".join(rng.choice(list(letters), length))
 
+    def limit(self, words: list[str]) -> float:
+        """Return the expected share of right answers of somebody who knows how the passwords were made.
+
+        Known where the alphabets tell the classes apart (they are all of one size, so the classes whose alphabets have
+        all letters of a password are as probable as their shares), and where everything can be told.
+        """
+        if self.kind == "successors" or self.flipped:
+            raise ValueError("what can be told of this kind is not known")
+        if self.kind != "alphabet":
+            return 1.0
+        shares = np.array(self.shares or (1 / len(self.levels),) * len(self.levels))
+        possible = np.array([[set(word) <= set(letters) for letters in self._alphabets] for word in words])
+        weights = possible * shares
+        return float((weights.max(axis=1) / weights.sum(axis=1)).mean())
+
     @cached_property
     def _shuffled(self) -> str:
         return "".join(np.random.default_rng(self.seed).permutation(list(self.pool)))
@@ -142,71 +150,3 @@ def variants(seed: int) -> dict[str, FamilyA]:
         "first letter": FamilyA(seed, kind="first"),
         "length": FamilyA(seed, kind="length", lengths=(4, 11)),
     }
-
-
-class FamilyB:
-    """Users who choose a password by habit: from a list, or a word or name with a number, a date, or at random.
-
-    Words and names come from the frequency lists of zxcvbn (an optional package); each is as popular as Zipf's law
-    says of its rank, times a random factor. Raises ImportError where zxcvbn is not installed.
-    """
-
-    def __init__(self, seed: int) -> None:
-        lists = import_module("zxcvbn.frequency_lists").FREQUENCY_LISTS
-
-        self.rng = np.random.default_rng(seed)
-        self.listed = self._vocabulary(lists["passwords"], 0.85)
-        self.words = self._vocabulary(lists["english_wikipedia"], 0.75)
-        self.names = self._vocabulary([*lists["female_names"], *lists["male_names"]], 0.85)
-        self.numbers = self._vocabulary([str(n) for n in (*range(1, 1000), *range(1940, 2016))], 0.7)
-
-    def sample(self, users: int) -> tuple[list[str], Floats]:
-        """Return the passwords of so many users, each once and in random order, and how many users chose it."""
-        counted: Counter[str] = Counter()
-        for _ in range(0, users, 100_000):
-            counted.update(self._choices(100_000))
-        words = [word for word in counted if len(word) >= 3]
-        order = self.rng.permutation(len(words))
-        return [words[row] for row in order], np.array([counted[words[row]] for row in order], dtype=np.float64)
-
-    def _vocabulary(self, words: Iterable[str], exponent: float) -> tuple[NDArray[np.str_], Floats]:
-        found = np.array(list(dict.fromkeys(words)))
-        weights = np.arange(1, len(found) + 1) ** -exponent * self.rng.lognormal(0, 1, len(found))
-        return found, weights / weights.sum()
-
-    def _choices(self, users: int) -> list[str]:
-        habits = {
-            "listed": 0.17,
-            "word": 0.1,
-            "name": 0.05,
-            "word and number": 0.2,
-            "name and number": 0.15,
-            "date": 0.12,
-            "two words": 0.06,
-            "random": 0.15,
-        }
-        numbers = self.rng.multinomial(users, list(habits.values()))
-        return [word for habit, rows in zip(habits, numbers, strict=True) for word in self._cased(habit, int(rows))]
-
-    def _cased(self, habit: str, rows: int) -> list[str]:
-        capital = self.rng.random(rows) < 0.07
-        return [word.capitalize() if up else word for word, up in zip(self._of(habit, rows), capital, strict=True)]
-
-    def _of(self, habit: str, rows: int) -> list[str]:
-        if habit == "listed":
-            return self._pick(self.listed, rows)
-        if habit == "date":
-            days, months, years = (self.rng.integers(*limits, rows) for limits in ((1, 32), (1, 13), (50, 100)))
-            return [f"{day:02}{month:02}{year}" for day, month, year in zip(days, months, years, strict=True)]
-        if habit == "random":
-            letters = np.array(list(string.ascii_lowercase + string.digits))
-            return ["".join(letters[row]) for row in self.rng.integers(0, 36, (rows, 7))]
-        first = self._pick(self.names if "name" in habit else self.words, rows)
-        if habit in {"word", "name"}:
-            return first
-        second = self._pick(self.words if habit == "two words" else self.numbers, rows)
-        return [a + b for a, b in zip(first, second, strict=True)]
-
-    def _pick(self, vocabulary: tuple[NDArray[np.str_], Floats], rows: int) -> list[str]:
-        words, weights = vocabulary
-        return [str(word) for word in self.rng.choice(words, rows, p=weights)]
