@@ -54,16 +54,12 @@ bench: $(STAMP)  ## Measure speed beside others, into docs/speed.md: predictor, 
 	exit $$status
 
 .PHONY: bench-quality
-bench-quality: $(STAMP)  ## Measure how good the estimators are, seeded, with spread
-	@for bench in quality heart; do $(BIN)/python -m tests.bench.$$bench; done
+bench-quality: $(STAMP)  ## Measure how good the estimators are, beside their targets, seeded, with spread
+	@status=0; for bench in quality heart; do $(BIN)/python -m tests.bench.$$bench || status=1; done; exit $$status
 
 .PHONY: bench-gates
 bench-gates: $(STAMP)  ## Power study of the gates; writes its tables into docs/gates.md (QUICK=1: fewer sets; MINUTES=30)
 	@$(BIN)/python -m tests.bench.gates $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES))
-
-.PHONY: bench-quality
-bench-quality: $(STAMP)  ## How well the password estimator learns, beside its targets, with the spread over seeds
-	@$(BIN)/python -m tests.bench.quality
 
 .PHONY: bench-scale
 bench-scale: $(STAMP)  ## Whole runs from a thousand to four million rows; writes docs/scale.md and docs/scale.svg

@@ -25,7 +25,7 @@ from regraft.pipeline.gates import judge, structure
 from regraft.pipeline.source import Limits, fetch
 from regraft.pipeline.tasks import load_task
 from tests.bench import page
-from tests.bench.families import FamilyB
+from tests.bench.leak import FamilyB
 
 SEED = 7
 USERS_A_ROW = 4
@@ -54,8 +54,7 @@ def main() -> None:
 
 def write_csv(path: Path, rows: int) -> None:
     """Write passwords, each once, and how often each is used."""
-    words, times = FamilyB(SEED).sample(USERS_A_ROW * rows)
-    pd.DataFrame({"Password": words[:rows], "Times": times[:rows]}).to_csv(path, index=False)
+    FamilyB().sample(USERS_A_ROW * rows, SEED)[:rows].to_csv(path, index=False)
 
 
 def contenders(csv: Path, url: str) -> dict[str, Callable[[], object]]:
@@ -71,7 +70,7 @@ def contenders(csv: Path, url: str) -> dict[str, Callable[[], object]]:
         command = ["curl", "--silent", "--fail", "--output", str(target), url]
         found["curl"] = lambda: subprocess.run(command, check=True)
     return found | {
-        "read and check (the first gate)": lambda: structure.check(csv, task),
+        "read and check (the first gate)": lambda: structure.check(csv, task, csv.parent),
         "all gates, with their model": lambda: judge(csv, task, reference=None, incumbent=None),
         "pandas.read_csv": lambda: pd.read_csv(csv),
     }

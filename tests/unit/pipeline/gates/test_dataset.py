@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from regraft.pipeline import gates
-from regraft.pipeline.gates.dataset import Dataset, Shuffle, TemporaryFolder
+from regraft.pipeline.gates.dataset import LINE, Dataset, Shuffle, TemporaryFolder
 from regraft.pipeline.tasks import passwords
 
 ROWS = 5000
@@ -22,7 +22,8 @@ def shuffled(folder: Path, *, parts: int, seed: int = 0) -> Dataset:
     for first in range(0, ROWS, 700):
         rows = range(first, min(first + 700, ROWS))
         words = pd.Series([f"word{row}" for row in rows], dtype=pd.StringDtype("pyarrow"))
-        shuffle.add(pd.DataFrame({"Password": words, "Times": np.array(rows, dtype=np.float64)}))
+        frame = pd.DataFrame({"Password": words, "Times": np.array(rows, dtype=np.float64)})
+        shuffle.add(frame.set_index(pd.Index(rows) + 2))
     return shuffle.write(folder / "clean.parquet", passwords.CONTRACT, keep=np.arange(ROWS) % 5 > 0)
 
 
@@ -48,8 +49,11 @@ def test_batches_samples_and_single_rows_are_parts_of_the_whole(tmp_path: Path) 
     data = shuffled(tmp_path, parts=2)
     whole = data.frame()
     pd.testing.assert_frame_equal(pd.concat(data.batches(300), ignore_index=True), whole)
-    pd.testing.assert_frame_equal(data.sample(50), whole.head(50).sort_values("Times", ignore_index=True))
-    pd.testing.assert_frame_equal(data.sample(10 * ROWS), whole.sort_values("Times", ignore_index=True))
+    for count in (50, 10 * ROWS):
+        sample = data.sample(count)
+        assert sample.index.tolist() == (sample["Times"] + 2).tolist()
+        expected = whole.head(count).sort_values("Times", ignore_index=True)
+        pd.testing.assert_frame_equal(sample.reset_index(drop=True), expected)
     rows = np.array([0, 299, 300, len(data) - 1])
     pd.testing.assert_frame_equal(data.take(rows), whole.iloc[rows].reset_index(drop=True))
     words = [word for columns, _ in data.training_batches(passwords.TASK)() for word in columns["Password"]]
@@ -61,7 +65,7 @@ def test_a_dataset_may_be_empty(tmp_path: Path) -> None:
     data = shuffle.write(tmp_path / "clean.parquet", passwords.CONTRACT, keep=np.zeros(0, dtype=bool))
     assert len(data) == 0
     assert data.sample(5).columns.tolist() == ["Password", "Times"]
-    assert pq.read_schema(data.path).names[:2] == ["Password", "Times"]
+    assert pq.read_schema(data.path).names == ["Password", "Times", LINE]
 
 
 def test_a_temporary_folder_is_gone_with_the_judgement(tmp_path: Path) -> None:

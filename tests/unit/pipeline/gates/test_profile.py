@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from regraft.pipeline.gates.profile import (
@@ -54,12 +55,12 @@ def test_characters_are_counted_in_the_order_of_their_frequency() -> None:
 
 def test_the_values_of_a_count_are_those_that_it_counts() -> None:
     numbers, words = np.array([0.0, 1.0, 1.0, 5.0, 7.0]), pd.Series(["aab", "abc", "c+"])
-    levels, characters = distribution_of(numbers[:4]), characters_of(words[:2])
-    bins = distribution_of(np.arange(1000.0))
+    levels, characters = distribution_of(Tally.of(numbers[:4])), characters_of(Tally.of_characters(words[:2]))
+    bins = distribution_of(Tally.of(np.arange(1000.0)))
     values = np.array([-1.0, 199.0, 200.0, 5000.0])
     for found, taken in ((levels, numbers), (bins, values)):
         masks = [found.among(taken, at) for at in range(len(found.labels))]
-        assert [int(mask.sum()) for mask in masks] == found.count(taken).tolist()
+        assert [int(mask.sum()) for mask in masks] == found.count(Tally.of(taken)).tolist()
     assert [characters.among(words, at).tolist() for at in (2, 3)] == [[False, True, True], [False, False, True]]
 
 
