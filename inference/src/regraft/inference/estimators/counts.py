@@ -16,7 +16,7 @@ ORDER = 5
 BITS = 21
 """Of slots of the table. It is stored in float16, 4 MiB; that costs no accuracy, more collisions in fewer slots do."""
 
-STEP = 1.2
+STEP = 0.9
 FIRST_SQUARE = 0.01
 """What the sums of squared gradients begin with; keeps the first steps short."""
 
