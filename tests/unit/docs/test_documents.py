@@ -13,11 +13,6 @@ from tests.unit.docs.commands import ASSIGNMENT, DOCUMENTS, ROOT, SERVERS, Comma
 TARGETS = set(
     re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text() + (ROOT / "k8s.mk").read_text(), re.MULTILINE)
 )
-MADE_ELSEWHERE = {
-    "docs/scale.md",
-    "docs/screenshots/overview.png",
-    "docs/screenshots/overview-dark.png",
-}
 PLACEHOLDER = re.compile(r"[A-Z]{2,}")
 COMMANDS = [command for document in DOCUMENTS for command in commands(document)]
 
@@ -26,8 +21,6 @@ COMMANDS = [command for document in DOCUMENTS for command in commands(document)]
 def test_links_lead_somewhere(document: Path) -> None:
     for name, heading in links(document):
         target = (document.parent / name).resolve()
-        if str(target.relative_to(ROOT)) in MADE_ELSEWHERE:
-            continue
         assert target.exists(), name
         if heading:
             assert heading in headings(target), f"{name}#{heading}"

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from regraft.core import errors, kubernetes, objects
-from regraft.trigger import api, bodies, guard, local, page, problems, service
+from regraft.trigger import api, bodies, guard, local, page, predictors, problems, service
 from regraft.trigger.settings import TriggerSettings
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
-OWN = (api, bodies, guard, local, page, problems, service)
+OWN = (api, bodies, guard, local, page, predictors, problems, service)
 OTHERS = (errors, kubernetes, objects)
 
 
