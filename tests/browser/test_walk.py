@@ -33,6 +33,9 @@ def test_a_dataset_is_promoted_another_refused_a_version_taken_back(
 
     post(page, stack, data_url("good", seed))
     page.evaluate(WATCH_BARS)
+    expect(page.locator("#run-summary .step-running, #run-summary.tone-promoted")).not_to_have_count(
+        0, timeout=PATIENCE
+    )
     shoot(page, look, "running")
     expect(page.locator("#run-summary .badge")).to_have_text("Promoted", timeout=PATIENCE)
     assert page.evaluate("window.same"), "the page was loaded again"
