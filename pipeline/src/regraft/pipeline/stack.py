@@ -193,6 +193,8 @@ class Stack:
             "REGRAFT_MLFLOW_TRACKING_URI": self.mlflow_url,
             "REGRAFT_MLFLOW_PUBLIC_URL": self.mlflow_url,
             "REGRAFT_PUBLIC_URL": self.trigger_url,
+            # The matrices are small: threads that wait for each other cost more than they help.
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
         }
 
     def _commands(self) -> list[tuple[str, list[str], str | None]]:

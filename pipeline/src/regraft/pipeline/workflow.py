@@ -108,6 +108,7 @@ def _step(name: str) -> Container:
 def _container(name: str, *, env: Sequence[Env] = (), resources: Resources = RESOURCES, **more: Any) -> Container:
     parameters = {REQUEST_PREFIX + field.upper(): f"{{{{workflow.parameters.{field}}}}}" for field in PARAMETERS}
     request = [Env(name=variable, value=value) for variable, value in parameters.items()]
+    one_thread = Env(name="OMP_NUM_THREADS", value="1")  # matrices are small: more would wait for each other
     return Container(
         name=name,
         image=IMAGE,
@@ -115,7 +116,7 @@ def _container(name: str, *, env: Sequence[Env] = (), resources: Resources = RES
         command=["python", "-m", "regraft.pipeline.container"],
         args=[name],
         env_from=[ConfigMapEnvFrom(name="regraft"), SecretEnvFrom(name="regraft-s3")],
-        env=[*request, *env],
+        env=[*request, one_thread, *env],
         volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp")],  # noqa: S108  (a volume of this pod alone)
         active_deadline_seconds=DEADLINES.get(name, 10 * MINUTE),
         retry_strategy=RETRIES,
