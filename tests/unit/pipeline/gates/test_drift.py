@@ -8,12 +8,17 @@ from regraft.core.contract import Column, Contract
 from regraft.core.verdict import Reason
 from regraft.pipeline.gates import drift
 from regraft.pipeline.gates.drift import drift_of
-from regraft.pipeline.gates.profile import Profile, profile_of
+from regraft.pipeline.gates.profile import Profile, profile_of, tallies_of
 from regraft.pipeline.tasks import Task, heart_disease, passwords
 
 
 def reasons_of(frame: pd.DataFrame, task: Task, reference: Profile) -> list[Reason]:
     return drift.check(drift.compare(frame, task, reference), task, reference, frame.rename_axis("line"))
+
+
+def swapped_in(frame: pd.DataFrame, reference: Profile) -> list[Reason]:
+    task = heart_disease.TASK
+    return drift.check_swapped(tallies_of([frame], task), task, reference)
 
 
 def test_psi_is_that_of_the_formula_and_chance_is_weighed_by_the_sample() -> None:
@@ -70,6 +75,26 @@ def test_inputs_only_warn(reference: Profile, heart_reference: Profile) -> None:
     assert [(reason.column, reason.severity) for reason in found] == [("age", "warning")]
     assert [row["line"] for row in found[0].rows] == sorted(row["line"] for row in found[0].rows)
     assert len(found[0].rows) == 5
+
+
+@pytest.mark.parametrize(("one", "other"), [("trestbps", "thalach"), ("sex", "fbs")])
+@pytest.mark.parametrize("rows", [200, 1000])
+def test_two_inputs_that_are_swapped_are_refused(heart_reference: Profile, one: str, other: str, rows: int) -> None:
+    for seed in range(20):
+        frame = heart_disease.generate(100 + seed, rows)
+        assert swapped_in(frame, heart_reference) == []
+        frame[[one, other]] = frame[[other, one]]
+        [found] = swapped_in(frame, heart_reference)
+        assert (found.code, found.severity, found.column) == ("columns_swapped", "error", one)
+        assert found.figures["other"] == other
+        assert f"{one} is distributed as {other} is in the reference, and {other} as {one}" in found.message
+
+
+def test_inputs_that_drift_each_in_its_way_are_not_swapped(heart_reference: Profile) -> None:
+    frame = heart_disease.generate(3, 1000)
+    frame["trestbps"] += 30
+    frame["thalach"] -= 40
+    assert swapped_in(frame, heart_reference) == []
 
 
 def test_the_same_kind_of_data_is_no_drift(reference: Profile) -> None:

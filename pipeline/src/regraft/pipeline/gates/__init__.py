@@ -58,7 +58,9 @@ def judge(
     tallies = tallies_of(data.batches(), task)
     comparisons = [] if reference is None else drift.compare(tallies, task, reference)
     sample = data.sample(task.gates.evaluation_rows)
-    reasons += drift.check(comparisons, task, reference, sample) if reference else []
+    if reference is not None:
+        reasons += drift.check(comparisons, task, reference, sample)
+        reasons += drift.check_swapped(tallies, task, reference)
     evaluation = None
     if len(tallies[task.contract.target.name]["values"].values) > 1:
         evaluation = evaluate(sample, task, incumbent)

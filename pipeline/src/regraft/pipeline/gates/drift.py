@@ -1,4 +1,4 @@
-"""The second gate: the target must be distributed as in the reference. Of the inputs it only warns.
+"""The second gate: the target must be distributed as in the reference. Of the inputs it only warns, unless two swapped.
 
 The population stability index says how much two distributions differ; a chi-square test of homogeneity says whether
 samples of these sizes would differ so by chance. A dataset is refused only where both are over their thresholds: the
@@ -7,6 +7,8 @@ index alone alarms on small samples, the test alone on large ones.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -95,6 +97,44 @@ def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: 
             )
         )
     return reasons
+
+
+def check_swapped(tallies: Tallies, task: Task, reference: Profile) -> list[Reason]:
+    """Return an error for every two inputs of which each is distributed as the other is in the reference.
+
+    Where their ranges overlap no other gate sees it, and a model learns from it as from any column, to be asked in
+    vain by those who send the columns as they always did.
+    """
+    known = {name: of["values"] for name, of in reference.inputs.items() if "values" in of and name in tallies}
+
+    def psi(column: str, reference_column: str) -> float:
+        distribution = known[reference_column]
+        return drift_of(distribution.count(tallies[column]["values"]), np.array(distribution.counts))[0]
+
+    limit = task.gates.swap_psi
+    moved = {name: own for name in known if (own := psi(name, name)) > limit}
+    reasons = []
+    for one, other in combinations(moved, 2):
+        if known[one].kind == known[other].kind and max(psi(one, other), psi(other, one)) < limit / 2:
+            reasons.append(_swapped(one, other, moved, limit))
+    return reasons
+
+
+def _swapped(one: str, other: str, moved: Mapping[str, float], limit: float) -> Reason:
+    return Reason(
+        code="columns_swapped",
+        gate="drift",
+        message=(
+            f"{one} is distributed as {other} is in the reference, and {other} as {one}: they seem to be swapped "
+            f"(PSI against their own {moved[one]:.2f} and {moved[other]:.2f}, limit {limit:g})"
+        ),
+        column=one,
+        figures={"psi": round(moved[one], 6), "psi_other": round(moved[other], 6), "limit": limit, "other": other},
+        remedy=(
+            f"{one} and {other} under their own names; where this is right, a person makes this dataset the reference "
+            "with 'regraft bless'"
+        ),
+    )
 
 
 def _rows_at(

@@ -35,6 +35,7 @@ class GateSettings(BaseModel):
     drift_psi: float = Field(0.05, description="Population stability index of the target above which a set is refused")
     drift_psi_warning: float = Field(0.02, description="The same for a warning, for the target and for the inputs")
     drift_p: float = Field(0.002, description="Drift counts only where chance explains it with less than this")
+    swap_psi: float = Field(0.25, description="The same for each of two inputs that may be swapped")
     min_relative_skill: float = Field(0.5, description="Least skill, as a share of the reference's own")
     skill_errors: float = Field(1.5, description="Standard errors of a ranking's skill by which that is lowered")
     min_skill: float = Field(0.1, description="Least skill, whatever the reference's")
