@@ -28,6 +28,9 @@ from tests.e2e.cluster import get, kubectl, storage_uri
 MOST_RATIO = 1.5
 ENDED = ("Succeeded", "Failed", "Error")
 FIRST_SEED = 2000
+STEADY_ANSWERS, STEADY_PAUSE = 30, 0.1
+"""Answers in a row, seconds apart, after which a version serves alone."""
+
 RUN_FIELDS = ("outputs", "retryStrategy", "synchronization")
 """What a step of a real run has besides, and an empty one has no use for."""
 
@@ -61,9 +64,13 @@ def main() -> int:
 
 
 def serving_version(url: str) -> str:
-    """Return the version that answers now."""
-    answer = httpx.post(url, json={"Password": passwords(1)}, trust_env=False, timeout=10)
-    return answer.headers["regraft-model-version"]
+    """Return the version that answers, once the pods of the version before are not asked any more."""
+    seen: list[str] = []
+    while len(seen) < STEADY_ANSWERS or len(set(seen[-STEADY_ANSWERS:])) > 1:
+        answer = httpx.post(url, json={"Password": passwords(1)}, trust_env=False, timeout=10)
+        seen.append(answer.headers["regraft-model-version"])
+        time.sleep(STEADY_PAUSE)
+    return seen[-1]
 
 
 def run_empty_steps() -> float:
