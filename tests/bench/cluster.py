@@ -53,8 +53,10 @@ def main() -> int:
             trips.append(travel(service, options.data, seed + number))
             after = storage_uri(PASSWORDS), serving_version(options.predict)
             steps = run_empty_steps()
-            limits.append((steps, patch(options.predict, *before)))
-            patch(options.predict, *after)
+            try:
+                limits.append((steps, patch(options.predict, *before)))
+            finally:
+                patch(options.predict, *after)  # what the registry says, whatever happened
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
     text, ratio = report(trips, limits)
     print(text)
