@@ -18,7 +18,8 @@ def reasons_of(frame: pd.DataFrame, task: Task, reference: Profile) -> list[Reas
 
 def swapped_in(frame: pd.DataFrame, reference: Profile) -> list[Reason]:
     task = heart_disease.TASK
-    return drift.check_swapped(tallies_of([frame], task), task, reference)
+    tallies = tallies_of([frame], task)
+    return drift.check_swapped(drift.compare(tallies, task, reference), tallies, task, reference)
 
 
 def test_psi_is_that_of_the_formula_and_chance_is_weighed_by_the_sample() -> None:

@@ -60,7 +60,7 @@ def judge(
     sample = data.sample(task.gates.evaluation_rows)
     if reference is not None:
         reasons += drift.check(comparisons, task, reference, sample)
-        reasons += drift.check_swapped(tallies, task, reference)
+        reasons += drift.check_swapped(comparisons, tallies, task, reference)
     evaluation = None
     if len(tallies[task.contract.target.name]["values"].values) > 1:
         evaluation = evaluate(sample, task, incumbent)

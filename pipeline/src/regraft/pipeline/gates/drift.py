@@ -99,23 +99,25 @@ def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: 
     return reasons
 
 
-def check_swapped(tallies: Tallies, task: Task, reference: Profile) -> list[Reason]:
+def check_swapped(comparisons: list[Comparison], tallies: Tallies, task: Task, reference: Profile) -> list[Reason]:
     """Return an error for every two inputs of which each is distributed as the other is in the reference.
 
     Where their ranges overlap no other gate sees it, and a model learns from it as from any column, to be asked in
     vain by those who send the columns as they always did.
     """
-    known = {name: of["values"] for name, of in reference.inputs.items() if "values" in of and name in tallies}
+
+    def known(column: str) -> Distribution:
+        return reference.inputs[column]["values"]
 
     def psi(column: str, reference_column: str) -> float:
-        distribution = known[reference_column]
+        distribution = known(reference_column)
         return drift_of(distribution.count(tallies[column]["values"]), np.array(distribution.counts))[0]
 
     limit = task.gates.swap_psi
-    moved = {name: own for name in known if (own := psi(name, name)) > limit}
+    moved = {found.column: found.psi for found in comparisons if found.what == "values" and found.psi > limit}
     reasons = []
     for one, other in combinations(moved, 2):
-        if known[one].kind == known[other].kind and max(psi(one, other), psi(other, one)) < limit / 2:
+        if known(one).kind == known(other).kind and max(psi(one, other), psi(other, one)) < limit / 2:
             reasons.append(_swapped(one, other, moved, limit))
     return reasons
 
