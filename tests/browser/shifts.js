@@ -3,7 +3,8 @@ window.shifted = [];
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) {
     if (entry.hadRecentInput) continue;
-    const what = entry.sources.map(({ node }) => `${node?.nodeName} ${node?.id ?? ""} ${node?.textContent?.trim().slice(0, 40)}`);
+    const what = entry.sources.map(({ node, previousRect, currentRect }) =>
+      `${node?.nodeName} ${node?.id ?? ""} from ${previousRect.top} to ${currentRect.top}: ${node?.textContent?.trim().slice(0, 40)}`);
     window.shifted.push([entry.value, what]);
   }
 }).observe({ type: "layout-shift", buffered: true });

@@ -3,10 +3,12 @@
 "use strict";
 
 const AGAIN = 10_000; // milliseconds after which figures are asked for again although no run has changed
+const SOON = 150;
 const SLIDE = 250;
 const states = new Map();
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-let waiting = null;
+let wanted = false;
+let refreshing = false;
 
 // Make an element like a fresh one, and leave alone what is the same: what is open stays open, what has the focus keeps
 // it, and what changes its width does so smoothly.
@@ -48,6 +50,15 @@ function dropped(node) {
   return next;
 }
 
+// Wait until nothing slides any more: a slide that begins within another would begin from the wrong place.
+async function atRest() {
+  const slides = [...document.querySelectorAll("[data-slide]")].flatMap((item) => item.getAnimations());
+  if (!slides.length) return;
+  await Promise.allSettled(slides.map((slide) => slide.finished));
+  // Until the next frame is drawn, browsers still count with the place in the slide.
+  await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+}
+
 // What has moved slides to its new place from the old one: nothing jumps under the reader's eyes.
 function sliding(change) {
   const before = new Map();
@@ -66,6 +77,7 @@ async function pageOf(address, options = {}) {
 }
 
 async function refresh() {
+  await atRest();
   const fresh = await pageOf(location.href);
   sliding(() => {
     for (const part of document.querySelectorAll("[data-live]")) {
@@ -75,8 +87,17 @@ async function refresh() {
   });
 }
 
-function refreshSoon() {
-  waiting ??= setTimeout(() => refresh().catch(() => undefined).finally(() => { waiting = null; }), 150);
+// One refresh at a time, a moment after what asked for it, and another one for what has happened since it began.
+async function refreshSoon() {
+  wanted = true;
+  if (refreshing) return;
+  refreshing = true;
+  while (wanted) {
+    await new Promise((later) => setTimeout(later, SOON));
+    wanted = false;
+    await refresh().catch(() => undefined);
+  }
+  refreshing = false;
 }
 
 function tell(run) {
