@@ -86,7 +86,8 @@ rolled_out() {  # rolled_out NAMESPACE DEPLOYMENT...
 }
 
 established() {
-  kubectl wait --for condition=Established crd --all --timeout 60s > /dev/null
+  # kubectl takes a definition that has no conditions yet for an error.
+  try 20 kubectl wait --for condition=Established crd --all --timeout 60s > /dev/null
 }
 
 install_argo_workflows() {
