@@ -62,7 +62,7 @@ bench-gates: $(STAMP)  ## Power study of the gates; writes its tables into docs/
 	@$(BIN)/python -m tests.bench.gates $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: bench-scale
-bench-scale: $(STAMP)  ## Whole runs from a thousand to four million rows; writes docs/scale.md and docs/scale.svg
+bench-scale: $(STAMP)  ## Whole runs from a thousand to ten million rows; writes docs/scale.md and docs/scale.svg
 	@$(BIN)/python -m tests.bench.scale --write
 
 ##@ The code

@@ -1,8 +1,8 @@
 """Whole runs from a thousand rows to millions: seconds and memory of each process, and the error on fresh passwords.
 
-``python -m tests.bench.scale [--rows 1000 ... 4150000] [--write]`` starts the embedded stack once, makes a sample of
+``python -m tests.bench.scale [--rows 1000 ... 10000000] [--write]`` starts the embedded stack once, makes a sample of
 family B its reference, and posts datasets of growing size to it. With ``--write`` the figures go to docs/scale.md and
-docs/scale.svg. Ends with 1 where the largest run misses a target that is given for its size.
+docs/scale.svg. Ends with 1 where a run misses a target that is given for its size.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from regraft.pipeline.stack import Ports, Stack, running
 from tests.bench.leak import ROWS_PER_USER, FamilyB
 
 TASK = "passwords"
-SIZES = [1000, 10_000, 100_000, 1_000_000, 4_150_000]
+TARGET_ROWS = 4_150_000
+"""Rows of the run that has targets."""
+
+SIZES = [1000, 10_000, 100_000, 1_000_000, TARGET_ROWS, 10_000_000]
 REFERENCE_ROWS = 200_000
 FRESH_ROWS = 200_000
-LARGE_ROWS = 4_000_000
-"""Rows from which on the targets hold."""
-
 MOST_SECONDS, MOST_MIB, MOST_RMSLE = 240.0, 1024.0, 0.29
 FIGURES = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end -->)", re.DOTALL)
 DOCS = Path(__file__).parents[2] / "docs"
@@ -68,7 +68,10 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/scale.md and docs/scale.svg")
     chosen = parser.parse_args()
     sizes: list[int] = sorted(chosen.rows)
-    found = measure(_sample(sizes[-1], chosen.data), sizes)
+    # The more users there are, the oftener is each password used: larger runs have a sample and a stack of their own.
+    found: list[Measured] = []
+    for group in ([size for size in sizes if size <= TARGET_ROWS], *([size] for size in sizes if size > TARGET_ROWS)):
+        found += measure(_sample(group[-1], chosen.data), group) if group else []
     table = markdown(found)
     print(table)
     if chosen.write:
@@ -79,9 +82,9 @@ def main() -> None:
 
 
 def missed(found: Measured) -> bool:
-    """Whether a large run misses a target. The others have none."""
+    """Whether a run misses a target. Those of other sizes have none."""
     within = found.seconds < MOST_SECONDS and max(found.mib.values()) < MOST_MIB and found.rmsle <= MOST_RMSLE
-    return found.rows >= LARGE_ROWS and not (within and found.state == "promoted")
+    return found.rows == TARGET_ROWS and not (within and found.state == "promoted")
 
 
 def measure(sample: pd.DataFrame, sizes: Sequence[int]) -> list[Measured]:
@@ -142,8 +145,9 @@ def markdown(found: Sequence[Measured]) -> str:
     cores = len(os.sched_getaffinity(0))
     load = os.getloadavg()[1] / cores
     machine = f"{cores} cores, Python {platform.python_version()}; others kept the cores {load:.1f} times busy"
-    targets = f"Targets from {LARGE_ROWS:,} rows on: {MOST_SECONDS:.0f} s, {MOST_MIB:.0f} MiB, RMSLE {MOST_RMSLE}"
-    verdict = "missed" if any(map(missed, found)) else "met" if found[-1].rows >= LARGE_ROWS else "not asked"
+    targets = f"Targets at {TARGET_ROWS:,} rows: {MOST_SECONDS:.0f} s, {MOST_MIB:.0f} MiB, RMSLE {MOST_RMSLE}"
+    asked = any(one.rows == TARGET_ROWS for one in found)
+    verdict = "missed" if any(map(missed, found)) else "met" if asked else "not asked"
     return "\n".join([*lines, "", f"{machine}. {targets}: {verdict}.", ""])
 
 
@@ -161,7 +165,7 @@ def draw(found: Sequence[Measured]) -> Figure:
     for name in found[-1].mib:
         right.plot(rows, [one.mib[name] for one in found], "o-", label=name)
     right.axhline(MOST_MIB, linestyle=":", color="gray", label="1 GiB")
-    right.set(title="Peak memory of each process", xlabel="rows", ylabel="MiB", xscale="log", ylim=(0, 1.1 * MOST_MIB))
+    right.set(title="Peak memory of each process", xlabel="rows", ylabel="MiB", xscale="log", ylim=(0, None))
     for axes in (left, right):
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.grid(alpha=0.3)
