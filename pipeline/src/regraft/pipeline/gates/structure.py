@@ -87,27 +87,24 @@ def _typed(text: pd.DataFrame, contract: Contract, findings: _Findings) -> pd.Da
 def _numbers(column: Column, text: pd.DataFrame, missing: Mask, findings: _Findings) -> tuple[pd.Series, Mask]:
     values = text[column.name].str.strip()
     written = values.str.fullmatch(_NUMBER).to_numpy(dtype=bool)
-    numbers = pd.Series(np.nan, index=text.index, dtype="float64")
+    numbers = np.full(len(text), np.nan)
     numbers[written] = values[written].astype("float64").to_numpy()
-    others = values[~written & ~missing].str.lower()
-
-    def among(matches: pd.Series) -> Mask:
-        mask = np.zeros(len(text), dtype=bool)
-        mask[np.flatnonzero(~written & ~missing)] = matches.to_numpy(dtype=bool)
-        return mask
-
-    nan = among(others.isin(_NOT_A_NUMBER))
-    infinite = among(others.str.fullmatch(_INFINITE)) | np.isinf(numbers.to_numpy())
+    nan, infinite = np.zeros(len(text), dtype=bool), np.isinf(numbers)
+    others = np.flatnonzero(~written & ~missing)
+    if len(others):  # there are hardly ever any, and a search takes its time even where there is nothing to search
+        lower = values.iloc[others].str.lower()
+        nan[others] = lower.isin(_NOT_A_NUMBER)
+        infinite[others] = lower.str.fullmatch(_INFINITE)
     words = ~written & ~missing & ~nan & ~infinite
     fractions = np.zeros(len(text), dtype=bool)
     if column.type == "integer":
         with np.errstate(invalid="ignore"):
-            fractions = written & ~infinite & ((numbers % 1 != 0) | (numbers.abs() > 2**53)).to_numpy()
+            fractions = written & ~infinite & ((numbers % 1 != 0) | (np.abs(numbers) > 2**53))
     findings.add("value_nan", column, text, nan)
     findings.add("value_infinite", column, text, infinite)
     findings.add("value_not_numeric", column, text, words)
     findings.add("value_not_integer", column, text, fractions)
-    return numbers, nan | infinite | words | fractions
+    return pd.Series(numbers, index=text.index), nan | infinite | words | fractions
 
 
 # From types to the contract
