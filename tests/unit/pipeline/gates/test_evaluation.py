@@ -40,15 +40,6 @@ def test_classes_are_measured_by_recall_and_with_probabilities_by_ranking() -> N
     assert found["log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.4]).mean())
 
 
-def test_the_error_of_a_ranking_is_that_of_the_rank_sum_where_nothing_is_learned() -> None:
-    target = np.repeat([0, 1], [60, 40])
-    ranked = Evaluation("classes", target, target, {"skill": 0.0, "roc_auc": 0.5})
-    assert ranked.skill_error(0.0) == pytest.approx(2 * np.sqrt(101 / (12 * 60 * 40)))
-    assert ranked.skill_error(0.5) < ranked.skill_error(0.0)
-    assert ranked.skill_error(1.0) == 0
-    assert Evaluation("linear", target, target, {"skill": 0.5}).skill_error(0.5) == 0
-
-
 def test_the_scale_follows_the_target() -> None:
     rng = np.random.default_rng(0)
     assert scale_of(rng.random(100), passwords.TASK) == "linear"
@@ -60,8 +51,8 @@ def test_the_scale_follows_the_target() -> None:
 
 def test_folds_have_the_same_distribution_of_the_target() -> None:
     target = np.repeat([0.0, 1.0], [240, 60])
-    folds = folds_of(target, np.random.default_rng(0))
-    assert [target[folds == fold].sum() for fold in range(3)] == [20, 20, 20]
+    folds = folds_of(target, 5, np.random.default_rng(0))
+    assert [target[folds == fold].sum() for fold in range(5)] == [12] * 5
 
 
 def test_an_evaluation_is_repeatable_and_looks_at_some_of_the_rows(incumbent: Bundle) -> None:

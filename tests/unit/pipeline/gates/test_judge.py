@@ -198,12 +198,14 @@ def test_bad_hearts_are_refused_and_good_ones_pass(
     good = heart_disease.generate(1, 400)
     shuffled = good.assign(condition=np.random.default_rng(0).permutation(good["condition"]))
     ill, well = good[good["condition"] == 1], good[good["condition"] == 0]
-    rare = pd.concat([ill[:9], well[:171]])
+    rare, single = pd.concat([ill[:9], well[:171]]), pd.concat([ill[:1], well[:150]])
     for frame, code in (
         (good, None),
         (good.rename(columns={"chol": "thalach", "thalach": "chol"}), "value_too_large"),
         (good.assign(age=good["age"] * 12), "value_too_large"),
         (rare, "target_drift"),
+        (single, "target_drift"),
+        (single, "not_learnable"),
         (shuffled, "not_learnable"),
     ):
         found = gates.judge(write(frame), heart_disease.TASK, reference=heart_reference, incumbent=heart_incumbent)

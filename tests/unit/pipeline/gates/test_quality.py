@@ -7,7 +7,7 @@ from regraft.inference.bundle import Bundle
 from regraft.pipeline.gates import Evaluation, Profile, learnability, profile_of, quality
 from regraft.pipeline.tasks import GateSettings, heart_disease, passwords
 
-TARGET = np.array([0.0, 1.0])
+TARGET = np.repeat([0.0, 1.0], 100)
 
 
 def evaluation(skill: float, incumbent: float = 0.0) -> Evaluation:
@@ -55,15 +55,13 @@ def test_learnability_asks_for_half_of_the_reference_and_for_a_minimum(reference
     assert reason.message.endswith("there is no reference")
 
 
-def test_the_limit_of_a_ranking_allows_for_few_rows() -> None:
+def test_of_few_rows_less_skill_is_asked() -> None:
     def limit(rows: int) -> float:
         target = np.repeat([0, 1], rows // 2)
         found = Evaluation("classes", target, target, {"roc_auc": 0.5, "skill": 0.0})
-        reason = learnability.check(found, heart_disease.TASK, known)[0]
-        asked = 0.48 - float(reason.figures["allowance"] or 0)
-        assert reason.figures["limit"] == pytest.approx(max(0.1, asked), abs=1e-5)
-        return float(reason.figures["limit"] or 0)
+        return float(learnability.check(found, heart_disease.TASK, known)[0].figures["limit"] or 0)
 
     known = profile_of(heart_disease.bootstrap(), heart_disease.TASK, data_sha256="0" * 64, skill=0.8)
-    assert limit(10) == 0.1
-    assert 0.3 < limit(100) < limit(1000) < limit(100_000) < 0.48
+    assert limit(60) == 0.1
+    assert limit(100) == pytest.approx(0.8 * 0.4)
+    assert limit(200) == limit(100_000) == pytest.approx(0.8 * 0.65)

@@ -12,7 +12,7 @@ from regraft.core.verdict import Reason, Verdict
 from regraft.inference.bundle import Bundle
 from regraft.pipeline.gates import drift, learnability, quality, structure
 from regraft.pipeline.gates.dataset import Dataset, TemporaryFolder
-from regraft.pipeline.gates.evaluation import FOLDS, Evaluation, evaluate
+from regraft.pipeline.gates.evaluation import Evaluation, UntrainableError, evaluate
 from regraft.pipeline.gates.profile import Profile, profile_of, tallies_of
 from regraft.pipeline.tasks import Task
 
@@ -53,7 +53,7 @@ def judge(
         folder = temporary.path
     found = structure.check(csv, task, folder)
     data, reasons = found.data, list(found.reasons)
-    if data is None or len(data) < FOLDS:
+    if data is None or len(data) < task.gates.folds:
         return Judgement(_verdict(task, reasons, rows=found.rows, usable_rows=0 if data is None else len(data)))
     tallies = tallies_of(data.batches(), task)
     comparisons = [] if reference is None else drift.compare(tallies, task, reference)
@@ -63,9 +63,13 @@ def judge(
         reasons += drift.check_swapped(comparisons, tallies, task, reference)
     evaluation = None
     if len(tallies[task.contract.target.name]["values"].values) > 1:
-        evaluation = evaluate(sample, task, incumbent)
-        reasons += learnability.check(evaluation, task, reference)
-        reasons += quality.check(evaluation, task, incumbent)
+        try:
+            evaluation = evaluate(sample, task, incumbent)
+        except UntrainableError as error:
+            reasons.append(learnability.untrainable(error, task))
+        else:
+            reasons += learnability.check(evaluation, task, reference)
+            reasons += quality.check(evaluation, task, incumbent)
     profile = profile_of(
         tallies, task, data_sha256=_sha256(csv), skill=None if evaluation is None else evaluation.skill
     )

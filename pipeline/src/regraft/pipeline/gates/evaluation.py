@@ -1,6 +1,6 @@
 """Held-out evaluation of the task's estimator, and of the version in service on the same rows.
 
-Three folds: every row is predicted by a model that has not seen it. Shared by the learnability and quality gates.
+In folds: every row is predicted by a model that has not seen it. Shared by the learnability and quality gates.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from regraft.pipeline.gates.profile import MAX_LEVELS
 from regraft.pipeline.gates.reading import EXAMPLES, examples
 from regraft.pipeline.tasks import Task
 
-FOLDS = 3
-
 CLOSE = 0.05
 """Distance from the truth within which a prediction counts as right in ``within_0.05``."""
 
@@ -29,6 +27,10 @@ HEAVY_TAIL = 10.0
 
 type Scale = Literal["classes", "linear", "log"]
 type Floats = NDArray[np.float64]
+
+
+class UntrainableError(ValueError):
+    """The task's estimator cannot be fitted to a part of the rows; the message is the estimator's."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +56,6 @@ class Evaluation:
     def skill(self) -> float:
         """How much better than a constant the model is: 1 always right, 0 no better, negative worse."""
         return self.metrics["skill"]
-
-    def skill_error(self, skill: float) -> float:
-        """Return the standard error that a skill of this size has by chance on so few rows; 0 where it is not ranking.
-
-        That of the area under the ROC curve: Hanley and McNeil, Radiology 143 (1982) 29-36, formulas 1 and 2.
-        """
-        if "roc_auc" not in self.metrics:
-            return 0.0
-        area = (1 + skill) / 2
-        second = int((self.target == self.target.max()).sum())
-        first = len(self.target) - second
-        variance = area * (1 - area)
-        variance += (second - 1) * (area / (2 - area) - area**2)
-        variance += (first - 1) * (2 * area**2 / (1 + area) - area**2)
-        return float(2 * np.sqrt(max(variance, 0.0) / (first * second)))
 
     def errors(self) -> Floats:
         """Return how wrong the new model is on each row: 0 right, larger worse."""
@@ -106,7 +93,7 @@ def evaluate(frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None) -
     """Predict every row of a typed frame out of fold.
 
     At most ``evaluation_rows`` rows are looked at, drawn by the gates' seed; rows and folds depend on nothing else.
-    Needs at least ``FOLDS`` rows and two different targets.
+    Needs at least as many rows as folds, and two different targets. Raises UntrainableError.
     """
     rng = np.random.default_rng(task.gates.seed)
     limit = task.gates.evaluation_rows
@@ -116,10 +103,10 @@ def evaluate(frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None) -
     scale = scale_of(target, task)
     predicted = np.empty(len(target), dtype=target.dtype)
     probabilities = np.empty(len(target))
-    folds = folds_of(target, rng)
-    for fold in range(FOLDS):
+    folds = folds_of(target, task.gates.folds, rng)
+    for fold in range(task.gates.folds):
         held_out = folds == fold
-        estimator = task.estimator().fit(task.columns_of(frame[~held_out]), target[~held_out])
+        estimator = _fitted(task, frame[~held_out], target[~held_out])
         columns = task.columns_of(frame[held_out])
         predicted[held_out] = estimator.predict(columns)
         probabilities[held_out] = _probabilities(estimator, columns, scale)
@@ -127,6 +114,13 @@ def evaluate(frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None) -
     metrics = metrics_of(target, predicted, scale, known)
     evaluation = Evaluation(scale, target, predicted, metrics, known, frame=frame)
     return evaluation if incumbent is None else _beside(evaluation, incumbent, task.columns_of(frame))
+
+
+def _fitted(task: Task, frame: pd.DataFrame, target: NDArray[Any]) -> Estimator:
+    try:
+        return task.estimator().fit(task.columns_of(frame), target)
+    except ValueError as error:  # as scikit-learn says that there are too few rows of a class
+        raise UntrainableError(str(error)) from error
 
 
 def _beside(evaluation: Evaluation, incumbent: Bundle, columns: Columns) -> Evaluation:
@@ -155,11 +149,11 @@ def scale_of(target: NDArray[Any], task: Task) -> Scale:
     return "log" if 1 + high > HEAVY_TAIL * (1 + median) else "linear"
 
 
-def folds_of(target: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return a fold for each row, such that the target is distributed alike in all folds."""
+def folds_of(target: NDArray[Any], number: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the fold of each row, 0 to ``number`` - 1, such that the target is distributed alike in all folds."""
     order = np.lexsort((rng.random(len(target)), target))
     folds = np.empty(len(target), dtype=np.int64)
-    folds[order] = np.arange(len(target)) % FOLDS
+    folds[order] = np.arange(len(target)) % number
     return folds
 
 

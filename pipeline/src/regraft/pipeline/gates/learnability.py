@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regraft.core.verdict import Reason
-from regraft.pipeline.gates.evaluation import Evaluation
+from regraft.pipeline.gates.evaluation import Evaluation, UntrainableError
 from regraft.pipeline.gates.profile import Profile
 from regraft.pipeline.tasks import Task
 
@@ -11,15 +11,14 @@ from regraft.pipeline.tasks import Task
 def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list[Reason]:
     """Return an error where the task's estimator does hardly better out of fold than a constant.
 
-    The limit is a share of the skill that the same estimator has on the reference. The skill of a ranking varies a lot
-    between small samples: the limit is lowered by ``skill_errors`` standard errors, never below ``min_skill``. On a
-    heavy tail fewer rows than ``evaluation_rows`` cannot tell bad labels from few, and the error is a warning.
+    The limit is a share of the skill that the same estimator has on the reference. Few rows teach less, and what they
+    teach varies more: of n rows no more than the share 1 - ``learning_rows`` / n is asked, but always ``min_skill``. On
+    a heavy tail fewer rows than ``evaluation_rows`` cannot tell bad labels from few, and the error is a warning.
     """
     settings = task.gates
     known = reference.skill if reference else None
-    asked = settings.min_relative_skill * (known or 0.0)
-    allowance = settings.skill_errors * evaluation.skill_error(asked)
-    limit = max(settings.min_skill, asked - allowance)
+    share = min(settings.min_relative_skill, 1 - settings.learning_rows / len(evaluation.target))
+    limit = max(settings.min_skill, share * (known or 0.0))
     skill = evaluation.skill
     if skill >= limit:
         return []
@@ -39,10 +38,20 @@ def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list
                 "skill": skill,
                 "limit": round(limit, 6),
                 "reference_skill": known,
-                "allowance": round(allowance, 6),
                 "scale": evaluation.scale,
             },
             remedy=f"targets that follow from the inputs: skill of {limit:.3f} or more",
             rows=evaluation.worst(evaluation.errors()),
         )
     ]
+
+
+def untrainable(error: UntrainableError, task: Task) -> Reason:
+    """Return the error for rows to which the task's estimator cannot be fitted, such as one patient among the healthy."""
+    return Reason(
+        code="not_learnable",
+        gate="learnability",
+        message=f"the estimator cannot be trained on a part of the rows: {error}",
+        column=task.contract.target.name,
+        remedy=f"more rows of the rarest values of {task.contract.target.name}",
+    )

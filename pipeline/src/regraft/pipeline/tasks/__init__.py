@@ -37,13 +37,14 @@ class GateSettings(BaseModel):
     drift_p: float = Field(0.002, description="Drift counts only where chance explains it with less than this")
     swap_psi: float = Field(0.25, description="The same for each of two inputs that may be swapped")
     min_relative_skill: float = Field(0.5, description="Least skill, as a share of the reference's own")
-    skill_errors: float = Field(1.5, description="Standard errors of a ranking's skill by which that is lowered")
+    learning_rows: int = Field(50, description="Of n rows, no greater share is asked than 1 - this / n")
     min_skill: float = Field(0.1, description="Least skill, whatever the reference's")
     quality_floor: float | None = Field(None, description="Least value of the task's main metric; none: no floor")
     quality_margin: float = Field(0.05, description="How much worse than the version in service, in skill, is allowed")
     relation_changed_skill: float = Field(
         -0.25, description="Skill of the version in service under which it is not lost but systematically wrong"
     )
+    folds: int = Field(3, description="Parts of the rows, each predicted by a model that is trained on the others")
     evaluation_rows: int = Field(20_000, description="Most rows that the learnability and quality gates look at")
     seed: int = Field(20_240_229, description="Seed of every random choice of the gates")
 
