@@ -60,11 +60,12 @@ class LevelsModel:
     def fit(self, batches: Batches) -> Self:
         """Learn from batches of strings and levels; they are read twice."""
         counts = self._count(batches)
-        seen = counts.any(axis=1)
-        totals = counts.sum(axis=0, dtype=np.float64) + SMOOTHING * np.count_nonzero(seen)
+        seen = np.unique(np.flatnonzero(counts) // len(self.levels))
+        counts = counts[seen]
+        totals = counts.sum(axis=0, dtype=np.float64) + SMOOTHING * len(seen)
         left_out = np.zeros_like(self.table)
-        self.table[seen] = np.log((counts[seen] + SMOOTHING) / totals)
-        left_out[seen] = np.log((np.maximum(counts[seen] - 1, 0) + SMOOTHING) / totals)
+        self.table[seen] = np.log((counts + SMOOTHING) / totals)
+        left_out[seen] = np.log((np.maximum(counts - 1, 0) + SMOOTHING) / totals)
         self._calibrate(*self._left_out_scores(batches, left_out))
         return self
 
