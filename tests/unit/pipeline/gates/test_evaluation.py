@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from regraft.inference.bundle import Bundle
-from regraft.pipeline.gates.evaluation import Evaluation, evaluate, folds_of, metrics_of, scale_of
+from regraft.pipeline.gates.evaluation import evaluate, folds_of, metrics_of, scale_of
 from regraft.pipeline.tasks import GateSettings, heart_disease, passwords
 
 ZEROS_AND_ONES = np.array([0.0, 0.0, 1.0, 1.0])

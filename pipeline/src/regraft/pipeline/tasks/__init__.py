@@ -37,7 +37,7 @@ class GateSettings(BaseModel):
     drift_p: float = Field(0.002, description="Drift counts only where chance explains it with less than this")
     swap_psi: float = Field(0.25, description="The same for each of two inputs that may be swapped")
     min_relative_skill: float = Field(0.5, description="Least skill, as a share of the reference's own")
-    learning_rows: int = Field(50, description="Of n rows, no greater share is asked than 1 - this / n")
+    learning_rows: int = Field(50, description="Of n rows, no greater share than 1 - this / n is asked")
     min_skill: float = Field(0.1, description="Least skill, whatever the reference's")
     quality_floor: float | None = Field(None, description="Least value of the task's main metric; none: no floor")
     quality_margin: float = Field(0.05, description="How much worse than the version in service, in skill, is allowed")
