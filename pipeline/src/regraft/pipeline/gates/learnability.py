@@ -47,7 +47,7 @@ def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list
 
 
 def untrainable(error: UntrainableError, task: Task) -> Reason:
-    """Return the error for rows to which the task's estimator cannot be fitted, such as one patient among the healthy."""
+    """Return the error for rows to which the estimator cannot be fitted, such as those of one ill among the healthy."""
     return Reason(
         code="not_learnable",
         gate="learnability",

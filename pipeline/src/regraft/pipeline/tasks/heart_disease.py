@@ -188,8 +188,7 @@ TASK = Task(
     bootstrap=bootstrap,
     registered_model="{owner}-heart-disease-model",
     description="Whether a patient has heart disease",
-    # Half, in three folds, would let patients pass of whom three in ten have a wrong label: they still have a third of
-    # the skill. Of so many columns, models learn clearly more from four fifths of a hundred rows than from two thirds,
-    # and yet not always half of what there is.
+    # Half would let patients pass of whom three in ten have a wrong label: they still have a third of the skill, and by
+    # chance more. A hundred rows teach so many columns little, and four fifths of them clearly more than two thirds.
     gates=GateSettings(min_relative_skill=0.65, learning_rows=60, folds=5),
 )
