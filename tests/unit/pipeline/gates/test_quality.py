@@ -63,5 +63,5 @@ def test_of_few_rows_less_skill_is_asked() -> None:
 
     known = profile_of(heart_disease.bootstrap(), heart_disease.TASK, data_sha256="0" * 64, skill=0.8)
     assert limit(60) == 0.1
-    assert limit(100) == pytest.approx(0.8 * 0.4)
+    assert limit(100) == pytest.approx(0.8 * 0.35)
     assert limit(200) == limit(100_000) == pytest.approx(0.8 * 0.65)
