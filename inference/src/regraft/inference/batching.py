@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,17 @@ type Columns = Mapping[str, Values]
 type Predict = Callable[[Columns], NDArray[Any]]
 
 
+type Done = Callable[[NDArray[Any] | Exception], None]
+"""Gets the predictions for the rows of one request, or why there are none. Must not raise."""
+
+
 @dataclass(slots=True)
 class Waiting:
     """The checked columns of a request, and who waits for the answers to them."""
 
     columns: Columns
     rows: int
-    answers: asyncio.Future[NDArray[Any]]
+    done: Done
 
 
 class Batcher:
@@ -41,14 +46,17 @@ class Batcher:
         self._predict = predict
         self._waiting: list[Waiting] = []
 
+    def add(self, columns: Columns, done: Done) -> None:
+        """Predict checked columns in the next turn of the loop; ``done`` gets what predicting them alone gives."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._answer_all)
+        self._waiting.append(Waiting(columns, rows_of(columns), done))
+
     async def predict(self, columns: Columns) -> NDArray[Any]:
         """Return the predictions for checked columns, shape (rows,). Raises what predicting them alone raises."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._answer_all)
-        waiting = Waiting(columns, rows_of(columns), loop.create_future())
-        self._waiting.append(waiting)
-        return await waiting.answers
+        answers: asyncio.Future[NDArray[Any]] = asyncio.get_running_loop().create_future()
+        self.add(columns, partial(_settle, answers))
+        return await answers
 
     def _answer_all(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -64,8 +72,7 @@ class Batcher:
             return
         first = 0
         for each in batch:
-            if not each.answers.done():  # the client may be gone
-                each.answers.set_result(answers[first : first + each.rows])
+            each.done(answers[first : first + each.rows])
             first += each.rows
 
     def _fail(self, batch: list[Waiting], error: Exception) -> None:
@@ -73,8 +80,17 @@ class Batcher:
         if len(batch) > 1:
             for each in batch:
                 self._answer([each])
-        elif not batch[0].answers.done():
-            batch[0].answers.set_exception(error)
+        else:
+            batch[0].done(error)
+
+
+def _settle(future: asyncio.Future[NDArray[Any]], answers: NDArray[Any] | Exception) -> None:
+    if future.done():  # the client may be gone
+        return
+    if isinstance(answers, Exception):
+        future.set_exception(answers)
+    else:
+        future.set_result(answers)
 
 
 def _batches(waiting: list[Waiting]) -> Iterator[list[Waiting]]:

@@ -2,6 +2,7 @@
 
     request -> Front -> /predict, /health, /schema, ...   answered here: JSON in, one vectorised call, JSON out
                      -> /v1/..., /v2/...                  passed on to KServe's own endpoints
+            -> PredictionShortCut                         small good requests to /predict do not even come here
 
 The front answers what has to be fast, and sees to what every answer owes: the version that answered in the headers, a
 bounded body, problem details for every error, a count in the metrics.
@@ -49,7 +50,7 @@ from regraft.inference.model import (
 from regraft.inference.openapi import openapi
 from regraft.inference.requests import parse_json
 from regraft.inference.settings import PredictorSettings
-from regraft.inference.wire import WHOLE_ANSWER
+from regraft.inference.short_cut import PredictionShortCut
 
 log = get_logger(__name__)
 
@@ -120,6 +121,8 @@ class Route:
     """The one method that is answered; None: any."""
     model: TaskModel
     answer: Answer
+    short_cut: PredictionShortCut | None = None
+    """What may answer its small requests without ASGI."""
 
 
 class Front:
@@ -150,6 +153,11 @@ class Front:
             status = await _send_problem(exchange, _failed())
         metrics.count_request(route.name, route.model.name, status, perf_counter() - began)
 
+    def short_cut(self, scope: Scope) -> PredictionShortCut | None:
+        """Return what may answer a request before it becomes an ASGI message, None where nothing may."""
+        route = self._routes.get(scope["path"])
+        return route.short_cut if route is not None and route.method == scope["method"] else None
+
     def _table(self) -> dict[str, Route]:
         """Return all paths that there are; with each task that comes into service there are more."""
         models = self._repository.models
@@ -157,7 +165,9 @@ class Front:
         table: dict[str, Route] = {}
 
         def add(path: str, method: str, answer: Answer, model: TaskModel) -> None:
-            table[path] = Route(path.replace(f"/{model.name}", "/{task}"), method, model, answer)
+            name = path.replace(f"/{model.name}", "/{task}")
+            short_cut = PredictionShortCut(name, model) if answer == self._predict else None
+            table[path] = Route(name, method, model, answer, short_cut)
 
         for prefix, model in [*((f"/{name}", model) for name, model in models.items()), ("", default)]:
             add(f"{prefix}/predict", "POST", self._predict, model)
@@ -198,11 +208,7 @@ class Front:
         body = await self._body(exchange)
         if len(body) > self._settings.background_bytes:
             return await _send(exchange, 200, await asyncio.to_thread(version.answer, body))
-        answer = await version.answer_together(body)
-        send_whole = exchange.scope.get("extensions", {}).get(WHOLE_ANSWER)
-        if send_whole is not None and send_whole(version.head, answer):
-            return 200
-        return await _send(exchange, 200, answer)
+        return await _send(exchange, 200, await version.answer_together(body))
 
     async def _health(self, exchange: Exchange) -> int:
         """Answer 200 only where every task has a version that has repeated its golden requests."""

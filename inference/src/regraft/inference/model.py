@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from regraft.core.errors import BadRequestError, BundleError, ContractError, NotFoundError, UnavailableError
 from regraft.core.logs import get_logger
 from regraft.inference import metrics
-from regraft.inference.batching import Batcher
+from regraft.inference.batching import Batcher, Done
 from regraft.inference.bundle import Bundle
 from regraft.inference.estimators import rows_of
 from regraft.inference.requests import PROBABILITIES_TEXT, RequestReader, Tensor, Values, parse_json
-from regraft.inference.wire import head_of
+from regraft.inference.wire import header_lines
 
 log = get_logger(__name__)
 
@@ -52,7 +52,7 @@ class Version:
         self.task = bundle.info.task
         self.reader = RequestReader(bundle.contract, probabilities=bundle.gives_probabilities)
         self.headers = [(VERSION_HEADER, bundle.version.encode()), (SHA256_HEADER, bundle.sha256.encode())]
-        self.head = head_of([(b"content-type", b"application/json"), *self.headers])
+        self.header_lines = header_lines(self.headers)
         self._target = bundle.contract.target.name
         self._batcher = Batcher(self.predict)
 
@@ -74,13 +74,26 @@ class Version:
         """Return the JSON answer to a JSON request. Raises ContractError."""
         if PROBABILITIES_TEXT in body:
             return self._answer_asking(body)
-        return orjson.dumps({self._target: self.predict(self.reader.read(body)).tolist()})
+        return self.document(self.predict(self.reader.read(body)))
 
     async def answer_together(self, body: bytes) -> bytes:
         """Do as ``answer``, with one prediction for all requests that are there at this moment."""
         if PROBABILITIES_TEXT in body:
             return self._answer_asking(body)
-        answers = await self._batcher.predict(self.reader.read(body))
+        return self.document(await self._batcher.predict(self.reader.read(body)))
+
+    def predict_together(self, body: bytes, done: Done) -> bool:
+        """Let ``done`` have the answers soon, as ``answer_together`` does; False where a request may ask for more.
+
+        Raises ContractError.
+        """
+        if PROBABILITIES_TEXT in body:
+            return False
+        self._batcher.add(self.reader.read(body), done)
+        return True
+
+    def document(self, answers: NDArray[Any]) -> bytes:
+        """Return the JSON that tells the answers."""
         return orjson.dumps({self._target: answers.tolist()})
 
     def _answer_asking(self, body: bytes) -> bytes:

@@ -14,6 +14,7 @@ import gc
 import logging
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from socket import socket
 from time import monotonic
@@ -26,7 +27,7 @@ from regraft.core.logs import configure_logging, get_logger
 from regraft.inference.front import Front
 from regraft.inference.model import TaskModel, TaskRepository
 from regraft.inference.settings import PredictorSettings
-from regraft.inference.wire import WholeAnswerProtocol
+from regraft.inference.wire import ShortCutProtocol
 
 log = get_logger(__name__)
 
@@ -79,7 +80,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]  # kserve has no types
         config = self._rest_server.config
         config.app = self._front
         config.host = self._host
-        config.http = WholeAnswerProtocol
+        config.http = partial(ShortCutProtocol, offer=self._front.short_cut, most_bytes=self._settings.background_bytes)
         config.interface, config.lifespan, config.ws, config.proxy_headers = "asgi3", "off", "none", False
         config.server_header = False
         await DrainingServer(config, self._settings.drain_seconds).serve()

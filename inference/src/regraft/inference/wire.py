@@ -1,60 +1,146 @@
-"""How small answers leave: head and body in one write.
+"""uvicorn's protocol with a short cut for small requests: no task, no ASGI messages, and one write for the answer.
 
-uvicorn writes the head of an answer when it begins and the body when that comes: two system calls, and for a small
-answer the most expensive ones of the whole request. Here it offers the application a way to send both at once, as an
-extension of ASGI: ``scope["extensions"][WHOLE_ANSWER](head, body)``.
+::
+
+    headers read -> cycle made, as always -> no short cut for it:  task for the ASGI application, as always
+                                          -> short cut: body read -> taken:     answered by ``Reply.send``, later
+                                                                  -> not taken: task for the ASGI application
+
+Who offers a short cut (``Offer``) may still decline when it has seen the body, and whoever took a request may still
+hand it over to the application, so that only what is common and goes well has to be known here. Everything else about
+a request stays uvicorn's: its cycle waits in the same pipeline, keeps the connection open at a shutdown until it is
+answered, and starts and stops the same timers, whichever way the answer goes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, MutableMapping
+from time import perf_counter
+from typing import Any, Protocol
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-WHOLE_ANSWER = "regraft.whole-answer"
+type Scope = MutableMapping[str, Any]
 
 FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """Bytes that a header's value must not hold (RFC 9110, section 5.5)."""
 
-type WholeAnswer = Callable[[bytes, bytes], bool]
-"""Sends head and body; False where nothing was sent and the answer has to go the ordinary way."""
+
+class ShortCut(Protocol):
+    """Who answers requests without ASGI."""
+
+    def take(self, body: bytes, reply: Reply) -> bool:
+        """Take a request and answer it later, or return False: then it goes to the application. Never raises."""
+        ...
 
 
-class WholeAnswerProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with the extension."""
-
-    def on_headers_complete(self) -> None:
-        """Offer the extension to the application, which begins after this."""
-        super().on_headers_complete()
-        self.scope["extensions"] = {WHOLE_ANSWER: partial(_answer, self.cycle)}  # type: ignore[dict-item]
+type Offer = Callable[[Scope], ShortCut | None]
+"""Returns who may answer a request of this scope, None for nobody."""
 
 
-def head_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the head of a good answer, without the length of its body. Raises ValueError for what is no header."""
-    lines = [b"HTTP/1.1 200 OK\r\n"]
+class ShortCutProtocol(HttpToolsProtocol):
+    """One connection. Bodies up to ``most_bytes`` can take the short cut."""
+
+    def __init__(self, *arguments: Any, offer: Offer, most_bytes: int, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._offer = offer
+        # Of a larger body uvicorn would not read on before the application asks for it.
+        self._most_bytes = min(most_bytes, HIGH_WATER_LIMIT)
+        self._reply: Reply | None = None
+        """Belongs to the request whose body is being read, where that may take a short cut."""
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Begin with a request, now that the one before it on this connection is answered."""
+        reply = self._short_cut(cycle) if app is self.app else None
+        if reply is None:
+            super()._start_asgi_task(cycle, app)
+        elif cycle.more_body:
+            self._reply = reply
+        else:
+            reply.begin()
+
+    def on_message_complete(self) -> None:
+        """Answer the request that has come in whole."""
+        super().on_message_complete()
+        if self._reply is not None:
+            reply, self._reply = self._reply, None
+            reply.begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the application find out that the client of an unfinished request has gone."""
+        super().connection_lost(exc)
+        if self._reply is not None:
+            reply, self._reply = self._reply, None
+            reply.hand_over()
+
+    def _short_cut(self, cycle: RequestResponseCycle) -> Reply | None:
+        """Return the way to answer a request by a short cut, None where there is none or the request is not plain."""
+        short_cut = self._offer(cycle.scope)  # type: ignore[arg-type]  # a TypedDict
+        if (
+            short_cut is None
+            or not cycle.keep_alive
+            or cycle.waiting_for_100_continue
+            or cycle.access_log
+            or not self._has_small_body(cycle.scope["headers"])
+        ):
+            return None
+        return Reply(short_cut, cycle, super()._start_asgi_task, self.app)
+
+    def _has_small_body(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether the headers tell the length of the body (the parser has checked it), and it is small."""
+        return any(name == b"content-length" and int(value) <= self._most_bytes for name, value in headers)
+
+
+class Reply:
+    """The way back for one request that came by a short cut."""
+
+    __slots__ = ("_app", "_cycle", "_short_cut", "_start", "began")
+
+    def __init__(self, short_cut: ShortCut, cycle: RequestResponseCycle, start: Callable[..., None], app: Any) -> None:
+        self.began = perf_counter()
+        self._short_cut = short_cut
+        self._cycle = cycle
+        self._start = start
+        self._app = app
+
+    def begin(self) -> None:
+        """Pass the whole request to the short cut, or else to the application."""
+        if not self._short_cut.take(bytes(self._cycle.body), self):
+            self.hand_over()
+
+    def hand_over(self, app: Any = None) -> None:
+        """Let an application answer the request: the server's, or one that knows the answer already."""
+        self._start(self._cycle, app or self._app)
+
+    def send(self, parts: Iterable[bytes]) -> bool:
+        """Write a good answer, from its first header on, as the cycle would, but at once.
+
+        False where the answer needs more care: then nothing is written, and it is still to be handed over.
+        """
+        cycle = self._cycle
+        if not cycle.keep_alive or cycle.flow.write_paused:
+            return False
+        lines = [b"HTTP/1.1 200 OK\r\n"]
+        for name, value in cycle.default_headers:
+            if name == b"connection":  # the server is ending
+                return False
+            lines += (name, b": ", value, b"\r\n")
+        if not cycle.transport.is_closing():
+            lines += parts
+            cycle.transport.write(b"".join(lines))
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
+
+
+def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return headers as lines. Raises ValueError for what is no header."""
+    lines = []
     for name, value in headers:
         if FORBIDDEN.search(value):
             raise ValueError(f"{name.decode()} cannot be {value!r}")
-        lines += (name, b": ", value, b"\r\n")
+        lines += [name, b": ", value, b"\r\n"]
     return b"".join(lines)
-
-
-def _answer(cycle: RequestResponseCycle, head: bytes, body: bytes) -> bool:
-    """Do what ``cycle.send`` does for the two messages of a plain answer on a connection that stays open."""
-    if not cycle.keep_alive or cycle.flow.write_paused or cycle.access_log:
-        return False
-    if cycle.disconnected:
-        return True
-    lines = [head]
-    for name, value in cycle.default_headers:
-        if name == b"connection":  # the server is ending
-            return False
-        lines += (name, b": ", value, b"\r\n")
-    lines += (b"content-length: %d\r\n\r\n" % len(body), body)
-    cycle.transport.write(b"".join(lines))
-    cycle.response_started = cycle.response_complete = True
-    cycle.message_event.set()
-    cycle.on_response()
-    return True

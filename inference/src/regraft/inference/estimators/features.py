@@ -23,19 +23,19 @@ Batches = Callable[[], Iterable[tuple[Sequence[str], NDArray[np.float64]]]]
 Integers = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
-_SEPARATOR = "\x00"
+SEPARATOR = "\x00"
 _SEPARATOR_KIND, _OTHER, _LETTER, _DIGIT = range(4)
 
 _LOWER = np.frombuffer(bytes(range(128)).lower(), dtype=np.uint8).astype(np.uint64)
-_KINDS = np.full(128, _OTHER, dtype=np.uint64)
-_KINDS[ord("0") : ord("9") + 1] = _DIGIT
-_KINDS[ord("A") : ord("Z") + 1] = _KINDS[ord("a") : ord("z") + 1] = _LETTER
-_KINDS[ord(_SEPARATOR)] = _SEPARATOR_KIND
+KINDS = np.full(128, _OTHER, dtype=np.uint64)
+KINDS[ord("0") : ord("9") + 1] = _DIGIT
+KINDS[ord("A") : ord("Z") + 1] = KINDS[ord("a") : ord("z") + 1] = _LETTER
+KINDS[ord(SEPARATOR)] = _SEPARATOR_KIND
 
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
-_POWERS: Hashes = np.cumprod(np.full(MAX_LENGTH + 2, _FACTOR, dtype=np.uint64), dtype=np.uint64)
-_ROW_SALTS, _RUN_SALT = _POWERS[101:106, np.newaxis], _POWERS[106]
+POWERS: Hashes = np.cumprod(np.full(MAX_LENGTH + 2, FACTOR, dtype=np.uint64), dtype=np.uint64)
+ROW_SALTS, _RUN_SALT = POWERS[101:106, np.newaxis], POWERS[106]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def extract(words: Sequence[str], *, order: int, bits: int, runs: bool) -> Featu
         blocks.append(text.runs())
     sizes = np.cumsum([0, *(len(values) for values, _ in blocks)])
     starts = np.concatenate([starts + size for (_, starts), size in zip(blocks, sizes, strict=False)])
-    return Features(_slots(np.concatenate([values for values, _ in blocks]), bits), starts.reshape(-1, len(words)))
+    return Features(slots_of(np.concatenate([values for values, _ in blocks]), bits), starts.reshape(-1, len(words)))
 
 
 class Ngrams:
@@ -94,7 +94,7 @@ class Ngrams:
     def __init__(self, words: Sequence[str], *, order: int, bits: int) -> None:
         self._text = _Text(words)
         hashes, _ = self._text.ngrams(order)
-        slots, self._first, counts = np.unique(_slots(hashes, bits), return_index=True, return_counts=True)
+        slots, self._first, counts = np.unique(slots_of(hashes, bits), return_index=True, return_counts=True)
         self.slots: Integers = slots
         self.counts: Integers = np.where(slots > 0, counts, 0)
         """How often there is an n-gram in each of the slots; 0 for slot 0, which stands for none."""
@@ -109,8 +109,8 @@ class Ngrams:
         """Return an n-gram as text; the ends of the word are ``^`` and ``$``."""
         start, size = int(self._first[place]) % self._text.size, int(self.sizes[place])
         ngram = "".join(map(chr, self._text.codes[start : start + size].tolist()))
-        ending = "$" if size > 1 and ngram.endswith(_SEPARATOR) else ""
-        return ("^" if ngram.startswith(_SEPARATOR) else "") + ngram.strip(_SEPARATOR) + ending
+        ending = "$" if size > 1 and ngram.endswith(SEPARATOR) else ""
+        return ("^" if ngram.startswith(SEPARATOR) else "") + ngram.strip(SEPARATOR) + ending
 
 
 class _Text:
@@ -125,10 +125,10 @@ class _Text:
         self.starts = ends - self.lengths - 1
         if text.isascii():
             codes = np.frombuffer(text.encode("ascii"), dtype=np.uint8)
-            kinds = _KINDS[codes[:-1]]
+            kinds = KINDS[codes[:-1]]
         else:
             codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-            kinds = np.where(codes[:-1] < 128, _KINDS[np.minimum(codes[:-1], 127)], _LETTER)
+            kinds = np.where(codes[:-1] < 128, KINDS[np.minimum(codes[:-1], 127)], _LETTER)
         self.codes = codes.astype(np.uint64)
         self.size = len(codes) - 1
         self.left = ends.repeat(self.lengths + 1) - np.arange(-1, self.size - 1)
@@ -150,7 +150,7 @@ class _Text:
         padded = np.concatenate([self.codes + _ONE, np.zeros(order, dtype=np.uint64)])
         hashes[0] = padded[: self.size]
         for n in range(1, order):
-            hashes[n] = hashes[n - 1] * _FACTOR + padded[n : n + self.size]
+            hashes[n] = hashes[n - 1] * FACTOR + padded[n : n + self.size]
         sizes = np.arange(1, order + 1)[:, np.newaxis]
         hashes *= self.left >= sizes
         starts: Integers = self.starts + (sizes - 1) * self.size
@@ -166,7 +166,7 @@ class _Text:
         hashes[3] = _hash_segments(self.run_kinds * np.uint64(2 * MAX_LENGTH) + run_lengths, self.first_runs)
         if whole:
             hashes[4] = _hash_segments(self.lower, self.starts)
-        hashes += _ROW_SALTS[: 4 + whole]
+        hashes += ROW_SALTS[: 4 + whole]
         return hashes.ravel(), np.arange(hashes.size)
 
     def runs(self) -> tuple[Hashes, Integers]:
@@ -179,13 +179,13 @@ class _Text:
 def _joined(words: Sequence[str]) -> tuple[str, Integers]:
     """Return the words with a separator before each and after the last, and their lengths; long ones are cut."""
     lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
-    text = f"{_SEPARATOR}{_SEPARATOR.join(words)}{_SEPARATOR}"
-    if lengths.max() > MAX_LENGTH or text.count(_SEPARATOR) > len(words) + 1:
-        return _joined([word[:MAX_LENGTH].replace(_SEPARATOR, "\x01") for word in words])
+    text = f"{SEPARATOR}{SEPARATOR.join(words)}{SEPARATOR}"
+    if lengths.max() > MAX_LENGTH or text.count(SEPARATOR) > len(words) + 1:
+        return _joined([word[:MAX_LENGTH].replace(SEPARATOR, "\x01") for word in words])
     return text, lengths
 
 
-def _slots(hashes: Hashes, bits: int) -> Integers:
+def slots_of(hashes: Hashes, bits: int) -> Integers:
     """Mix the bits of the hashes (the finalizer of SplitMix64, which leaves 0 as it is) and keep the upper ones."""
     hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -196,7 +196,7 @@ def _slots(hashes: Hashes, bits: int) -> Integers:
 def _hash_segments(values: Hashes, starts: Integers) -> Hashes:
     """Return a polynomial hash of each segment of the values, from one start to the next."""
     places = np.arange(len(values)) - starts.repeat(_lengths(starts, len(values)))
-    hashes: Hashes = np.add.reduceat((values + _ONE) * _POWERS[places], starts)
+    hashes: Hashes = np.add.reduceat((values + _ONE) * POWERS[places], starts)
     return hashes
 
 

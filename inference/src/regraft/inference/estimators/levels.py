@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from regraft.inference.estimators.ascii_scores import AsciiScores
 from regraft.inference.estimators.features import Batches, Features, Integers, Ngrams, extract
 
 Floats = NDArray[np.float64]
@@ -38,6 +39,13 @@ TIE = 1e-9
 """Probability within which a half counts as reached, so that rounding cannot decide a tie."""
 
 
+MEDIAN_SCORE = float(np.log((0.5 + TIE) / (0.5 - TIE)))
+"""Of two levels, what the second one's score must be above the first one's to be the median."""
+
+TOGETHER = 1024
+"""Rows that are predicted together: as many as have their features in the processor's cache."""
+
+
 class LevelsModel:
     """Multinomial naive Bayes with one weight for each group of features; predicts the median of the posterior.
 
@@ -56,9 +64,11 @@ class LevelsModel:
         self.table = np.zeros((1 << BITS, len(levels)), dtype=np.float32)
         self.weights = np.zeros(0)
         self.intercepts = np.zeros(len(levels))
+        self._ascii: AsciiScores | None = None
 
     def fit(self, batches: Batches) -> Self:
         """Learn from batches of strings and levels; they are read twice."""
+        self._ascii = None
         counts = self._count(batches)
         seen = np.unique(np.flatnonzero(counts) // len(self.levels))
         counts = counts[seen]
@@ -71,13 +81,27 @@ class LevelsModel:
 
     def predict(self, words: Sequence[str]) -> Floats:
         """Return the median of the posterior for each string."""
-        return self.levels[(self.posterior(words).cumsum(axis=1) >= 0.5 - TIE).argmax(axis=1)]
+        parts = [self._medians(words[first : first + TOGETHER]) for first in range(0, len(words), TOGETHER)]
+        return self.levels.take(parts[0] if len(parts) == 1 else np.concatenate(parts))
 
     def posterior(self, words: Sequence[str]) -> Floats:
         """Return the probability of each level, shape (rows, levels)."""
         features = _features(words)
         sums = features.sums(self.table[features.slots])
         return _softmax(np.einsum("g,grk->rk", self.weights, sums) + self.intercepts)
+
+    def _medians(self, words: Sequence[str]) -> Integers | NDArray[np.bool_]:
+        """Return the index of each string's level."""
+        if self._ascii is None:
+            self._ascii = AsciiScores(self.table, self.weights, self.intercepts, BITS)
+        scores = self._ascii.of(words)
+        if scores is None:
+            posterior = self.posterior(words)
+        elif scores.ndim == 1:
+            return scores > MEDIAN_SCORE
+        else:
+            posterior = _softmax(np.concatenate([np.zeros((len(words), 1)), scores], axis=1))
+        return (posterior.cumsum(axis=1) >= 0.5 - TIE).argmax(axis=1)
 
     def explain(self, batches: Batches) -> dict[str, Any]:
         """Return the n-grams of each level that speak most for it, among the frequent ones of the first rows.
