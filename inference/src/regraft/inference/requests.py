@@ -117,9 +117,9 @@ class RequestReader:
         """Read a request that is parsed already."""
         if type(payload) is not dict:
             raise ContractError(f"the request must be a JSON object, not {_kind(payload)}", code="not_an_object")
-        wrapper = next((key for key in self._formats if key in payload), None)
-        if wrapper is None:
+        if self._formats.keys().isdisjoint(payload):
             return self._check(payload)
+        wrapper = next(key for key in self._formats if key in payload)
         if len(payload) > 1:
             other = next(key for key in payload if key != wrapper)
             raise ContractError(
@@ -292,14 +292,15 @@ class RequestReader:
         a value, too), so that a slower parser has to look; the same number means that all is well, unless somebody
         hides the second key behind escapes.
         """
-        wrapper = next((key for key in self._formats if key in payload), None)
         times = 1
-        if wrapper is not None:
+        if not self._formats.keys().isdisjoint(payload):
+            wrapper = next(key for key in self._formats if key in payload)
             if body.count(orjson.dumps(wrapper)) != 1:
                 return True
             content = payload[wrapper]
             times = len(content) if type(content) is list else 1
-        return any(body.count(text) != times for text in self._key_texts)
+        counts = [body.count(text) for text in self._key_texts]
+        return counts.count(times) != len(counts)
 
 
 class _ColumnReader:

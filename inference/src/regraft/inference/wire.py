@@ -90,7 +90,10 @@ class ShortCutProtocol(HttpToolsProtocol):
 
     def _has_small_body(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Whether the headers tell the length of the body (the parser has checked it), and it is small."""
-        return any(name == b"content-length" and int(value) <= self._most_bytes for name, value in headers)
+        for name, value in headers:
+            if name == b"content-length":
+                return int(value) <= self._most_bytes
+        return False
 
 
 class Reply:
