@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -153,6 +154,36 @@ def test_a_body_over_the_limit_is_refused_without_being_read(predictor: Predicto
     assert b'"code":"request_too_large"' in answer
 
 
+def raw_request(body: bytes, *headers: str) -> bytes:
+    lines = ["POST /predict HTTP/1.1", "host: x", *headers, f"content-length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def read_answers(connection: socket.socket, count: int) -> list[tuple[int, Any]]:
+    """Return status and document of so many answers that follow one another on a connection."""
+    answers = []
+    with connection.makefile("rb") as stream:
+        for _ in range(count):
+            status = int(stream.readline().split()[1])
+            headers = dict(line.decode().strip().lower().split(": ", 1) for line in iter(stream.readline, b"\r\n"))
+            answers.append((status, json.loads(stream.read(int(headers["content-length"])))))
+    return answers
+
+
+def test_requests_come_in_pieces_and_several_at_once(predictor: Predictor) -> None:
+    good, bad = raw_request(b'{"Password": ["a"]}'), raw_request(b'{"Password": [1]}')
+    closing = raw_request(b'{"Password": ["a"]}', "connection: close")
+    with socket.create_connection(("127.0.0.1", predictor.port), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for place in range(len(good)):
+            connection.sendall(good[place : place + 1])
+        assert read_answers(connection, 1) == [(200, {"Times": [1.0]})]
+        connection.sendall(good + bad + good + closing)
+        statuses = [status for status, _ in read_answers(connection, 4)]
+        assert statuses == [200, 400, 200, 200]
+        assert connection.recv(1) == b""
+
+
 def test_an_ordinary_client_sees_the_413(predictor: Predictor) -> None:
     for _ in range(10):
         response = httpx.post(f"{predictor.url}/predict", content=b" " * 1_500_000)
@@ -290,5 +321,11 @@ async def stop_under_load(predictor: Predictor) -> list[int]:
 
 
 def test_a_signal_under_load_loses_no_request(mounted: Predictor) -> None:
-    assert min(asyncio.run(stop_under_load(mounted))) > 1
+    request = raw_request(b'{"Password": ["a"]}')
+    with socket.create_connection(("127.0.0.1", mounted.port), timeout=10) as slow:
+        slow.sendall(request[:-5])  # the rest comes after the signal
+        finish = threading.Timer(1.5, slow.sendall, [request[-5:]])
+        finish.start()
+        assert min(asyncio.run(stop_under_load(mounted))) > 1
+        assert read_answers(slow, 1) == [(200, {"Times": [2.0]})]
     assert mounted.process.wait(timeout=10) == 0

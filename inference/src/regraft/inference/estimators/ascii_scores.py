@@ -64,7 +64,8 @@ class AsciiScores:
     def __init__(self, table: NDArray[np.float32], weights: Floats, intercepts: Floats, bits: int) -> None:
         self._bits = bits
         relative = (table[:, 1:].astype(np.float64) - table[:, :1]).squeeze()  # of two levels: one column, faster flat
-        one, two, three, four, length, first, last, self._shape = weights.tolist()
+        one, two, three, four, length, first, last, shape = weights.tolist()
+        self._shape = np.array(shape)
 
         def weighted(weight: float, hashes: Hashes) -> Floats:
             found: Floats = weight * relative[slots_of(hashes, bits)]
@@ -84,8 +85,9 @@ class AsciiScores:
         # Beyond the end of a word there is no n-gram: the weights are found by the second and third character.
         self._three = per_pair(three * (_FIRST > 0))
         self._four = per_pair(four * ((_FIRST > 0) & (_SECOND > 0)))
-        lengths = np.arange(MAX_LENGTH + 1, dtype=np.uint64)
-        self._lengths = weighted(length, lengths + ROW_SALTS[0]) + (intercepts[1:] - intercepts[0]).squeeze()
+        # From one separator to the next it is one more than the word is long.
+        lengths = np.array([0, *range(MAX_LENGTH + 1)], dtype=np.uint64)
+        self._distances = weighted(length, lengths + ROW_SALTS[0]) + (intercepts[1:] - intercepts[0]).squeeze()
 
     def of(self, words: Sequence[str]) -> Floats | None:
         """Return each word's scores of the second and later levels, minus that of the first: (rows, levels - 1).
@@ -103,10 +105,9 @@ class AsciiScores:
         if len(separators) != rows + 1:
             return None
         starts = separators[:-1]
-        lengths = separators[1:] - starts
-        lengths -= 1
+        distances = separators[1:] - starts
         shapes = _shape_hashes(codes, pairs[:size])
-        if shapes is None or lengths.max() > MAX_LENGTH:
+        if shapes is None or distances.max() > MAX_LENGTH + 1:
             return None
         values = self._table.take(self._slots(pairs, shapes), axis=0)
         pairs_after = pairs[1:-1]
@@ -116,7 +117,7 @@ class AsciiScores:
         places += scores_of_three
         places += scores_of_four
         scores: Floats = np.add.reduceat(places, starts)
-        scores += self._lengths.take(lengths, axis=0)
+        scores += self._distances.take(distances, axis=0)
         scores += values[2 * size :] * self._shape
         return scores
 

@@ -37,6 +37,10 @@ _ONE = np.uint64(1)
 POWERS: Hashes = np.cumprod(np.full(MAX_LENGTH + 2, FACTOR, dtype=np.uint64), dtype=np.uint64)
 ROW_SALTS, _RUN_SALT = POWERS[101:106, np.newaxis], POWERS[106]
 
+# Arrays without dimensions: numpy takes them into account quicker than scalars.
+_SHIFTS = [np.array(bits, dtype=np.uint64) for bits in (30, 27, 31)]
+_MULTIPLIERS = [np.array(value, dtype=np.uint64) for value in (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)]
+
 
 @dataclass(frozen=True)
 class Features:
@@ -187,10 +191,16 @@ def _joined(words: Sequence[str]) -> tuple[str, Integers]:
 
 def slots_of(hashes: Hashes, bits: int) -> Integers:
     """Mix the bits of the hashes (the finalizer of SplitMix64, which leaves 0 as it is) and keep the upper ones."""
-    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    slots: Integers = ((hashes ^ (hashes >> np.uint64(31))) >> np.uint64(64 - bits)).astype(np.int64)
-    return slots
+    mixed = hashes >> _SHIFTS[0]
+    mixed ^= hashes
+    mixed *= _MULTIPLIERS[0]
+    again = mixed >> _SHIFTS[1]
+    again ^= mixed
+    again *= _MULTIPLIERS[1]
+    slots = again >> _SHIFTS[2]
+    slots ^= again
+    slots >>= np.array(64 - bits, dtype=np.uint64)
+    return slots.view(np.int64)
 
 
 def _hash_segments(values: Hashes, starts: Integers) -> Hashes:

@@ -39,7 +39,7 @@ TIE = 1e-9
 """Probability within which a half counts as reached, so that rounding cannot decide a tie."""
 
 
-MEDIAN_SCORE = float(np.log((0.5 + TIE) / (0.5 - TIE)))
+MEDIAN_SCORE = np.array(np.log((0.5 + TIE) / (0.5 - TIE)))
 """Of two levels, what the second one's score must be above the first one's to be the median."""
 
 TOGETHER = 1024
