@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -177,9 +178,11 @@ def test_a_version_that_is_replaced_between_answers_what_it_has_checked(
     ]
 
 
-def test_a_prediction_that_fails_is_answered_by_the_front(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle = passwords_of(front).version.bundle
-    monkeypatch.setattr(bundle, "predict", lambda _columns: 1 / 0)
+@pytest.mark.parametrize("predict", [lambda _: 1 / 0, lambda _: np.array([object(), object()])])
+def test_a_prediction_that_fails_is_answered_by_the_front(
+    front: Front, monkeypatch: pytest.MonkeyPatch, predict: Any
+) -> None:
+    monkeypatch.setattr(passwords_of(front).version.bundle, "predict", predict)
     before = counted("regraft_predictor_requests_total", status="500")
     ((head, body),) = ask(front, request(GOOD))
     assert (head[0].split()[1], orjson.loads(body)["code"]) == (b"500", "internal_error")

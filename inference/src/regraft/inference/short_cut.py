@@ -40,14 +40,13 @@ class PredictionShortCut:
         try:
             return version.predict_together(body, partial(self._answer, version, reply))
         except Exception:
-            return False  # the front finds the same, and knows how to tell it
+            return False  # the front finds the same, and tells
 
     def _answer(self, version: Version, reply: Reply, answers: NDArray[Any] | Exception) -> None:
-        if isinstance(answers, Exception):
-            reply.hand_over()
-            return
-        body = version.document(answers)
-        if reply.send((TYPE_AND_LENGTH % len(body), version.header_lines, b"\r\n", body)):
+        body = _document(version, answers)
+        if body is None:
+            reply.hand_over()  # to the front, which fails in the same way, and tells
+        elif reply.send((TYPE_AND_LENGTH % len(body), version.header_lines, b"\r\n", body)):
             self._count(reply)
         else:
             reply.hand_over(partial(self._send, version, reply, body))
@@ -70,3 +69,13 @@ class PredictionShortCut:
 
     def _count(self, reply: Reply) -> None:
         metrics.count_request(self._route, self._model.name, 200, perf_counter() - reply.began)
+
+
+def _document(version: Version, answers: NDArray[Any] | Exception) -> bytes | None:
+    """Return the JSON of the answers, None where there is none."""
+    if isinstance(answers, Exception):
+        return None
+    try:
+        return version.document(answers)
+    except Exception:
+        return None

@@ -9,7 +9,8 @@
 Who offers a short cut (``Offer``) may still decline when it has seen the body, and whoever took a request may still
 hand it over to the application, so that only what is common and goes well has to be known here. Everything else about
 a request stays uvicorn's: its cycle waits in the same pipeline, keeps the connection open at a shutdown until it is
-answered, and starts and stops the same timers, whichever way the answer goes.
+answered, and starts and stops the same timers, whichever way the answer goes. Should a release of uvicorn begin with
+requests in another way, none takes the short cut, and all are still answered.
 """
 
 from __future__ import annotations
