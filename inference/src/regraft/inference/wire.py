@@ -137,7 +137,12 @@ class Reply:
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
         cycle.on_response()
+        cycle.on_response = _nothing  # as after a task: the connection is not held by its last request
         return True
+
+
+def _nothing() -> None:
+    pass
 
 
 def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
