@@ -2,8 +2,8 @@
 
 All contenders are started as their users start them, with one worker, bound to one core; the load comes from another,
 by ``wrk`` (Debian: ``apt-get install wrk``). The rounds of all are interleaved. MLServer gets an environment of its own
-in ``.bench``; MLflow and KServe are in ours. Prints a table, with ``--json FILE`` also all figures, and puts the table
-into docs/speed.md.
+in ``.bench``; MLflow and KServe are in ours. Prints a table, puts it into docs/speed.md, and writes the figures of
+every round as JSON.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="length of a round")
     parser.add_argument("--starts", type=int, default=3, help="starts of each contender")
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", default=ROOT / ".bench" / "servers.json")
     parser.add_argument("--no-page", action="store_true", help="leave docs/speed.md as it is")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
@@ -172,8 +172,7 @@ def main() -> int:
     aims = judge(contenders)
     text = f"{machine()}\n\n{table(contenders)}\n\n{aims_table(aims)}\n"
     print(text)
-    if options.json:
-        options.json.write_text(json.dumps(record(contenders, aims), indent=1) + "\n")
+    options.json.write_text(json.dumps(record(contenders, aims), indent=1) + "\n")
     if not options.no_page:
         page.put(ROOT / "docs" / "speed.md", "servers", text)
     return 0 if all(met for *_, met in aims) else 1
