@@ -178,7 +178,8 @@ def _sample(rows: int, data: Path | None) -> pd.DataFrame:
         return pd.read_parquet(data)
     wanted = rows + REFERENCE_ROWS + FRESH_ROWS
     _say("drawing passwords")
-    sample = FamilyB().sample(int(wanted / ROWS_PER_USER * 1.05), seed=1)
+    spare = 1.05 if rows <= TARGET_ROWS else 1.25  # among more users, more have the same password
+    sample = FamilyB().sample(int(wanted / ROWS_PER_USER * spare), seed=1)
     if len(sample) < wanted:
         raise RuntimeError(f"{len(sample):,} passwords are fewer than {wanted:,}")
     return sample
