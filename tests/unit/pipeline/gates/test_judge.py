@@ -102,7 +102,7 @@ def test_the_very_rows_of_the_version_in_service_pass_again(
 def test_a_model_that_is_clearly_worse_on_the_same_rows_is_refused(judge: Judge, incumbent: Bundle) -> None:
     few = inverted(passwords.bootstrap().head(150), 0.09)
     verdict = judge(few, incumbent)
-    strict = replace(passwords.TASK, gates=GateSettings(quality_margin=0.0))
+    strict = replace(passwords.TASK, gates=GateSettings(quality_margin=0.0, quality_errors=0.0))
     reason = next(reason for reason in judge(few, incumbent, strict).errors)
     assert reason.code == "worse_than_incumbent"
     difference = reason.figures["difference"]
@@ -130,13 +130,14 @@ def test_a_model_that_is_worse_by_more_than_the_margin_is_refused_and_told_by_ho
 ) -> None:
     """Rows that the version in service answers well, but whose own labels teach the new model less."""
     noisy = inverted(passwords.bootstrap().head(200), 0.13)
-    task = replace(passwords.TASK, gates=GateSettings(min_relative_skill=0.3))
+    task = replace(passwords.TASK, gates=GateSettings(min_relative_skill=0.3, quality_errors=0.0))
     verdict = judge(noisy, incumbent, task)
     assert codes(verdict) == ["worse_than_incumbent"]
     figures = verdict.errors[0].figures
     assert figures["difference"] == pytest.approx(verdict.incumbent_metrics["skill"] - verdict.metrics["skill"])
     assert figures["margin"] == 0.05
-    assert f"worse by {figures['difference']:.3f}, at most 0.05 is allowed" in verdict.errors[0].message
+    assert figures["chance"] == 0.0
+    assert f"worse by {figures['difference']:.3f}, at most 0.050 is allowed" in verdict.errors[0].message
 
 
 def test_a_floor_is_kept(judge: Judge) -> None:

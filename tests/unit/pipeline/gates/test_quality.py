@@ -5,20 +5,30 @@ import pytest
 
 from regraft.inference.bundle import Bundle
 from regraft.pipeline.gates import Evaluation, Profile, learnability, profile_of, quality
+from regraft.pipeline.gates.evaluation import Floats
 from regraft.pipeline.tasks import GateSettings, heart_disease, passwords
 
 TARGET = np.repeat([0.0, 1.0], 100)
 
 
-def evaluation(skill: float, incumbent: float = 0.0) -> Evaluation:
-    return Evaluation("linear", TARGET, TARGET, {"skill": skill}, incumbent_metrics={"skill": incumbent})
+def evaluation(skill: float, incumbent: float = 0.0, rows: int = 20_000) -> Evaluation:
+    """Return the evaluation of two models of these skills, on as many rows of either half."""
+    target = np.tile([0.0, 1.0], rows // 2)
+    predicted, served = (np.abs(target - wrong(rows, one)) for one in (skill, incumbent))
+    return Evaluation("linear", target, predicted, incumbent_predicted=served).measured()
+
+
+def wrong(rows: int, skill: float) -> Floats:
+    """Return 1 for the rows, evenly spread, on which a model of this skill takes one half for the other."""
+    share = (1 - skill) / 2
+    return np.diff(np.floor(share * np.arange(rows + 1)))
 
 
 @pytest.mark.parametrize(
     ("skill", "served", "codes"),
     [
         (0.90, 0.94, []),
-        (0.90, 0.96, ["worse_than_incumbent"]),
+        (0.90, 0.97, ["worse_than_incumbent"]),
         (0.93, 1.00, []),
         (0.90, 0.00, []),
         (0.90, -0.50, ["relation_changed"]),
@@ -34,8 +44,26 @@ def test_the_version_in_service_is_given_no_more_credit_than_it_earned_on_unseen
 
 def test_a_reason_says_by_how_much_the_new_model_is_worse(incumbent: Bundle) -> None:
     reason = quality.check(evaluation(0.5, 0.9), passwords.TASK, incumbent)[0]
-    assert "worse by 0.400, at most 0.05 is allowed" in reason.message
-    assert reason.remedy.startswith("skill of at least 0.850")
+    chance = reason.figures["chance"]
+    assert isinstance(chance, float)
+    assert 0 < chance < 0.03
+    allowed = 0.05 + chance
+    assert f"worse by 0.400, at most {allowed:.3f} is allowed (0.05, and {chance:.3f} for chance)" in reason.message
+    assert reason.remedy.startswith(f"skill of at least {0.9 - allowed:.3f}")
+
+
+def test_of_few_rows_a_difference_may_be_chance(incumbent: Bundle) -> None:
+    few, many = (quality.check(evaluation(0.80, 0.90, rows), passwords.TASK, incumbent) for rows in (100, 20_000))
+    assert few == []
+    assert [reason.code for reason in many] == ["worse_than_incumbent"]
+
+
+def test_the_standard_error_is_that_of_the_textbook_where_there_is_one() -> None:
+    random = np.random.default_rng(0)
+    target = random.normal(size=2000)
+    found = Evaluation("linear", target, target).measured()
+    error = quality.standard_error(found, lambda part: float(part.target.mean()), seed=1)
+    assert error == pytest.approx(target.std() / np.sqrt(len(target)), rel=0.4)
 
 
 def test_the_floor_of_a_classifier_is_for_its_ranking() -> None:

@@ -46,9 +46,10 @@ class Evaluation:
     scale: Scale
     target: NDArray[Any]
     predicted: NDArray[Any]
-    metrics: dict[str, float]
+    metrics: dict[str, float] = field(default_factory=dict)
     probabilities: Floats | None = None
     incumbent_predicted: NDArray[Any] | None = None
+    incumbent_probabilities: Floats | None = None
     incumbent_metrics: dict[str, float] = field(default_factory=dict)
     frame: pd.DataFrame | None = None
 
@@ -56,6 +57,27 @@ class Evaluation:
     def skill(self) -> float:
         """How much better than a constant the model is: 1 always right, 0 no better, negative worse."""
         return self.metrics["skill"]
+
+    def of_rows(self, rows: NDArray[np.bool_]) -> Evaluation:
+        """Return the evaluation of a part of the rows, without their frame."""
+        part = replace(
+            self,
+            target=self.target[rows],
+            predicted=self.predicted[rows],
+            probabilities=_part(self.probabilities, rows),
+            incumbent_predicted=_part(self.incumbent_predicted, rows),
+            incumbent_probabilities=_part(self.incumbent_probabilities, rows),
+            frame=None,
+        )
+        return part.measured()
+
+    def measured(self) -> Evaluation:
+        """Return the evaluation with its metrics."""
+        new = metrics_of(self.target, self.predicted, self.scale, self.probabilities)
+        if self.incumbent_predicted is None:
+            return replace(self, metrics=new)
+        old = metrics_of(self.target, self.incumbent_predicted, self.scale, self.incumbent_probabilities)
+        return replace(self, metrics=new, incumbent_metrics=old)
 
     def errors(self) -> Floats:
         """Return how wrong the new model is on each row: 0 right, larger worse."""
@@ -110,10 +132,10 @@ def evaluate(frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None) -
         columns = task.columns_of(frame[held_out])
         predicted[held_out] = estimator.predict(columns)
         probabilities[held_out] = _probabilities(estimator, columns, scale)
-    known = None if np.isnan(probabilities).any() else probabilities
-    metrics = metrics_of(target, predicted, scale, known)
-    evaluation = Evaluation(scale, target, predicted, metrics, known, frame=frame)
-    return evaluation if incumbent is None else _beside(evaluation, incumbent, task.columns_of(frame))
+    evaluation = Evaluation(scale, target, predicted, probabilities=_known(probabilities), frame=frame)
+    if incumbent is not None:
+        evaluation = _beside(evaluation, incumbent, task.columns_of(frame))
+    return evaluation.measured()
 
 
 def _fitted(task: Task, frame: pd.DataFrame, target: NDArray[Any]) -> Estimator:
@@ -125,10 +147,16 @@ def _fitted(task: Task, frame: pd.DataFrame, target: NDArray[Any]) -> Estimator:
 
 def _beside(evaluation: Evaluation, incumbent: Bundle, columns: Columns) -> Evaluation:
     predicted = np.asarray(incumbent.predict(columns))
-    probabilities = _probabilities(incumbent.estimator, columns, evaluation.scale)
-    known = None if np.isnan(probabilities).any() else probabilities
-    metrics = metrics_of(evaluation.target, predicted, evaluation.scale, known)
-    return replace(evaluation, incumbent_predicted=predicted, incumbent_metrics=metrics)
+    probabilities = _known(_probabilities(incumbent.estimator, columns, evaluation.scale))
+    return replace(evaluation, incumbent_predicted=predicted, incumbent_probabilities=probabilities)
+
+
+def _known(probabilities: Floats) -> Floats | None:
+    return None if np.isnan(probabilities).any() else probabilities
+
+
+def _part(values: NDArray[Any] | None, rows: NDArray[np.bool_]) -> NDArray[Any] | None:
+    return None if values is None else values[rows]
 
 
 def _probabilities(estimator: Estimator, columns: Columns, scale: Scale) -> Floats:

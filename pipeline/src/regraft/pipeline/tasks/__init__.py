@@ -41,6 +41,7 @@ class GateSettings(BaseModel):
     min_skill: float = Field(0.1, description="Least skill, whatever the reference's")
     quality_floor: float | None = Field(None, description="Least value of the task's main metric; none: no floor")
     quality_margin: float = Field(0.05, description="How much worse than the version in service, in skill, is allowed")
+    quality_errors: float = Field(2.5, description="Standard errors of that difference by which more is allowed")
     relation_changed_skill: float = Field(
         -0.25, description="Skill of the version in service under which it is not lost but systematically wrong"
     )
