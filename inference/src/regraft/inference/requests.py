@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -117,9 +117,9 @@ class RequestReader:
         """Read a request that is parsed already."""
         if type(payload) is not dict:
             raise ContractError(f"the request must be a JSON object, not {_kind(payload)}", code="not_an_object")
-        if self._formats.keys().isdisjoint(payload):
+        wrapper = self._wrapper(payload)
+        if wrapper is None:
             return self._check(payload)
-        wrapper = next(key for key in self._formats if key in payload)
         if len(payload) > 1:
             other = next(key for key in payload if key != wrapper)
             raise ContractError(
@@ -293,14 +293,20 @@ class RequestReader:
         hides the second key behind escapes.
         """
         times = 1
-        if not self._formats.keys().isdisjoint(payload):
-            wrapper = next(key for key in self._formats if key in payload)
+        wrapper = self._wrapper(payload)
+        if wrapper is not None:
             if body.count(orjson.dumps(wrapper)) != 1:
                 return True
             content = payload[wrapper]
             times = len(content) if type(content) is list else 1
         counts = [body.count(text) for text in self._key_texts]
         return counts.count(times) != len(counts)
+
+    def _wrapper(self, payload: Mapping[str, Any]) -> str | None:
+        """Return the key that the columns stand under, None where they stand by themselves, as they mostly do."""
+        if self._formats.keys().isdisjoint(payload):
+            return None
+        return next(key for key in self._formats if key in payload)
 
 
 class _ColumnReader:
