@@ -6,9 +6,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
-MEMBERS := core inference pipeline trigger-service
+MEMBERS := core inference pipeline trigger-service cli
 STAMP := .venv/.ready
-SOURCES := $(addsuffix /src,$(MEMBERS)) tests
+SOURCES := $(MEMBERS) tests
 
 .PHONY: help
 help:  ## This list
@@ -87,11 +87,11 @@ format: $(STAMP)  ## Write the code as ruff wants it
 
 .PHONY: manifests
 manifests: $(STAMP)  ## Render the Hera templates into k8s/
-	@$(BIN)/python -m regraft.pipeline.workflow > k8s/base/workflow-template.yaml
+	@$(BIN)/python -m regraft_pipeline.argo.template > k8s/base/workflow-template.yaml
 
 LOCK = uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command 'make lock' --no-emit-package regraft-core --no-emit-package regraft-inference \
-	--no-emit-package regraft-pipeline --no-emit-package regraft-trigger
+	--no-emit-package regraft-pipeline --no-emit-package regraft-trigger --no-emit-package regraft-cli
 
 # What packages ask for and an image never imports; tests/unit/images proves it. Installed with --no-deps therefore.
 without = $(addprefix --no-emit-package ,$(1))
@@ -103,7 +103,7 @@ lock:  ## Compile requirements/*.txt from the pyproject files
 	@PATH="$$PWD/.tools/bin:$$PATH"
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
 	$(LOCK) inference/pyproject.toml --extra server --extra s3 $(call without,$(NO_CLIENT)) -c requirements/dev.txt -o requirements/inference.txt
-	$(LOCK) pipeline/pyproject.toml $(call without,prettytable tzdata wcwidth) -c requirements/dev.txt -o requirements/pipeline.txt
+	$(LOCK) pipeline/pyproject.toml cli/pyproject.toml $(call without,prettytable tzdata wcwidth) -c requirements/dev.txt -o requirements/pipeline.txt
 	$(LOCK) trigger-service/pyproject.toml $(call without,watchfiles websockets) -c requirements/dev.txt -o requirements/trigger.txt
 
 -include k8s.mk

@@ -36,4 +36,4 @@ export VIRTUAL_ENV=$PWD/.venv
 say "installing the locked packages"
 "$uv" pip install --quiet --compile-bytecode --require-hashes --requirement requirements/dev.txt
 "$uv" pip install --quiet --no-deps --no-build-isolation \
-  --editable core --editable inference --editable pipeline --editable trigger-service
+  --editable core --editable inference --editable pipeline --editable trigger-service --editable cli

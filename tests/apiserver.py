@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from regraft.core.kubernetes import Cluster
+from regraft_core.kube import Cluster
 
 Json = dict[str, Any]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from regraft.core.workflows import TEMPLATE
+from regraft_core.workflows import TEMPLATE
 from tests.bench import page
 from tests.bench.latency import TIMEOUT, Trip, travel, wait_for
 from tests.bench.material import passwords

@@ -30,11 +30,11 @@ from rich.console import Console
 from rich.progress import Progress
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from regraft.inference.bundle import Bundle, BundleInfo, write_bundle
-from regraft.pipeline import gates
-from regraft.pipeline.gates import Profile
-from regraft.pipeline.gates.drift import drift_of
-from regraft.pipeline.tasks import Task, heart_disease, load_task, passwords
+from regraft_inference.bundle import Bundle, BundleInfo, write_bundle
+from regraft_pipeline import gates
+from regraft_pipeline.gates import Profile
+from regraft_pipeline.gates.drift import drift_of
+from regraft_pipeline.tasks import Task, heart_disease, load_task, passwords
 
 DOCS = Path(__file__).parents[2] / "docs" / "gates.md"
 BEGIN, END = "<!-- make bench-gates: begin -->\n", "<!-- make bench-gates: end -->\n"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from regraft.inference.estimators.sklearn import SklearnEstimator
-from regraft.pipeline.tasks.heart_disease import BOOTSTRAP_ROWS, TASK, auc_limit, generate
+from regraft_inference.estimators.sklearn import SklearnEstimator
+from regraft_pipeline.tasks.heart_disease import BOOTSTRAP_ROWS, TASK, auc_limit, generate
 from tests.bench.families import Floats
 
 SEEDS = 10

@@ -47,7 +47,7 @@ MEGABYTE = 1e6
 CHUNK = 1 << 20
 READY_SECONDS = 120.0
 SERVER = [
-    *("python", "-m", "regraft.inference.server", "--model_name", "passwords"),
+    *("python", "-m", "regraft_inference.server", "--model_name", "passwords"),
     *("--model_dir", "/mnt/models", "--http_port"),
 ]
 TRIGGER_SETTINGS = {

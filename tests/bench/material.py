@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft.inference.bundle import BundleInfo, version_json, write_bundle
-from regraft.pipeline.tasks import load_task
+from regraft_inference.bundle import BundleInfo, version_json, write_bundle
+from regraft_pipeline.tasks import load_task
 from tests.checker import datasets
 
 SEED = 1

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from regraft.inference.estimators.passwords import PasswordEstimator
+from regraft_inference.estimators.passwords import PasswordEstimator
 from tests.bench.families import FamilyA, Floats, Sample, variants
 from tests.bench.leak import FamilyB
 

@@ -31,8 +31,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from regraft.inference.bundle import Bundle
-from regraft.pipeline.stack import Ports, Stack, running
+from regraft_cli.embedded.stack import Ports, Stack, running
+from regraft_inference.bundle import Bundle
 from tests.bench.leak import ROWS_PER_USER, FamilyB
 
 TASK = "passwords"

@@ -192,7 +192,7 @@ def line_up(folder: Path) -> list[Contender]:
     ports = [*free_ports(), *free_ports()]
     ours, mlflow, mlserver_port, kserve, empty, limit = (str(port) for port in ports)
     local = "http://127.0.0.1"
-    server = [python, "-m", "regraft.inference.server", "--model_dir", str(bundle), "--host", "127.0.0.1"]
+    server = [python, "-m", "regraft_inference.server", "--model_dir", str(bundle), "--host", "127.0.0.1"]
     v1 = "v1/models/reference:predict"
     return [
         Contender(

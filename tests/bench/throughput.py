@@ -21,9 +21,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from regraft.pipeline.gates import judge, structure
-from regraft.pipeline.source import Limits, fetch
-from regraft.pipeline.tasks import load_task
+from regraft_pipeline.gates import judge, structure
+from regraft_pipeline.sources.http import Limits, fetch
+from regraft_pipeline.tasks import load_task
 from tests.bench import page
 from tests.bench.leak import FamilyB
 

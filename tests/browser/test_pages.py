@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from regraft.core.runs import RunState, StepState, now
-from regraft.trigger.page import RUNS_PER_PAGE
+from regraft_core.runs import RunState, StepState, now
+from regraft_trigger.page import RUNS_PER_PAGE
 from tests.browser.conftest import Open
 from tests.browser.looking import DESK, LOOKS, PHONE, Look, overflows, shifts, shoot, violations
 from tests.unit.trigger.examples import rejected_run

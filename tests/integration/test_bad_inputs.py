@@ -7,9 +7,9 @@ from typing import NamedTuple
 import pytest
 from mlflow.tracking import MlflowClient
 
-from regraft.core.runs import RunState
-from regraft.core.runstore import RunStore
-from regraft.pipeline.tasks import load_tasks
+from regraft_core.runs import RunState
+from regraft_core.stores.queue import RunStore
+from regraft_pipeline.tasks import load_tasks
 from tests.checker import datasets
 from tests.checker.client import HEART_DISEASE, PASSWORDS, Accepted, Prediction, Service
 from tests.checker.stack import Stack, free_ports

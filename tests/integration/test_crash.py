@@ -10,11 +10,11 @@ import httpx
 import pytest
 from mlflow.tracking import MlflowClient
 
-from regraft.core import layout
-from regraft.core.objects import FileStore, get_model
-from regraft.core.runs import STEPS, Run, StepState
-from regraft.core.runstore import RunStore
-from regraft.core.serving import Serving
+from regraft_core import layout
+from regraft_core.runs import STEPS, Run, StepState
+from regraft_core.serving import Serving
+from regraft_core.stores.objects import FileStore, get_model
+from regraft_core.stores.queue import RunStore
 from tests.checker import datasets
 from tests.checker.client import Service
 from tests.checker.datasets import DatasetServer

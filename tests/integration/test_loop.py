@@ -11,7 +11,7 @@ import httpx
 import pytest
 from mlflow.tracking import MlflowClient
 
-from regraft.pipeline.tasks import load_task
+from regraft_pipeline.tasks import load_task
 from tests.checker import datasets
 from tests.checker.client import HEART_DISEASE, PASSWORDS, Service
 from tests.checker.cycles import COURSE, Course, Cycle, Outcome

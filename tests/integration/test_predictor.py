@@ -65,7 +65,7 @@ class Predictor:
 def running(
     log: Path,
     *arguments: str,
-    module: str = "regraft.inference.server",
+    module: str = "regraft_inference.server",
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Predictor]:
     with socket.socket() as free:

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from regraft.core.errors import BundleError, RegraftError
-from regraft.inference.storage import fetch
+from regraft_core.errors import BundleError, RegraftError
+from regraft_inference.storage import fetch
 from tests.integration.test_predictor import Predictor, running
 from tests.unit.inference.bundles import write_heart_bundle
 
@@ -63,12 +63,12 @@ def in_environment(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
 def predictor(s3: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predictor]:
     environment = s3 | {"STORAGE_URI": f"s3://{BUCKET}/team/heart/"}
     log = tmp_path_factory.mktemp("standalone") / "log"
-    with running(log, module="regraft.inference", environment=environment) as predictor:
+    with running(log, module="regraft_inference", environment=environment) as predictor:
         yield predictor
 
 
 def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "regraft.inference.request", *arguments]
+    command = [sys.executable, "-m", "regraft_inference.client", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -132,7 +132,7 @@ def test_only_the_folder_itself_is_fetched(tmp_path: Path) -> None:
 
 def test_a_start_without_a_bundle_ends_with_the_reason(s3: dict[str, str]) -> None:
     environment = os.environ | s3 | {"STORAGE_URI": f"s3://{BUCKET}/team/nothing"}
-    command = [sys.executable, "-m", "regraft.inference"]
+    command = [sys.executable, "-m", "regraft_inference"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == BundleError.exit_code
     assert "bundle_missing" in done.stdout + done.stderr

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import httpx
 
-from regraft.core.runs import RunState
-from regraft.core.runstore import RunStore
+from regraft_core.runs import RunState
+from regraft_core.stores.queue import RunStore
 
 BODY = {"data_url": "https://data.example.org/passwords.csv"}
 
@@ -32,7 +32,7 @@ class Process:
 
 @contextmanager
 def started(folder: Path, **environment: str) -> Iterator[Process]:
-    """Start ``python -m regraft.trigger`` on a folder and wait until it answers."""
+    """Start ``python -m regraft_trigger`` on a folder and wait until it answers."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings = {
@@ -44,7 +44,7 @@ def started(folder: Path, **environment: str) -> Iterator[Process]:
     with (
         (folder / "trigger.log").open("ab") as log,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as client,
-        subprocess.Popen([sys.executable, "-m", "regraft.trigger"], env=os.environ | settings, stderr=log) as process,
+        subprocess.Popen([sys.executable, "-m", "regraft_trigger"], env=os.environ | settings, stderr=log) as process,
     ):
         try:
             _wait_until_alive(client, process)

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from regraft.core.contract import Column, Contract
+from regraft_core.contract import Column, Contract
 
 CONTRACT = Contract(
     task="houses",

@@ -1,6 +1,6 @@
 import pytest
 
-from regraft.core.errors import (
+from regraft_core.errors import (
     BadRequestError,
     BundleError,
     ContractError,

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from regraft.core import layout
+from regraft_core import layout
 
 
 def test_keys_are_where_the_design_says() -> None:

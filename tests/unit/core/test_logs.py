@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from regraft.core.logs import configure_logging, get_logger
+from regraft_core.logs import configure_logging, get_logger
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from regraft.core.runs import ROLLBACK_STEPS, STEPS, Run, RunRequest, RunState, StepState, new_run_id, now
-from regraft.core.verdict import Reason, Verdict
+from regraft_core.runs import ROLLBACK_STEPS, STEPS, Run, RunRequest, RunState, StepState, new_run_id, now
+from regraft_core.verdict import Reason, Verdict
 
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 1, UTC)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from regraft.core.settings import CommaSeparated, CoreSettings
+from regraft_core.settings import CommaSeparated, CoreSettings
 
 
 class Settings(CoreSettings):

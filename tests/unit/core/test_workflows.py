@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from regraft.core.runs import RunRequest
-from regraft.core.workflows import parameters_of, request_of
+from regraft_core.runs import RunRequest
+from regraft_core.workflows import parameters_of, request_of
 
 REQUEST = RunRequest(run_id="run-a", task="passwords", data_url="http://d/x.csv", accepted_at=datetime.now(UTC))
 

@@ -27,7 +27,7 @@ RUN = {"cat", "cmp", "curl", "cut", "echo", "head", "ls", "python", "python3", "
 CHECKED = {"make", "kubectl", "docker", "argo", "aws", "scripts/promtool.sh", "$EDITOR"}
 """Programs that need a cluster, a registry or a person: the files and targets that they are given must exist."""
 
-SERVERS = ("regraft up", "python -m regraft.inference")
+SERVERS = ("regraft up", "python -m regraft_inference")
 """Commands that keep running; a stack is up where the tests run."""
 
 TESTS = "python -m pytest"

@@ -8,16 +8,18 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from regraft.core.contract import Contract
-from regraft.core.objects import FileStore
-from regraft.core.runstore import RunStore
-from regraft.inference import bundle, front, model, requests
-from regraft.inference.estimators import sklearn as sklearn_estimator
-from regraft.inference.openapi import openapi
-from regraft.inference.settings import PredictorSettings
-from regraft.trigger.app import create_app
-from regraft.trigger.local import LocalBackend
-from regraft.trigger.settings import TriggerSettings
+from regraft_core.contract import Contract
+from regraft_core.stores.objects import FileStore
+from regraft_core.stores.queue import RunStore
+from regraft_inference import app as front
+from regraft_inference import bundle, model
+from regraft_inference import formats as requests
+from regraft_inference.estimators import sklearn as sklearn_estimator
+from regraft_inference.openapi import openapi
+from regraft_inference.settings import PredictorSettings
+from regraft_trigger.app import create_app
+from regraft_trigger.backends.local import LocalBackend
+from regraft_trigger.settings import TriggerSettings
 from tests.unit.inference.bundles import HEART, PASSWORDS
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
@@ -90,7 +92,7 @@ def test_every_code_of_the_predictor_is_documented_and_no_other() -> None:
     rows = [line.split("|")[2] for line in PREDICTOR_PART.splitlines() if re.match(r"\| \d{3} \|", line)]
     found = {code for row in rows for code in re.findall(r"`([a-z_]+)`", row)}
     assert given - NEVER_ANSWERED - found == set()
-    assert found - given == {"request_too_large", "internal_error", "bundle_unusable"}  # classes of regraft.core.errors
+    assert found - given == {"request_too_large", "internal_error", "bundle_unusable"}  # classes of regraft_core.errors
 
 
 def test_the_settings_it_names_are_there() -> None:

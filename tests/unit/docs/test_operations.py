@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from regraft.core.settings import CoreSettings
-from regraft.inference.settings import PredictorSettings
-from regraft.pipeline.settings import PipelineSettings
-from regraft.trigger.settings import TriggerSettings
+from regraft_core.settings import CoreSettings
+from regraft_inference.settings import PredictorSettings
+from regraft_pipeline.settings import PipelineSettings
+from regraft_trigger.settings import TriggerSettings
 
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 

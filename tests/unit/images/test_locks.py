@@ -21,25 +21,31 @@ REQUIREMENTS = Path(__file__).parents[3] / "requirements"
 
 MODULES = {
     "inference": [
-        "regraft.inference.server",
-        "regraft.inference.estimators.passwords",
-        "regraft.inference.storage",
+        "regraft_inference.server",
+        "regraft_inference.estimators.passwords",
+        "regraft_inference.storage",
         "boto3",
     ],
-    "trigger": ["regraft.trigger.__main__", "regraft.trigger.argo", "regraft.trigger.local", "uvloop", "httptools"],
+    "trigger": [
+        "regraft_trigger.__main__",
+        "regraft_trigger.backends.argo",
+        "regraft_trigger.backends.local",
+        "uvloop",
+        "httptools",
+    ],
     "pipeline": [
-        "regraft.pipeline.bootstrap",
-        "regraft.pipeline.cli",
-        "regraft.pipeline.container",
-        "regraft.pipeline.deployers.kserve",
-        "regraft.pipeline.plots",
-        "regraft.pipeline.steps.deploy",
-        "regraft.pipeline.steps.download",
-        "regraft.pipeline.steps.register",
-        "regraft.pipeline.steps.train",
-        "regraft.pipeline.steps.validate",
-        "regraft.pipeline.tasks.heart_disease",
-        "regraft.pipeline.tasks.passwords",
+        "regraft_pipeline.bootstrap",
+        "regraft_cli.main",
+        "regraft_pipeline.argo.container",
+        "regraft_pipeline.deployers.kserve",
+        "regraft_pipeline.report.plots",
+        "regraft_pipeline.steps.deploy",
+        "regraft_pipeline.steps.download",
+        "regraft_pipeline.steps.register",
+        "regraft_pipeline.steps.train",
+        "regraft_pipeline.steps.validate",
+        "regraft_pipeline.tasks.heart_disease",
+        "regraft_pipeline.tasks.passwords",
     ],
 }
 
@@ -92,7 +98,7 @@ def test_all_that_runs_can_be_imported(image: str) -> None:
 
 def test_what_is_absent_is_absent() -> None:
     command = without("trigger")
-    command[-1] = command[-1].replace("regraft.trigger.local", "pandas")
+    command[-1] = command[-1].replace("regraft_trigger.backends.local", "pandas")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "the image has no pandas" in done.stderr
 

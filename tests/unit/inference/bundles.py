@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.dummy import DummyRegressor
 from sklearn.tree import DecisionTreeClassifier
 
-from regraft.core.contract import Column, Contract
-from regraft.inference.bundle import BundleInfo, version_json, write_bundle
-from regraft.inference.estimators import Columns, Estimator
-from regraft.inference.estimators.sklearn import SklearnEstimator
+from regraft_core.contract import Column, Contract
+from regraft_inference.bundle import BundleInfo, version_json, write_bundle
+from regraft_inference.estimators import Columns, Estimator
+from regraft_inference.estimators.sklearn import SklearnEstimator
 
 PASSWORDS = Contract(
     task="passwords",

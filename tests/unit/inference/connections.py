@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-from regraft.inference.wire import Offer, ShortCutProtocol
+from regraft_inference.fast.wire import Offer, ShortCutProtocol
 
 DEFAULT_HEADERS = [(b"date", b"today")]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from regraft.inference import batching
-from regraft.inference.batching import Batcher, Columns
+from regraft_inference import batching
+from regraft_inference.batching import Batcher, Columns
 
 
 class Lengths:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import yaml
 
-from regraft.core.contract import Column, Contract
-from regraft.core.errors import BundleError
-from regraft.inference.bundle import Bundle, BundleInfo, version_json, write_bundle
-from regraft.inference.estimators.passwords import PasswordEstimator
+from regraft_core.contract import Column, Contract
+from regraft_core.errors import BundleError
+from regraft_inference.bundle import Bundle, BundleInfo, version_json, write_bundle
+from regraft_inference.estimators.passwords import PasswordEstimator
 from tests.bench.families import FamilyA
 from tests.unit.inference.bundles import HEART_ANSWERS, HEART_ROWS, write_heart_bundle
 
@@ -73,7 +73,7 @@ def change_golden(folder: Path, change: Callable[[list[float]], object]) -> None
 
 
 def resign(folder: Path) -> None:
-    from regraft.inference import bundle  # noqa: PLC0415 - only tampering needs what is private
+    from regraft_inference import bundle  # noqa: PLC0415 - only tampering needs what is private
 
     (folder / "checksums.json").write_text(json.dumps(bundle._checksums(folder)))
 
@@ -188,6 +188,6 @@ def test_integers_stay_integers(tmp_path: Path) -> None:
 
 def test_mlmodel_names_the_loader_and_the_signature(written: Path) -> None:
     model = yaml.safe_load((written / "MLmodel").read_text())
-    assert model["flavors"]["python_function"]["loader_module"] == "regraft.inference.pyfunc"
+    assert model["flavors"]["python_function"]["loader_module"] == "regraft_inference.pyfunc"
     assert json.loads(model["signature"]["inputs"]) == [{"type": "string", "name": "Password", "required": True}]
     assert json.loads(model["signature"]["outputs"]) == [{"type": "double", "name": "Times", "required": True}]

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regraft.core.errors import BundleError
-from regraft.inference.bundle import Bundle
+from regraft_core.errors import BundleError
+from regraft_inference.bundle import Bundle
 from tests.unit.inference.bundles import HEART_ANSWERS, HEART_ROWS, write_heart_bundle, write_passwords_bundle
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")  # MLflow, of its own types, at its import

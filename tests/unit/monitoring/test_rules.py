@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from regraft.core.runs import RunState
+from regraft_core.runs import RunState
 from tests.unit.monitoring.promql import COMPONENT, ROOT, alerts, dashboard, expressions, promtool, rules
 
 TESTS = Path(__file__).with_name("rules_test.yaml")

@@ -23,7 +23,7 @@ START_SECONDS = 90
 @pytest.fixture(scope="session")
 def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("mlflow")
-    with _process("regraft.pipeline.mlflowserver", "--folder", str(folder), "--port") as url:
+    with _process("regraft_cli.embedded.mlflow", "--folder", str(folder), "--port") as url:
         yield url
 
 
@@ -35,7 +35,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def predictor_url(models_dir: Path) -> Iterator[str]:
     arguments = ("--host", "127.0.0.1", "--models_dir", str(models_dir), "--http_port")
-    with _process("regraft.inference.server", *arguments) as url:
+    with _process("regraft_inference.server", *arguments) as url:
         yield url
 
 

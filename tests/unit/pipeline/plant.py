@@ -11,18 +11,18 @@ from typing import Any
 import httpx
 from mlflow.tracking import MlflowClient
 
-from regraft.core import layout
-from regraft.core.objects import FileStore, get_model, put_model
-from regraft.core.runs import Run, RunRequest
-from regraft.core.serving import Serving
-from regraft.inference.bundle import version_json
-from regraft.pipeline import reference
-from regraft.pipeline.assembly import make_context
-from regraft.pipeline.folders import Folder
-from regraft.pipeline.registry import Registry, Version
-from regraft.pipeline.settings import WorkerSettings
-from regraft.pipeline.steps import Context, DownloadResult, RegisterResult, TrainResult
-from regraft.pipeline.tasks import Task, load_task
+from regraft_core import layout
+from regraft_core.runs import Run, RunRequest
+from regraft_core.serving import Serving
+from regraft_core.stores.folders import Folder
+from regraft_core.stores.objects import FileStore, get_model, put_model
+from regraft_inference.bundle import version_json
+from regraft_pipeline import reference
+from regraft_pipeline.assembly import make_context
+from regraft_pipeline.registry.registry import Registry, Version
+from regraft_pipeline.settings import WorkerSettings
+from regraft_pipeline.steps import Context, DownloadResult, RegisterResult, TrainResult
+from regraft_pipeline.tasks import Task, load_task
 from tests.unit.inference.bundles import write_passwords_bundle
 
 BEGIN = datetime(2024, 2, 29, tzinfo=UTC)

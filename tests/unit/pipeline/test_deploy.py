@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from regraft.core.errors import DeployError, NotFoundError, RegraftError, TemporaryError
-from regraft.core.runs import RunRequest, RunState
-from regraft.pipeline.registry import Registry, Version
-from regraft.pipeline.steps import DeployResult, deploy
-from regraft.pipeline.tasks import Task
+from regraft_core.errors import DeployError, NotFoundError, RegraftError, TemporaryError
+from regraft_core.runs import RunRequest, RunState
+from regraft_pipeline.registry.registry import Registry, Version
+from regraft_pipeline.steps import DeployResult, deploy
+from regraft_pipeline.tasks import Task
 from tests.unit.pipeline.plant import Plant
 
 

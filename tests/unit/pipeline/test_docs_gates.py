@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from regraft.pipeline import gates
-from regraft.pipeline.tasks import GateSettings, load_tasks
+from regraft_pipeline import gates
+from regraft_pipeline.tasks import GateSettings, load_tasks
 from tests.bench import gates as bench
 
 DOCS = (Path(__file__).parents[3] / "docs" / "gates.md").read_text()

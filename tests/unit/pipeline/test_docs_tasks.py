@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regraft.inference.bundle import Bundle, BundleInfo, write_bundle
-from regraft.pipeline import gates
-from regraft.pipeline.tasks import Task, load_task
+from regraft_inference.bundle import Bundle, BundleInfo, write_bundle
+from regraft_pipeline import gates
+from regraft_pipeline.tasks import Task, load_task
 
 DOCS = Path(__file__).parents[3] / "docs" / "tasks.md"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from regraft.core.errors import DeployError, NotFoundError
-from regraft.pipeline.deployers import VERSION_HEADER, kserve
-from regraft.pipeline.deployers.kserve import SOURCE_ANNOTATION, KServeDeployer
+from regraft_core.errors import DeployError, NotFoundError
+from regraft_pipeline.deployers import VERSION_HEADER, kserve
+from regraft_pipeline.deployers.kserve import SOURCE_ANNOTATION, KServeDeployer
 from tests.apiserver import ApiServer
 
 SERVICE = "/apis/serving.kserve.io/v1beta1/namespaces/regraft/inferenceservices/passwords"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from regraft.core import layout
-from regraft.core.objects import FileStore, get_model, put_model
-from regraft.core.runs import Cause, Run, RunRequest, RunState, StepState
-from regraft.core.verdict import Verdict
-from regraft.pipeline.record import Attempt, compose, keep
-from regraft.pipeline.steps import DeployResult, DownloadResult, RegisterResult, Result, TrainResult, ValidateResult
+from regraft_core import layout
+from regraft_core.runs import Cause, Run, RunRequest, RunState, StepState
+from regraft_core.stores.objects import FileStore, get_model, put_model
+from regraft_core.verdict import Verdict
+from regraft_pipeline.record import Attempt, compose, keep
+from regraft_pipeline.steps import DeployResult, DownloadResult, RegisterResult, Result, TrainResult, ValidateResult
 
 REQUEST = RunRequest(run_id="run-a", task="passwords", data_url="http://d/x.csv", accepted_at=datetime.now(UTC))
 DOWNLOADED = DownloadResult(data_sha256="ab", bytes=3, final_url="http://d/x.csv")

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from regraft.core import layout
-from regraft.core.errors import RegraftError
-from regraft.core.objects import get_model
-from regraft.pipeline import reference
-from regraft.pipeline.bootstrap import bootstrap
-from regraft.pipeline.gates import Profile
-from regraft.pipeline.steps import validate
+from regraft_core import layout
+from regraft_core.errors import RegraftError
+from regraft_core.stores.objects import get_model
+from regraft_pipeline import reference
+from regraft_pipeline.bootstrap import bootstrap
+from regraft_pipeline.gates import Profile
+from regraft_pipeline.steps import validate
 from tests.checker import datasets
 from tests.unit.pipeline.plant import Plant
 

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from regraft.core import layout
-from regraft.core.errors import TemporaryError
-from regraft.core.objects import get_model
-from regraft.core.runs import Run, RunState, StepState
-from regraft.inference.bundle import Bundle
-from regraft.pipeline import mlflowapi, runner
-from regraft.pipeline.folders import Folder
-from regraft.pipeline.registry import Registry
-from regraft.pipeline.runner import run_to_end
-from regraft.pipeline.steps import deploy, register, train
+from regraft_core import layout
+from regraft_core.errors import TemporaryError
+from regraft_core.runs import Run, RunState, StepState
+from regraft_core.stores.folders import Folder
+from regraft_core.stores.objects import get_model
+from regraft_inference.bundle import Bundle
+from regraft_pipeline import runner
+from regraft_pipeline.registry import mlflow as mlflowapi
+from regraft_pipeline.registry.registry import Registry
+from regraft_pipeline.runner import run_to_end
+from regraft_pipeline.steps import deploy, register, train
 from tests.checker import datasets
 from tests.unit.pipeline.plant import Plant
 

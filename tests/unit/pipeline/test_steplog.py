@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from regraft.core import layout
-from regraft.core.errors import SourceError
-from regraft.core.objects import FileStore
-from regraft.pipeline.steplog import LONGEST_LOG, kept_log
+from regraft_core import layout
+from regraft_core.errors import SourceError
+from regraft_core.stores.objects import FileStore
+from regraft_pipeline.steplog import LONGEST_LOG, kept_log
 
 
 def lines_of(store: FileStore) -> list[str]:

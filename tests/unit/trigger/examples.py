@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from regraft.core.runs import Cause, Run, RunRequest, RunState, Step, StepState
-from regraft.core.verdict import Reason, Verdict
+from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState
+from regraft_core.verdict import Reason, Verdict
 
 BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOSTILE = "\"'><script>alert(1)</script>"

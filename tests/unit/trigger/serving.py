@@ -14,14 +14,14 @@ from typing import Any
 import httpx
 import uvicorn
 
-from regraft.core.objects import FileStore
-from regraft.core.runs import Run
-from regraft.core.runstore import RunStore
-from regraft.trigger.__main__ import Server
-from regraft.trigger.app import create_app
-from regraft.trigger.backend import Backend
-from regraft.trigger.local import LocalBackend
-from regraft.trigger.settings import TriggerSettings
+from regraft_core.runs import Run
+from regraft_core.stores.objects import FileStore
+from regraft_core.stores.queue import RunStore
+from regraft_trigger.__main__ import Server
+from regraft_trigger.app import create_app
+from regraft_trigger.backends.backend import Backend
+from regraft_trigger.backends.local import LocalBackend
+from regraft_trigger.settings import TriggerSettings
 
 DATA_URL = "https://data.example.org/passwords.csv"
 

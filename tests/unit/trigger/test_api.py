@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from regraft.core import layout
-from regraft.core.runs import RunState
-from regraft.core.verdict import Verdict
+from regraft_core import layout
+from regraft_core.runs import RunState
+from regraft_core.verdict import Verdict
 from tests.unit.trigger.serving import DATA_URL, Running, Serve
 
 HOSTILE = "<script>alert(1)</script>"

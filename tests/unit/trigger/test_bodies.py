@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regraft.core.errors import BadRequestError
-from regraft.trigger.bodies import MAX_URL_LENGTH, RollbackBody, TriggerBody, parse_body
+from regraft_core.errors import BadRequestError
+from regraft_trigger.bodies import MAX_URL_LENGTH, RollbackBody, TriggerBody, parse_body
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

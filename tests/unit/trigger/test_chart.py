@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from regraft.core.verdict import Verdict
-from regraft.trigger.chart import Bars, Curves, target_chart
+from regraft_core.verdict import Verdict
+from regraft_trigger.chart import Bars, Curves, target_chart
 from tests.unit.trigger.examples import bins, levels
 
 

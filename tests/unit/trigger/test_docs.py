@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from regraft.core import errors, kubernetes, objects
-from regraft.trigger import api, bodies, guard, local, page, predictors, problems, service
-from regraft.trigger.settings import TriggerSettings
+from regraft_core import errors
+from regraft_core import kube as kubernetes
+from regraft_core.stores import objects
+from regraft_trigger import api, bodies, guard, page, predictors, problems, service
+from regraft_trigger.backends import local
+from regraft_trigger.settings import TriggerSettings
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 OWN = (api, bodies, guard, local, page, predictors, problems, service)

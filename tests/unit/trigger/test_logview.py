@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from regraft.trigger.logview import SHOWN_LINES, LogLine, read_log
+from regraft_trigger.logview import SHOWN_LINES, LogLine, read_log
 
 
 def test_a_line_has_its_clock_level_text_and_details() -> None:

@@ -4,11 +4,11 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from regraft.core import layout
-from regraft.core.objects import put_model
-from regraft.core.runs import Run, RunState, now
-from regraft.core.serving import Serving
-from regraft.trigger.metrics import Metrics
+from regraft_core import layout
+from regraft_core.runs import Run, RunState, now
+from regraft_core.serving import Serving
+from regraft_core.stores.objects import put_model
+from regraft_trigger.metrics import Metrics
 from tests.unit.trigger.examples import BEGAN, run_of
 from tests.unit.trigger.serving import DATA_URL, Running, Serve, wait_for
 

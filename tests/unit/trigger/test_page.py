@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from regraft.core import layout
-from regraft.core.objects import put_model
-from regraft.core.runs import RunState, now
-from regraft.core.serving import Serving
-from regraft.trigger import page
+from regraft_core import layout
+from regraft_core.runs import RunState, now
+from regraft_core.serving import Serving
+from regraft_core.stores.objects import put_model
+from regraft_trigger import page
 from tests.unit.trigger.examples import HOSTILE, rejected_run
 from tests.unit.trigger.serving import DATA_URL, Running, Serve
 

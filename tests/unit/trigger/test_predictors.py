@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from regraft.trigger.predictors import SCRAPE_SECONDS, WINDOW_SECONDS, Column, Counts, Tally, read_columns, read_counts
+from regraft_trigger.predictors import SCRAPE_SECONDS, WINDOW_SECONDS, Column, Counts, Tally, read_columns, read_counts
 
 ROUTE = 'route="/{task}/predict"'
 

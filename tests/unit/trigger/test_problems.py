@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from regraft.core.errors import RegraftError, TemporaryError
-from regraft.core.objects import FileStore
-from regraft.core.runs import Run
-from regraft.core.runstore import RunStore
-from regraft.core.serving import Serving
-from regraft.trigger.local import LocalBackend
+from regraft_core.errors import RegraftError, TemporaryError
+from regraft_core.runs import Run
+from regraft_core.serving import Serving
+from regraft_core.stores.objects import FileStore
+from regraft_core.stores.queue import RunStore
+from regraft_trigger.backends.local import LocalBackend
 from tests.unit.trigger.serving import Running, Serve, running
 
 

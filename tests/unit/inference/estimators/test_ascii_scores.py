@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from regraft.inference.estimators import ascii_scores
-from regraft.inference.estimators.ascii_scores import AsciiScores
-from regraft.inference.estimators.features import MAX_LENGTH
-from regraft.inference.estimators.levels import BITS, TIE, LevelsModel
+from regraft_inference.estimators import ascii_scores
+from regraft_inference.estimators.ascii_scores import AsciiScores
+from regraft_inference.estimators.features import MAX_LENGTH
+from regraft_inference.estimators.levels import BITS, TIE, LevelsModel
 
 ASCII = st.text(st.characters(min_codepoint=1, max_codepoint=127), max_size=30)
 FEW = st.text("aA1 ", max_size=6)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regraft.inference.estimators.features import MAX_LENGTH, extract
+from regraft_inference.estimators.features import MAX_LENGTH, extract
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
 

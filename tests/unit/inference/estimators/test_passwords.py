@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regraft.core.errors import BundleError
-from regraft.inference.estimators import Estimator, TrainingBatches, estimator_class
-from regraft.inference.estimators.passwords import PasswordEstimator
+from regraft_core.errors import BundleError
+from regraft_inference.estimators import Estimator, TrainingBatches, estimator_class
+from regraft_inference.estimators.passwords import PasswordEstimator
 from tests.bench.families import FamilyA, Floats, Sample, variants
 
 ROWS = 1000

@@ -20,9 +20,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from regraft.core.errors import BundleError
-from regraft.inference.estimators import Columns, Estimator, estimator_class
-from regraft.inference.estimators.sklearn import SklearnEstimator
+from regraft_core.errors import BundleError
+from regraft_inference.estimators import Columns, Estimator, estimator_class
+from regraft_inference.estimators.sklearn import SklearnEstimator
 
 FEATURES = ["age", "kind", "pressure"]
 RNG = np.random.default_rng(0)

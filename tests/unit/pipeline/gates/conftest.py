@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regraft.inference.bundle import Bundle, BundleInfo, write_bundle
-from regraft.pipeline import gates
-from regraft.pipeline.gates import Judgement, Profile
-from regraft.pipeline.tasks import Task, heart_disease, passwords
+from regraft_inference.bundle import Bundle, BundleInfo, write_bundle
+from regraft_pipeline import gates
+from regraft_pipeline.gates import Judgement, Profile
+from regraft_pipeline.tasks import Task, heart_disease, passwords
 
 type Write = Callable[[pd.DataFrame | str | bytes], Path]
 

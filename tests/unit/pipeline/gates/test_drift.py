@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regraft.core.contract import Column, Contract
-from regraft.core.verdict import Reason
-from regraft.pipeline.gates import drift
-from regraft.pipeline.gates.drift import drift_of
-from regraft.pipeline.gates.profile import Profile, profile_of, tallies_of
-from regraft.pipeline.tasks import Task, heart_disease, passwords
+from regraft_core.contract import Column, Contract
+from regraft_core.verdict import Reason
+from regraft_pipeline.data.profile import Profile, profile_of, tallies_of
+from regraft_pipeline.gates import drift
+from regraft_pipeline.gates.drift import drift_of
+from regraft_pipeline.tasks import Task, heart_disease, passwords
 
 
 def reasons_of(frame: pd.DataFrame, task: Task, reference: Profile) -> list[Reason]:

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from regraft.inference.bundle import Bundle
-from regraft.pipeline.gates.evaluation import evaluate, folds_of, metrics_of, scale_of
-from regraft.pipeline.tasks import GateSettings, heart_disease, passwords
+from regraft_inference.bundle import Bundle
+from regraft_pipeline.gates.evaluation import evaluate, folds_of, metrics_of, scale_of
+from regraft_pipeline.tasks import GateSettings, heart_disease, passwords
 
 ZEROS_AND_ONES = np.array([0.0, 0.0, 1.0, 1.0])
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regraft.core.verdict import Verdict
-from regraft.inference.bundle import Bundle
-from regraft.pipeline import gates
-from regraft.pipeline.gates import Judgement, Profile, profile_of
-from regraft.pipeline.tasks import GateSettings, Task, heart_disease, passwords
+from regraft_core.verdict import Verdict
+from regraft_inference.bundle import Bundle
+from regraft_pipeline import gates
+from regraft_pipeline.gates import Judgement, Profile, profile_of
+from regraft_pipeline.tasks import GateSettings, Task, heart_disease, passwords
 from tests.unit.pipeline.gates.conftest import bundle_of
 
 type Judge = Callable[..., Verdict]

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from regraft.inference.bundle import Bundle
-from regraft.pipeline.gates import Evaluation, Profile, learnability, profile_of, quality
-from regraft.pipeline.gates.evaluation import Floats
-from regraft.pipeline.tasks import GateSettings, heart_disease, passwords
+from regraft_inference.bundle import Bundle
+from regraft_pipeline.gates import Evaluation, Profile, learnability, profile_of, quality
+from regraft_pipeline.gates.evaluation import Floats
+from regraft_pipeline.tasks import GateSettings, heart_disease, passwords
 
 TARGET = np.repeat([0.0, 1.0], 100)
 

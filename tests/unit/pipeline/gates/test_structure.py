@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regraft.core.contract import Column, Contract
-from regraft.core.verdict import Reason
-from regraft.pipeline.gates import structure
-from regraft.pipeline.tasks import GateSettings, Task, heart_disease, passwords
+from regraft_core.contract import Column, Contract
+from regraft_core.verdict import Reason
+from regraft_pipeline.gates import structure
+from regraft_pipeline.tasks import GateSettings, Task, heart_disease, passwords
 
 TASK = replace(passwords.TASK, gates=GateSettings(min_rows=1))
 

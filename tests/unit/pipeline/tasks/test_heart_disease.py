@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from regraft.inference.estimators.sklearn import SklearnEstimator
-from regraft.pipeline.tasks.heart_disease import CONTRACT, TASK, auc_limit, bootstrap, generate, risk
+from regraft_inference.estimators.sklearn import SklearnEstimator
+from regraft_pipeline.tasks.heart_disease import CONTRACT, TASK, auc_limit, bootstrap, generate, risk
 
 
 def test_the_columns_are_those_of_the_cleveland_data() -> None:

@@ -1,4 +1,4 @@
-from regraft.pipeline.tasks.passwords import TASK, bootstrap, generate
+from regraft_pipeline.tasks.passwords import TASK, bootstrap, generate
 
 
 def test_the_bootstrap_dataset_is_half_and_half() -> None:

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regraft.core.errors import NotFoundError
-from regraft.pipeline.tasks import load_task, load_tasks
+from regraft_core.errors import NotFoundError
+from regraft_pipeline.tasks import load_task, load_tasks
 
 
 def test_the_tasks_that_ship_come_first() -> None:

@@ -1,0 +1,375 @@
+"""The command line ``regraft``.
+
+Commands import what they need themselves, so that `--help` and `runs` answer at once.
+"""
+# ruff: noqa: PLC0415, PLR0917  (see above; the arguments of a command are its options)
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from regraft_cli import terminal
+from regraft_core.errors import RegraftError
+from regraft_core.runs import RunState
+
+if TYPE_CHECKING:
+    from regraft_cli.client import TriggerClient
+    from regraft_cli.embedded.stack import Stack
+    from regraft_pipeline.report.report import Report
+
+EXIT_CODES = {RunState.PROMOTED: 0, RunState.UNCHANGED: 0, RunState.REJECTED: 3}
+"""Exit codes by the end of a run; 1 for all others."""
+
+Data = Annotated[Path, typer.Option("--data", envvar="REGRAFT_DATA", help="Folder of the embedded stack")]
+Url = Annotated[str, typer.Option("--url", envvar="REGRAFT_TRIGGER_URL", help="Address of the trigger service")]
+Token = Annotated[str | None, typer.Option("--token", envvar="REGRAFT_TRIGGER_TOKEN", help="Bearer token")]
+TaskName = Annotated[str | None, typer.Option("--task", help="Which task; the first one where none is named")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table")]
+Force = Annotated[bool, typer.Option("--force", help="Train even on the very dataset that is in service")]
+DataUrl = Annotated[str, typer.Argument(help="Address of the dataset: a CSV behind http or https")]
+
+DEFAULT_DATA = Path("regraft-data")
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+app = typer.Typer(
+    help="Keeps a served model fit for its data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = terminal.make_console()
+err = terminal.make_console(stderr=True)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line, not a traceback."""
+    try:
+        app()
+    except RegraftError as error:
+        err.print(f"[red]{error.code}[/]: ", end="", highlight=False)
+        err.print(error.message, markup=False, highlight=False)
+        sys.exit(error.exit_code)
+
+
+@app.command()
+def up(
+    data: Data = DEFAULT_DATA,
+    port: Annotated[int, typer.Option(help="Port of the trigger service and its page; 0: a free one")] = 8000,
+    predict_port: Annotated[int, typer.Option(help="Port of the predictor of all tasks; 0: a free one")] = 8080,
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow; 0: a free one")] = 5000,
+) -> None:
+    """Start the embedded stack and keep it up until Ctrl-C."""
+    from regraft_cli.embedded.stack import Ports, running
+
+    ports = Ports(trigger=port, predict=predict_port, mlflow=mlflow_port)
+    with _ending_on_signals(), running(data, ports, task_names()) as stack:
+        _wait_ready(stack)
+        out.print(terminal.pairs(_addresses(stack)))
+        try:
+            stack.run()
+        except KeyboardInterrupt:
+            out.print("stopping")
+
+
+@app.command()
+def run(
+    data_url: DataUrl,
+    data: Data = DEFAULT_DATA,
+    task: TaskName = None,
+    force: Force = False,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the pipeline once, in the foreground: in the stack of the data folder, or in one for this run alone.
+
+    Exit code 0: promoted or unchanged; 3: rejected; 1: else.
+    """
+    from regraft_cli.client import TriggerClient
+    from regraft_cli.embedded.stack import Ports, record_of, running
+
+    record = record_of(data)
+    if record is not None:
+        client = TriggerClient(record.trigger_url, token)
+        _watch(client, client.trigger(data_url, task=task, force=force), as_json)
+    with _ending_on_signals(), running(data, Ports(trigger=0, predict=0, mlflow=0), task_names()) as stack:
+        _wait_ready(stack)
+        client = TriggerClient(stack.trigger_url, token)
+        _watch(client, client.trigger(data_url, task=task, force=force), as_json, _in(data))
+
+
+@app.command()
+def trigger(
+    data_url: DataUrl,
+    task: TaskName = None,
+    force: Force = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Watch the run until it ends")] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Post a dataset's address to the trigger service."""
+    client = _client(url, token)
+    run_id = client.trigger(data_url, task=task, force=force)
+    _tell_accepted(client, run_id, wait=wait, as_json=as_json)
+
+
+@app.command()
+def runs(
+    task: TaskName = None,
+    limit: Annotated[int, typer.Option(help="Most runs to show")] = 20,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """List runs, newest first."""
+    found = _client(url, token).runs(task=task, limit=limit)
+    if as_json:
+        _print_json([run.model_dump(mode="json") for run in found])
+        return
+    table = Table("run", "task", "state", "version", "accepted", "why", box=None)
+    for item in found:
+        table.add_row(
+            item.run_id,
+            item.task,
+            terminal.state(item),
+            item.version,
+            f"{item.accepted_at:%Y-%m-%d %H:%M:%S}",
+            Text(item.cause.message if item.cause else "", overflow="ellipsis", no_wrap=True),
+        )
+    out.print(table)
+
+
+@app.command()
+def watch(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run")],
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow a run until it ends. Exit codes as for `run`."""
+    _watch(_client(url, token), run_id, as_json)
+
+
+@app.command()
+def verdict(
+    csv: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="File to judge")],
+    task: TaskName = None,
+    data: Data = DEFAULT_DATA,
+    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file, too")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the gates alone about a file. Exit code 0: accepted; 3: rejected.
+
+    The reference is that of the data folder where it has one, else the task's bootstrap dataset.
+    """
+    with err.status(f"asking the gates about {csv.name}"):
+        found = _judge(csv, task or task_names()[0], data)
+    if html:
+        from regraft_pipeline.report.report import render
+
+        html.write_text(render(found.verdict, run_id=csv.name, data_url=None), encoding="utf-8")
+    if as_json:
+        _print_json(found.document())
+    else:
+        out.print(terminal.report(found))
+    raise typer.Exit(0 if found.verdict.accepted else EXIT_CODES[RunState.REJECTED])
+
+
+@app.command()
+def rollback(
+    task: TaskName = None,
+    version: Annotated[str | None, typer.Option(help="The version to put back; the one before where none")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Watch the run until it ends")] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put the earlier version, or a named one, back into service."""
+    client = _client(url, token)
+    run_id = client.rollback(task or task_names()[0], version)
+    _tell_accepted(client, run_id, wait=wait, as_json=as_json)
+
+
+@app.command()
+def bless(
+    dataset: Annotated[str, typer.Argument(metavar="CSV|RUN", help="A file, or the id of a run that was judged")],
+    why: Annotated[str, typer.Option(help="Why this is the reference from now on", prompt=True)],
+    task: TaskName = None,
+    by: Annotated[str | None, typer.Option(help="Who decides this; you")] = None,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Make a dataset the reference that new ones are held against."""
+    from regraft_pipeline import reference
+    from regraft_pipeline.tasks import load_task
+
+    settings = _settings(data)
+    by = by or getpass.getuser()
+    with err.status("reading the dataset"):
+        if Path(dataset).is_file():
+            of = load_task(task or task_names()[0])
+            profile = reference.bless_file(Path(dataset), of, settings, by=by, why=why)
+        else:
+            profile = reference.bless_run(dataset, settings, by=by, why=why)
+    out.print(f"{profile.task}: {profile.rows:,} rows, SHA-256 {profile.data_sha256[:12]}, are the reference now")
+
+
+@app.command()
+def tasks(as_json: AsJson = False) -> None:
+    """List the tasks that are installed."""
+    from regraft_pipeline.tasks import load_tasks
+
+    found = load_tasks().values()
+    if as_json:
+        _print_json([{"name": task.name, "kind": task.kind, **task.contract.model_dump(mode="json")} for task in found])
+        return
+    table = Table("task", "kind", "features", "target", "what", box=None)
+    for task in found:
+        features = ", ".join(task.contract.feature_names)
+        table.add_row(task.name, task.kind, features, task.contract.target.name, task.description)
+    out.print(table)
+
+
+def task_names() -> list[str]:
+    """Return the names of the installed tasks, the default one first, without importing them."""
+    names = {entry.name for entry in entry_points(group="regraft.tasks")}
+    return sorted(names, key=lambda name: (name != "passwords", name))
+
+
+def _client(url: str, token: str | None) -> TriggerClient:
+    from regraft_cli.client import TriggerClient
+
+    return TriggerClient(url, token)
+
+
+def _tell_accepted(client: TriggerClient, run_id: str, *, wait: bool, as_json: bool) -> None:
+    """Watch a run that was just accepted, or leave its id to whoever asked for it."""
+    if wait:
+        _watch(client, run_id, as_json)
+    out.print_json(json.dumps({"run_id": run_id})) if as_json else out.print(run_id)
+    err.print(Text(f"watch it: regraft watch {run_id}{_url_option(client.url)}", "dim"), soft_wrap=True)
+
+
+def _watch(client: TriggerClient, run_id: str, as_json: bool, end: terminal.End | None = None) -> NoReturn:
+    """Show a run until it ends, say what its end means, and exit as it ended."""
+    last = terminal.follow(client.follow(run_id), err)
+    if as_json:
+        _print_json(last.model_dump(mode="json"))
+    else:
+        err.print(terminal.end(last, end or _at(client.url)))
+    raise typer.Exit(EXIT_CODES.get(last.state, 1))
+
+
+def _at(url: str) -> terminal.End:
+    """Return how to go on with a trigger service."""
+    links = {"run": f"{url}/runs/{{}}", "report": f"{url}/runs/{{}}/report"}
+    return terminal.End("regraft trigger", f" --wait{_url_option(url)}", links)
+
+
+def _in(data: Path) -> terminal.End:
+    """Return how to go on with a folder whose stack ends with this command."""
+    option = _data_option(data)
+    links = {"report": str(data / "bucket/runs/{}/report.html"), "open it all": f"regraft up{option}"}
+    return terminal.End("regraft run", option, links, option, is_up=False)
+
+
+def _data_option(data: Path) -> str:
+    return "" if data == DEFAULT_DATA else f" --data {shlex.quote(str(data))}"
+
+
+def _url_option(url: str) -> str:
+    return "" if url == DEFAULT_URL else f" --url {shlex.quote(url)}"
+
+
+def _judge(csv: Path, name: str, data: Path) -> Report:
+    from regraft_core.stores.objects import open_store
+    from regraft_pipeline import reference
+    from regraft_pipeline.gates import judge
+    from regraft_pipeline.report.report import Commands, report_of
+    from regraft_pipeline.tasks import load_task
+
+    task = load_task(name)
+    store = open_store(_settings(data).store_url)
+    found = judge(csv, task, reference=reference.current(task, store), incumbent=None).verdict
+    return report_of(found, commands=Commands(file=str(csv), data_option=_data_option(data)))
+
+
+def _settings(data: Path) -> Any:
+    """Return settings for the folder's bucket and, where its stack runs, its registry; the environment goes first."""
+    from regraft_cli.embedded.stack import record_of
+    from regraft_pipeline.settings import PipelineSettings
+
+    values: dict[str, Any] = {}
+    if "REGRAFT_STORE_URL" not in os.environ:
+        values["store_url"] = (data.absolute() / "bucket").as_uri()
+    record = record_of(data)
+    if record is not None and "REGRAFT_MLFLOW_TRACKING_URI" not in os.environ:
+        values["mlflow_tracking_uri"] = record.mlflow_url
+    return PipelineSettings(**values)
+
+
+def _wait_ready(stack: Stack) -> None:
+    """Wait for the stack, and show for what: a picture that changes, or a line where nobody looks."""
+    began, told = time.monotonic(), ""
+    with Live(console=err, refresh_per_second=10, transient=True) as live:
+
+        def watch(ready: dict[str, bool]) -> None:
+            nonlocal told
+            missing = ", ".join(name for name, done in ready.items() if not done)
+            if err.is_terminal:
+                live.update(terminal.readiness(ready))
+            elif missing and missing != told:
+                err.print(Text(f"waiting for {missing}"), soft_wrap=True)
+            told = missing
+
+        stack.wait_ready(watch)
+    err.print(Text(f"ready after {time.monotonic() - began:.1f} s"))
+
+
+def _addresses(stack: Stack) -> list[tuple[str, str]]:
+    return [
+        ("page and trigger", stack.trigger_url),
+        *((f"predict {task}", f"{stack.predict_url}/{task}/predict") for task in stack.tasks),
+        ("MLflow", stack.mlflow_url),
+        ("data and logs", str(stack.folder)),
+        ("post a dataset", f"regraft trigger DATA_URL --wait{_url_option(stack.trigger_url)}"),
+        ("stop", "Ctrl-C; what was accepted goes on at the next start"),
+    ]
+
+
+def _print_json(content: object) -> None:
+    out.print_json(json.dumps(content))
+
+
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGINT, which a shell's background jobs ignore, end this process with its stack in order."""
+
+    def end(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What page, report and terminal show of a state, a reason, a figure or a distribution."""

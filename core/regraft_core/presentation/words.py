@@ -1,0 +1,131 @@
+"""Runs in words, for people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from regraft_core.runs import Run, RunState, Step, StepState, now
+
+STATES = {
+    RunState.QUEUED: "Waiting",
+    RunState.RUNNING: "Running",
+    RunState.PROMOTED: "Promoted",
+    RunState.REJECTED: "Rejected",
+    RunState.UNCHANGED: "Unchanged",
+    RunState.SUPERSEDED: "Superseded",
+    RunState.ROLLED_BACK: "Rolled back",
+    RunState.FAILED: "Failed",
+}
+
+SHIPPED = "The dataset that ships with the task"
+
+_OUTCOMES = {
+    RunState.QUEUED: "Waits for its turn.",
+    RunState.RUNNING: "Is about to begin.",
+    RunState.REJECTED: "The gates refused the dataset.",
+    RunState.UNCHANGED: "This very dataset is in service already.",
+    RunState.SUPERSEDED: "A later dataset was promoted first.",
+    RunState.ROLLED_BACK: "The new version did not stand; the one before serves.",
+    RunState.FAILED: "Ended early; the log has more.",
+}
+
+
+def outcome(run: Run) -> str:
+    """Return in a sentence what became of a run, or where it is."""
+    if run.state is RunState.PROMOTED:
+        return (
+            f"Version {run.version} is back in service." if run.kind == "rollback" else f"Version {run.version} serves."
+        )
+    if run.state is RunState.RUNNING and (step := running_step(run)):
+        share = f", {step.progress:.0%}" if step.progress is not None else ""
+        return (
+            f"{step.name.capitalize()}{share}: {step.message}" if step.message else f"{step.name.capitalize()}{share}"
+        )
+    if run.state is RunState.REJECTED and run.verdict and (errors := run.verdict.errors):
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        return f"{errors[0].message}{more}"
+    return run.cause.message if run.cause else _OUTCOMES[run.state]
+
+
+def running_step(run: Run) -> Step | None:
+    """Return the step that a run is in, None where it is in none."""
+    return next((step for step in run.steps if step.state is StepState.RUNNING), None)
+
+
+def last_step(run: Run) -> str | None:
+    """Return the name of the step that a run ended with, None where it has not ended or never began."""
+    begun = [step.name for step in run.steps if step.state in (StepState.SUCCEEDED, StepState.FAILED)]
+    return begun[-1] if begun and run.state.ended else None
+
+
+def subject(run: Run) -> str:
+    """Return what a run is about: the dataset, short, or the version to go back to."""
+    if run.kind == "rollback":
+        return f"Roll back to version {run.to_version}" if run.to_version else "Roll back to the version before"
+    if run.kind == "bootstrap" or not run.data_url:
+        return SHIPPED
+    return short_address(run.data_url)
+
+
+def short_address(address: str) -> str:
+    """Return host and last part of a path, enough to know a dataset by."""
+    parts = urlsplit(address)
+    folder, _, name = parts.path.rpartition("/")
+    return f"{parts.netloc}{'/…' if folder else ''}/{name}{'?' + parts.query if parts.query else ''}"
+
+
+def seconds_of(item: Run | Step) -> float | None:
+    """Return how long a run or a step took, or has been going on; None before it began."""
+    began = item.accepted_at if isinstance(item, Run) else item.started_at
+    return None if began is None else ((item.finished_at or now()) - began).total_seconds()
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration in the two units that matter."""
+    if seconds is None:
+        return ""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    whole = timedelta(seconds=round(seconds))
+    minutes, rest = divmod(whole.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    hours += whole.days * 24
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def moment(value: datetime) -> str:
+    """Return a moment, UTC, to the second."""
+    return value.astimezone(UTC).strftime("%-d %b %Y, %H:%M:%S UTC")
+
+
+def ago(value: datetime) -> str:
+    """Return how long ago a moment was, in the one unit that matters."""
+    seconds = (now() - value).total_seconds()
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            number = int(seconds // size)
+            return f"{number} {unit}{'s' * (number != 1)} ago"
+    return "just now"
+
+
+def sentence(text: str) -> str:
+    """Return a text as a sentence: a capital in front and a full stop behind."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".") if text else ""
+
+
+def figure(value: object) -> str:
+    """Return a figure with four digits that count."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def is_web_address(value: str) -> bool:
+    """Whether an address may become a link: no script and no file behind it."""
+    return value.lower().startswith(("http://", "https://"))

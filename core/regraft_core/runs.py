@@ -1,0 +1,128 @@
+"""A run: one trip through the pipeline, from its acceptance to its end."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from regraft_core.verdict import Verdict
+
+STEPS = ("download", "validate", "train", "register", "deploy")
+"""The steps of a training run, in their order."""
+
+ROLLBACK_STEPS = ("deploy",)
+"""The steps of a rollback."""
+
+
+class RunState(StrEnum):
+    """Where a run is; all but the first two are ends."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PROMOTED = "promoted"
+    REJECTED = "rejected"
+    UNCHANGED = "unchanged"
+    SUPERSEDED = "superseded"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has come to its end."""
+        return self not in (RunState.QUEUED, RunState.RUNNING)
+
+
+class StepState(StrEnum):
+    """Where a step is."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Step(BaseModel):
+    """One step of a run."""
+
+    name: str
+    state: StepState = StepState.PENDING
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    message: str = ""
+    progress: float | None = Field(None, description="Share that is done, from 0 to 1, where it is known")
+    pod: str | None = None
+
+
+class Cause(BaseModel):
+    """Why a run ended as it did: a stable code and a sentence."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+
+
+class RunRequest(BaseModel):
+    """What was accepted. It never changes."""
+
+    run_id: str
+    kind: Literal["train", "rollback", "bootstrap"] = "train"
+    task: str
+    data_url: str | None = Field(None, description="Address of the dataset; none for a rollback")
+    force: bool = Field(False, description="Train even on the very dataset that is in service")
+    to_version: str | None = Field(None, description="Rollback: the version to put back; none: the one before")
+    accepted_at: datetime = Field(description="Moment of acceptance, UTC; decides which of two runs is the later")
+
+    @property
+    def order(self) -> str:
+        """What runs are ordered by: greater is later. Sortable as text."""
+        return f"{self.accepted_at.astimezone(UTC).isoformat(timespec='microseconds')}/{self.run_id}"
+
+
+class Run(RunRequest):
+    """A run and what has become of it."""
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
+    state: RunState = RunState.QUEUED
+    steps: list[Step] = Field(default_factory=list)
+    cause: Cause | None = None
+    verdict: Verdict | None = None
+    version: str | None = Field(None, description="Version of the registered model that the run made or put back")
+    data_sha256: str | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
+    links: dict[str, str] = Field(default_factory=dict, description="Addresses to open: mlflow, report, workflow")
+    updated_at: datetime
+    finished_at: datetime | None = None
+
+    @classmethod
+    def accept(cls, request: RunRequest) -> Run:
+        """Return the run as it is when it has just been accepted."""
+        names = ROLLBACK_STEPS if request.kind == "rollback" else STEPS
+        return cls(
+            **request.model_dump(),
+            steps=[Step(name=name) for name in names],
+            updated_at=request.accepted_at,
+        )
+
+    def step(self, name: str) -> Step:
+        """Return the step of this name."""
+        return next(step for step in self.steps if step.name == name)
+
+
+def now() -> datetime:
+    """The present moment, UTC."""
+    return datetime.now(UTC)
+
+
+def new_run_id(idempotency_key: str | None = None) -> str:
+    """Return a name for a run that is fit for Kubernetes objects; the same key always gives the same name."""
+    seed = hashlib.sha256(idempotency_key.encode()).digest() if idempotency_key else secrets.token_bytes(8)
+    return "run-" + base64.b32encode(seed)[:12].decode().lower()

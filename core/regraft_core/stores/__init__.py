@@ -1,0 +1,1 @@
+"""Where things are kept: objects, folders of objects, and the embedded mode's queue."""

@@ -1,0 +1,229 @@
+"""The object store: a bucket in S3, or a folder that stands for one.
+
+Keys are relative paths with ``/``. Every write is atomic: a reader sees the whole object or none of it, whatever
+happens to the writer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel
+
+from regraft_core.errors import RegraftError, TemporaryError
+
+
+class ObjectStore(Protocol):
+    """What Regraft needs of an object store."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object."""
+        ...
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Write an object from a file, which stays as it is."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object, None where there is none."""
+        ...
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Write an object to a file. Raises RegraftError (``object_not_found``) where there is none."""
+        ...
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object of this key."""
+        ...
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """All keys that begin with the prefix, in their order."""
+        ...
+
+    def uri(self, key: str) -> str:
+        """Return the object's address for other programs."""
+        ...
+
+
+def put_model(store: ObjectStore, key: str, model: BaseModel) -> None:
+    """Write a pydantic model as JSON."""
+    store.put(key, model.model_dump_json(indent=2).encode())
+
+
+def get_model[M: BaseModel](store: ObjectStore, key: str, kind: type[M]) -> M | None:
+    """Read a pydantic model back, None where there is no such object."""
+    data = store.get(key)
+    return None if data is None else kind.model_validate_json(data)
+
+
+def open_store(url: str, *, endpoint_url: str | None = None) -> ObjectStore:
+    """Open the store of an address: ``file:///FOLDER`` or ``s3://BUCKET``."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return FileStore(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and parts.netloc:
+        return S3Store(parts.netloc, endpoint_url=endpoint_url)
+    raise RegraftError(
+        f"REGRAFT_STORE_URL is {url!r}; it must be file:///FOLDER or s3://BUCKET", code="setting_invalid"
+    )
+
+
+def _missing(key: str) -> RegraftError:
+    return RegraftError(f"there is no object {key!r} in the store", code="object_not_found", key=key)
+
+
+class FileStore:
+    """A folder as object store. Keys that would leave it are refused."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def _path(self, key: str) -> Path:
+        parts = PurePosixPath(key).parts
+        if not parts or key.startswith("/") or ".." in parts:
+            raise ValueError(f"not an object key: {key!r}")
+        return self.root.joinpath(*parts)
+
+    @contextlib.contextmanager
+    def _replacing(self, key: str) -> Iterator[IO[bytes]]:
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object."""
+        with self._replacing(key) as file:
+            file.write(data)
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Write an object from a file."""
+        with self._replacing(key) as file, path.open("rb") as source:
+            shutil.copyfileobj(source, file, 1 << 20)
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object, None where there is none."""
+        try:
+            return self._path(key).read_bytes()
+        except (FileNotFoundError, IsADirectoryError):
+            return None
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Write an object to a file."""
+        try:
+            shutil.copyfile(self._path(key), path)
+        except FileNotFoundError as error:
+            raise _missing(key) from error
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object of this key."""
+        return self._path(key).is_file()
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """All keys that begin with the prefix, in their order."""
+        folder = self.root.joinpath(*PurePosixPath(prefix).parts) if prefix.endswith("/") else self.root
+        found = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".writing-"))
+        names = (p.relative_to(self.root).as_posix() for p in found)
+        yield from sorted(name for name in names if name.startswith(prefix))
+
+    def uri(self, key: str) -> str:
+        """Return the object's file:// address."""
+        return self._path(key).absolute().as_uri()
+
+
+class S3Store:
+    """A bucket. Credentials and region come from where boto3 looks for them."""
+
+    def __init__(self, bucket: str, *, endpoint_url: str | None = None, client: Any = None) -> None:
+        self.bucket = bucket
+        self._client = client or self._connect(endpoint_url)
+
+    @staticmethod
+    def _connect(endpoint_url: str | None) -> Any:
+        import boto3  # noqa: PLC0415  (only images that talk to S3 have it)
+        from botocore.config import Config  # noqa: PLC0415
+
+        config = Config(
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"mode": "standard", "max_attempts": 5},
+            s3={"addressing_style": "path" if endpoint_url else "auto"},
+        )
+        return boto3.client("s3", endpoint_url=endpoint_url, config=config)
+
+    @contextlib.contextmanager
+    def _calling(self, key: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        try:
+            yield
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            if status == 404:
+                raise _missing(key) from error
+            if status == 429 or status >= 500:
+                raise TemporaryError(f"the object store answers {status} for {key!r}", code="store_busy") from error
+            raise RegraftError(f"the object store refuses {key!r}: {error}", code="store_refused") from error
+        except BotoCoreError as error:
+            raise TemporaryError(f"the object store cannot be reached: {error}", code="store_unreachable") from error
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object."""
+        with self._calling(key):
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=data)
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Write an object from a file, in parts where it is large."""
+        with self._calling(key):
+            self._client.upload_file(str(path), self.bucket, key)
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object, None where there is none."""
+        try:
+            with self._calling(key):
+                body: bytes = self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+                return body
+        except RegraftError as error:
+            if error.code == "object_not_found":
+                return None
+            raise
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Write an object to a file."""
+        with self._calling(key):
+            self._client.download_file(self.bucket, key, str(path))
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object of this key."""
+        try:
+            with self._calling(key):
+                self._client.head_object(Bucket=self.bucket, Key=key)
+        except RegraftError as error:
+            if error.code == "object_not_found":
+                return False
+            raise
+        return True
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """All keys that begin with the prefix, in their order."""
+        with self._calling(prefix):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                yield from (item["Key"] for item in page.get("Contents", ()))
+
+    def uri(self, key: str) -> str:
+        """Return the object's s3:// address."""
+        return f"s3://{self.bucket}/{key}"

@@ -1,0 +1,284 @@
+"""The bundle: the one artifact that is trained, registered and served.
+
+A bundle is a folder that MLflow can load, too::
+
+    MLmodel             how MLflow loads it (regraft_inference.pyfunc), and its signature
+    requirements.txt    what MLflow has to install for that
+    bundle.json         where it comes from, and which estimator reads its data
+    contract.json       what a request must look like
+    profile.json        profile of the dataset that it was trained on
+    golden.json         requests with the answers that the trainer computed
+    *input_example.json a few of these requests, as MLflow has examples
+    estimator/          data of the estimator, in its own format, never pickled
+    checksums.json      SHA-256 of every file above
+    version.json        number of the model version; added when the bundle is registered
+
+Everything but the version is written once and never changed; the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from datetime import datetime
+from importlib.metadata import version as package_version
+from pathlib import Path
+from platform import python_version
+from typing import Any, Self
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from regraft_core.contract import Column, Contract
+from regraft_core.errors import BundleError
+from regraft_inference.estimators import Columns, Estimator, estimator_class
+
+VERSION_FILE = "version.json"
+CHECKSUMS_FILE = "checksums.json"
+
+UNCHECKED_FILES = {CHECKSUMS_FILE, VERSION_FILE, "registered_model_meta"}
+"""Files that no checksum covers. MLflow adds ``registered_model_meta`` to its copy of a registered model."""
+
+UNREGISTERED = "0"
+"""Version of a bundle that has not been registered."""
+
+MLFLOW_TYPES = {"string": "string", "integer": "long", "number": "double"}
+MLFLOW_VERSION = "3.17.2"
+"""Release of MLflow whose format of MLmodel is written."""
+
+EXAMPLE_ROWS = 5
+"""Golden requests that are MLflow's input example as well."""
+
+GOLDEN_TOLERANCE = 1e-9
+"""Relative difference of a golden answer that counts as repeated; integers must be equal."""
+
+
+class BundleInfo(BaseModel):
+    """Where a bundle comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    run_id: str
+    data_sha256: str
+    data_url: str | None = None
+    estimator: str = Field(description="Name of the estimator, as its package registers it")
+    created_at: datetime
+    metrics: dict[str, float] = Field(default_factory=dict, description="Held-out metrics")
+
+
+class _Golden(BaseModel):
+    """Requests with their answers."""
+
+    columns: dict[str, list[Any]]
+    answers: list[Any]
+
+
+class _Version(BaseModel):
+    """Content of ``version.json``."""
+
+    version: str
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    contract: Contract,
+    estimator: Estimator,
+    info: BundleInfo,
+    golden: Columns,
+    profile: dict[str, Any],
+) -> None:
+    """Write a fitted estimator with all that serving it needs into a new or empty folder.
+
+    ``golden`` are the features of about twenty rows; their answers are computed here.
+    Raises BundleError: ``bundle_exists`` where the folder holds something already.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise BundleError(f"{folder} is not empty; a bundle needs a folder of its own", code="bundle_exists")
+    columns = _typed(contract, golden)
+    requests = {name: _json_list(values) for name, values in columns.items()}
+    answers = _json_list(estimator.predict(columns))
+    _write_json(folder / "bundle.json", info.model_dump(mode="json"))
+    _write_json(folder / "contract.json", contract.model_dump(mode="json"))
+    _write_json(folder / "profile.json", profile)
+    _write_json(folder / "golden.json", {"columns": requests, "answers": answers})
+    example = _example(requests)
+    _write_json(folder / "input_example.json", example)
+    _write_json(folder / "serving_input_example.json", {"dataframe_split": example})
+    (folder / "requirements.txt").write_text(f"regraft-inference=={package_version('regraft-inference')}\n")
+    (folder / "estimator").mkdir()
+    estimator.save(folder / "estimator")
+    (folder / "MLmodel").write_text(yaml.safe_dump(_mlmodel(contract, info)))
+    _write_json(folder / CHECKSUMS_FILE, _checksums(folder))
+
+
+def version_json(version: str) -> str:
+    """Return the content of the ``version.json`` of a model version."""
+    return _Version(version=version).model_dump_json()
+
+
+class Bundle:
+    """A loaded bundle, ready to predict."""
+
+    def __init__(
+        self, folder: Path, *, contract: Contract, info: BundleInfo, estimator: Estimator, version: str
+    ) -> None:
+        self.folder = folder
+        self.contract = contract
+        self.info = info
+        self.estimator = estimator
+        self.version = version
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a bundle after its checksums have been verified.
+
+        Raises BundleError: ``bundle_missing``, ``bundle_incomplete``, ``bundle_damaged``, ``bundle_foreign_file`` or
+        ``estimator_unknown``.
+        """
+        verify_checksums(folder)
+        info = _read_json(folder / "bundle.json", BundleInfo)
+        version_file = folder / VERSION_FILE
+        return cls(
+            folder,
+            contract=_read_json(folder / "contract.json", Contract),
+            info=info,
+            estimator=estimator_class(info.estimator).load(folder / "estimator"),
+            version=_read_json(version_file, _Version).version if version_file.exists() else UNREGISTERED,
+        )
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the dataset that the bundle was trained on."""
+        return self.info.data_sha256
+
+    def predict(self, columns: Columns) -> NDArray[Any]:
+        """Return the target's values for feature columns, shape (rows,), in the order of the rows.
+
+        Strings may come as any sequence, numbers as any sequence or array; they must keep the contract.
+        """
+        return self.estimator.predict(_typed(self.contract, columns))
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the model tells two classes apart and knows how probable they are."""
+        classes = self.contract.target.categories or ()
+        return len(classes) == 2 and getattr(self.estimator, "probabilities", None) is not None
+
+    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
+        """Return the probability of the second class in ascending order, shape (rows,), if ``gives_probabilities``."""
+        found: NDArray[np.float64] = self.estimator.probabilities(_typed(self.contract, columns))  # type: ignore[attr-defined]  # of classifiers
+        return found[:, 1]
+
+    def check_golden(self) -> None:
+        """Raise BundleError (``golden_mismatch``) unless the golden requests are answered as the trainer did."""
+        golden = _read_json(self.folder / "golden.json", _Golden)
+        answers = self.predict(golden.columns)
+        expected = np.asarray(golden.answers)
+        for row in range(max(len(expected), len(answers))):
+            if row >= min(len(expected), len(answers)) or not _repeats(answers[row], expected[row]):
+                raise BundleError(
+                    f"golden request {row} is not answered as when the bundle was trained: "
+                    f"{answers[row:][:1]} instead of {expected[row:][:1]}",
+                    code="golden_mismatch",
+                    row=row,
+                )
+
+
+def verify_checksums(folder: Path) -> None:
+    """Raise BundleError unless a folder holds exactly the files of a bundle, each as it was written."""
+    if not (folder / CHECKSUMS_FILE).is_file():
+        raise BundleError(f"{folder} holds no bundle: it has no {CHECKSUMS_FILE}", code="bundle_missing")
+    expected = _read_json(folder / CHECKSUMS_FILE, dict[str, str])
+    found = _checksums(folder)
+    if missing := sorted(expected.keys() - found.keys()):
+        raise BundleError(f"the bundle in {folder} lacks {', '.join(missing)}", code="bundle_incomplete")
+    if foreign := sorted(found.keys() - expected.keys()):
+        raise BundleError(f"{', '.join(foreign)} in {folder} is not of the bundle", code="bundle_foreign_file")
+    if damaged := sorted(name for name in expected if found[name] != expected[name]):
+        raise BundleError(f"{', '.join(damaged)} in {folder} is not as it was written", code="bundle_damaged")
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _checked_files(folder)}
+
+
+def _checked_files(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in UNCHECKED_FILES:
+            yield name
+
+
+def _typed(contract: Contract, columns: Columns) -> dict[str, Any]:
+    """Return the feature columns in the contract's order and types: lists of str, int64 and float64 arrays."""
+    return {column.name: _typed_column(column, columns[column.name]) for column in contract.features}
+
+
+def _typed_column(column: Column, values: Any) -> Any:
+    if column.type == "string":
+        return values if isinstance(values, list) else list(values)
+    return np.asarray(values, dtype=np.int64 if column.type == "integer" else np.float64)
+
+
+def _repeats(answer: Any, expected: Any) -> bool:
+    if isinstance(expected, np.floating):
+        return bool(np.isclose(answer, expected, rtol=GOLDEN_TOLERANCE, atol=0))
+    return bool(answer == expected)
+
+
+def _json_list(values: Any) -> list[Any]:
+    return np.asarray(values).tolist() if isinstance(values, np.ndarray) else list(values)
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="ascii")
+
+
+def _read_json[T](path: Path, kind: type[T]) -> T:
+    try:
+        return TypeAdapter(kind).validate_python(json.loads(path.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read: {error}", code="bundle_damaged") from error
+
+
+def _example(requests: dict[str, list[Any]]) -> dict[str, Any]:
+    rows = zip(*(values[:EXAMPLE_ROWS] for values in requests.values()), strict=True)
+    return {"columns": list(requests), "data": [list(row) for row in rows]}
+
+
+def _mlmodel(contract: Contract, info: BundleInfo) -> dict[str, Any]:
+    """Return the content of MLmodel: the fields of ``mlflow.models.Model.to_dict`` that loading needs."""
+    return {
+        "flavors": {
+            "python_function": {
+                "loader_module": "regraft_inference.pyfunc",
+                "python_version": python_version(),
+                "env": {},
+            }
+        },
+        "mlflow_version": MLFLOW_VERSION,
+        "model_uuid": uuid.uuid5(uuid.NAMESPACE_URL, f"urn:regraft:bundle:{info.run_id}").hex,
+        "utc_time_created": info.created_at.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        "saved_input_example_info": {
+            "artifact_path": "input_example.json",
+            "serving_input_path": "serving_input_example.json",
+            "type": "dataframe",
+            "pandas_orient": "split",
+        },
+        "signature": {
+            "inputs": json.dumps([_colspec(column) for column in contract.features]),
+            "outputs": json.dumps([_colspec(contract.target)]),
+            "params": None,
+        },
+    }
+
+
+def _colspec(column: Column) -> dict[str, Any]:
+    return {"type": MLFLOW_TYPES[column.type], "name": column.name, "required": True}

@@ -1,0 +1,100 @@
+"""Estimators that a server can load: each is known by a name in a closed list, none is ever unpickled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+from numpy.typing import NDArray
+
+from regraft_core.errors import BundleError
+
+Columns = Mapping[str, Sequence[str] | NDArray[Any]]
+"""Feature columns by name, all of the same length: strings as sequences of str, numbers as arrays."""
+
+TrainingBatches = Callable[[], Iterable[tuple[Columns, NDArray[Any]]]]
+"""Feature columns with their target, batch by batch; every call gives the same ones from the start."""
+
+GROUP = "regraft.estimators"
+"""Entry point group under which installed packages offer estimators."""
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """What trains, predicts, and can be written to and read from a folder without pickle.
+
+    An estimator may also offer what ``StreamingEstimator`` and ``ExplainingEstimator`` have.
+    """
+
+    format: ClassVar[str]
+    """Name of the entry point; it is written into the bundle."""
+
+    def fit(self, columns: Columns, target: NDArray[Any]) -> Self:
+        """Learn from feature columns and the target of shape (rows,)."""
+        ...
+
+    def predict(self, columns: Columns) -> NDArray[Any]:
+        """Return the predictions, shape (rows,), in the order of the rows and in the target's type."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write all that prediction needs into an existing folder."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read back what ``save`` wrote. Raises BundleError where that is not possible."""
+        ...
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the settings and what was chosen while fitting, for the registry."""
+        ...
+
+
+@runtime_checkable
+class StreamingEstimator(Estimator, Protocol):
+    """An estimator that learns from datasets that do not fit into memory."""
+
+    def fit_batches(self, batches: TrainingBatches) -> Self:
+        """Learn from batches whose rows are in random order."""
+        ...
+
+
+@runtime_checkable
+class ExplainingEstimator(Estimator, Protocol):
+    """An estimator that can tell what it has learned."""
+
+    def explain(self, batches: TrainingBatches) -> dict[str, Any]:
+        """Return plain JSON about training on these batches, such as ``learning_curve`` and ``top_ngrams``."""
+        ...
+
+
+def estimator_class(name: str) -> type[Estimator]:
+    """Return the estimator of this name. Raises BundleError (``estimator_unknown``) where none is installed."""
+    for entry in entry_points(group=GROUP, name=name):
+        found: type[Estimator] = entry.load()
+        return found
+    known = ", ".join(sorted({entry.name for entry in entry_points(group=GROUP)}))
+    raise BundleError(
+        f"the bundle needs the estimator {name!r}, which is not installed here (there are: {known})",
+        code="estimator_unknown",
+    )
+
+
+def rows_of(columns: Columns) -> int:
+    """Return how many rows the columns have."""
+    return len(next(iter(columns.values())))
+
+
+__all__ = [
+    "GROUP",
+    "Columns",
+    "Estimator",
+    "ExplainingEstimator",
+    "StreamingEstimator",
+    "TrainingBatches",
+    "estimator_class",
+    "rows_of",
+]

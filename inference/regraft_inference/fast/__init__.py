@@ -1,0 +1,1 @@
+"""The short way for small good requests. Everything works without it."""

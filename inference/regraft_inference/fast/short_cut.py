@@ -1,0 +1,81 @@
+"""How small requests to ``/predict`` are answered without ASGI, beside the ``Front`` that answers all others.
+
+::
+
+    take:    body -> checked columns -> the version's batch       (not taken: broken, asking for more, no version)
+    _answer: predictions -> answer, written at once               (handed over: failed, or the connection needs care)
+
+What is not taken goes to the front whole, which checks it anew and says what is wrong; so there is one place that knows
+about errors. What is handed over with its answer is sent by ASGI messages, so that uvicorn sees to the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from numpy.typing import NDArray
+
+from regraft_inference import metrics
+from regraft_inference.fast.wire import Reply, Scope
+from regraft_inference.model import TaskModel, Version
+
+TYPE_AND_LENGTH = b"content-type: application/json\r\ncontent-length: %d\r\n"
+
+
+class PredictionShortCut:
+    """Answers the requests of one prediction path, each with the version that serves when the request is there."""
+
+    def __init__(self, route: str, model: TaskModel) -> None:
+        self._route = route
+        self._model = model
+
+    def take(self, body: bytes, reply: Reply) -> bool:
+        """Check a request and put it into the batch of the next turn; False where the front has to answer."""
+        version = self._model.version
+        if version is None:
+            return False
+        try:
+            return version.predict_together(body, partial(self._answer, version, reply))
+        except Exception:
+            return False  # the front finds the same, and tells
+
+    def _answer(self, version: Version, reply: Reply, answers: NDArray[Any] | Exception) -> None:
+        body = _document(version, answers)
+        if body is None:
+            reply.hand_over()  # to the front, which fails in the same way, and tells
+        elif reply.send((TYPE_AND_LENGTH % len(body), version.header_lines, b"\r\n", body)):
+            self._count(reply)
+        else:
+            reply.hand_over(partial(self._send, version, reply, body))
+
+    async def _send(
+        self,
+        version: Version,
+        reply: Reply,
+        body: bytes,
+        _scope: Scope,
+        _receive: Callable[[], Awaitable[Any]],
+        send: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        """Send, as an ASGI application, an answer that is there."""
+        length = b"%d" % len(body)
+        headers = [(b"content-type", b"application/json"), (b"content-length", length), *version.headers]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        self._count(reply)
+
+    def _count(self, reply: Reply) -> None:
+        metrics.count_request(self._route, self._model.name, 200, perf_counter() - reply.began)
+
+
+def _document(version: Version, answers: NDArray[Any] | Exception) -> bytes | None:
+    """Return the JSON of the answers, None where there is none."""
+    if isinstance(answers, Exception):
+        return None
+    try:
+        return version.document(answers)
+    except Exception:
+        return None

@@ -1,0 +1,450 @@
+"""Requests: from JSON to the columns that an estimator takes, or to the first rule that is broken.
+
+Every check has two halves. A fast one looks at a whole column at once and says yes for nearly all requests; only where
+it does not, a slow one goes value by value to name column, row and rule.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from regraft_core.contract import PROBABILITIES, Column, Contract
+from regraft_core.errors import ContractError
+
+type Values = list[str] | NDArray[Any]
+"""A checked column: strings as a list, integers as int64, numbers as float64."""
+
+PROBABILITIES_TEXT = orjson.dumps(PROBABILITIES)
+
+INT64 = np.iinfo(np.int64)
+NUMBERS = {int, float}
+"""Python types of JSON numbers; bool is a type of its own and no number."""
+
+TENSOR_TYPES = {
+    "string": {"BYTES"},
+    "integer": {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
+    "number": {"FP16", "FP32", "FP64"} | {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
+}
+"""Datatypes of the V2 protocol that a column takes."""
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the value of a JSON text. Raises ContractError (``not_json``) for all that RFC 8259 does not allow."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ContractError(f"the body is not JSON: {error}", code="not_json") from None
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input of the V2 protocol, as the client sent it: name, shape and data may be of any type."""
+
+    name: Any
+    datatype: str
+    shape: Any
+    data: Any
+
+
+class RequestReader:
+    """Reads the requests of one contract. All methods raise ContractError for a request that breaks it.
+
+    ``probabilities`` says whether the model has any to give; without, a request must not ask for them.
+    """
+
+    def __init__(self, contract: Contract, *, probabilities: bool = False) -> None:
+        self._probabilities = probabilities
+        self._names = contract.feature_names
+        self._keys = dict.fromkeys(self._names).keys()
+        self._max_rows = contract.max_request_rows
+        self._columns = [_reader(column) for column in contract.features]
+        self._key_texts = [orjson.dumps(name) for name in self._names]
+        formats: dict[str, Callable[[Any], dict[str, Any]]] = {
+            "dataframe_split": self._from_split,
+            "dataframe_records": self._from_records,
+            "instances": self._from_instances,
+            "inputs": self._from_inputs,
+        }
+        self._formats = {key: read for key, read in formats.items() if key not in self._keys}
+
+    def read(self, body: bytes) -> dict[str, Values]:
+        """Read a request in any of its formats: columns, or one of MLflow's."""
+        payload = parse_json(body)
+        columns = self.read_payload(payload)
+        if self._may_repeat_a_key(body, payload):
+            _refuse_repeated_keys(body)
+        return columns
+
+    def read_asking(self, body: bytes) -> tuple[dict[str, Values], bool]:
+        """Read a request that may have the option ``probabilities`` beside its rows, and whether it is true."""
+        payload = parse_json(body)
+        asks = self._take_option(payload)
+        columns = self.read_payload(payload)
+        if body.count(PROBABILITIES_TEXT) > 1 or self._may_repeat_a_key(body, payload):
+            _refuse_repeated_keys(body)
+        return columns, asks
+
+    def _take_option(self, payload: Any) -> bool:
+        """Take the option out of a request. A column of the same name comes first: then there is no such option."""
+        if type(payload) is not dict or PROBABILITIES not in payload or PROBABILITIES in self._keys:
+            return False
+        asks = payload.pop(PROBABILITIES)
+        if not self._probabilities:
+            raise ContractError(
+                f"this model gives no probabilities; leave {PROBABILITIES!r} out",
+                code="no_probabilities",
+                column=PROBABILITIES,
+                rule="of classifiers of two classes only",
+            )
+        if type(asks) is not bool:
+            raise ContractError(
+                f"{PROBABILITIES!r} must be true or false, not {_kind(asks)}",
+                code="wrong_type",
+                column=PROBABILITIES,
+                rule="type boolean",
+            )
+        return asks
+
+    def read_payload(self, payload: Any) -> dict[str, Values]:
+        """Read a request that is parsed already."""
+        if type(payload) is not dict:
+            raise ContractError(f"the request must be a JSON object, not {_kind(payload)}", code="not_an_object")
+        wrapper = self._wrapper(payload)
+        if wrapper is None:
+            return self._check(payload)
+        if len(payload) > 1:
+            other = next(key for key in payload if key != wrapper)
+            raise ContractError(
+                f"{other!r} does not belong beside {wrapper!r}", code="unknown_column", column=other, rule="known name"
+            )
+        return self._check(self._formats[wrapper](payload[wrapper]))
+
+    def read_tensors(self, tensors: Sequence[Tensor]) -> dict[str, Values]:
+        """Read the inputs of the V2 protocol: one tensor for each column, of shape [rows] or [rows, 1]."""
+        found: dict[str, Any] = {}
+        for tensor in tensors:
+            if type(tensor.name) is not str:
+                raise ContractError(f"the name of an input is {_kind(tensor.name)}", code="wrong_type", rule="string")
+            if tensor.name in found:
+                raise ContractError(
+                    f"input {tensor.name!r} is there twice",
+                    code="duplicate_key",
+                    column=tensor.name,
+                    rule="unique name",
+                )
+            found[tensor.name] = tensor
+        self._check_names(found)
+        return self._check({name: self._from_tensor(reader, found[name]) for name, reader in self._readers()})
+
+    def _check(self, columns: dict[str, Any]) -> dict[str, Values]:
+        if columns.keys() != self._keys:
+            self._check_names(columns)
+        self._check_lengths(columns)
+        return {name: reader.read(columns[name]) for name, reader in self._readers()}
+
+    def _readers(self) -> Iterable[tuple[str, _ColumnReader]]:
+        return zip(self._names, self._columns, strict=True)
+
+    def _check_names(self, names: Iterable[str], **where: Any) -> None:
+        for name in names:
+            if name not in self._keys:
+                raise ContractError(
+                    f"there is no column {name!r}; the columns are {', '.join(self._names)}",
+                    code="unknown_column",
+                    column=name,
+                    rule="known name",
+                    **where,
+                )
+        for name in self._names:
+            if name not in names:
+                raise ContractError(
+                    f"column {name!r} is missing", code="missing_column", column=name, rule="required", **where
+                )
+
+    def _check_lengths(self, columns: dict[str, Any]) -> None:
+        for name in self._names:
+            if type(columns[name]) is not list:
+                raise ContractError(
+                    f"column {name!r} must be an array of values, not {_kind(columns[name])}",
+                    code="wrong_type",
+                    column=name,
+                    rule="array",
+                )
+        first = self._names[0]
+        rows = len(columns[first])
+        for name in self._names:
+            if len(columns[name]) != rows:
+                raise ContractError(
+                    f"column {name!r} has {len(columns[name])} values, column {first!r} has {rows}",
+                    code="unequal_lengths",
+                    column=name,
+                    row=min(rows, len(columns[name])),
+                    rule="as many values as every other column",
+                )
+        if rows == 0:
+            raise ContractError("the request has no rows", code="empty_request", column=first, rule="at least 1 row")
+        if rows > self._max_rows:
+            raise ContractError(
+                f"the request has {rows} rows, at most {self._max_rows} are allowed",
+                code="too_many_rows",
+                row=self._max_rows,
+                rule=f"at most {self._max_rows} rows",
+            )
+
+    def _from_split(self, split: Any) -> dict[str, Any]:
+        if type(split) is not dict or not {"columns", "data"} <= split.keys() <= {"columns", "data", "index"}:
+            raise ContractError(
+                'dataframe_split must be an object {"columns": [...], "data": [[...], ...]}', code="wrong_type"
+            )
+        self._check_header(split["columns"])
+        rows = _list(split["data"], "dataframe_split.data")
+        width = len(self._names)
+        for row, values in enumerate(rows):
+            if type(values) is not list or len(values) != width:
+                raise ContractError(
+                    f"row {row} of dataframe_split.data must be an array of {width} values",
+                    code="unequal_lengths" if type(values) is list else "wrong_type",
+                    row=row,
+                    rule=f"{width} values",
+                )
+        columns = map(list, zip(*rows, strict=True)) if rows else ([] for _ in self._names)
+        return dict(zip(self._names, columns, strict=True))
+
+    def _check_header(self, header: Any) -> None:
+        if header == self._names:
+            return
+        for name in _list(header, "dataframe_split.columns"):
+            if type(name) is not str:
+                raise ContractError(
+                    "dataframe_split.columns must be names of columns", code="wrong_type", rule="string"
+                )
+        self._check_names(header)
+        for position, name in enumerate(header):
+            if name in header[:position]:
+                raise ContractError(
+                    f"column {name!r} is there twice", code="duplicate_key", column=name, rule="unique name"
+                )
+            if name != self._names[position]:
+                raise ContractError(
+                    f"column {position} is {name!r}, it must be {self._names[position]!r}; "
+                    f"the order is {', '.join(self._names)}",
+                    code="wrong_column_order",
+                    column=name,
+                    rule=f"column {position} is {self._names[position]}",
+                )
+
+    def _from_records(self, records: Any) -> dict[str, Any]:
+        for row, record in enumerate(_list(records, "the records")):
+            if type(record) is not dict:
+                raise ContractError(
+                    f"record {row} must be an object with one value for each column, not {_kind(record)}",
+                    code="wrong_type",
+                    row=row,
+                    rule="object",
+                )
+            if record.keys() != self._keys:
+                self._check_names(record, row=row)
+        return {name: [record[name] for record in records] for name in self._names}
+
+    def _from_instances(self, instances: Any) -> dict[str, Any]:
+        values = _list(instances, "the instances")
+        if len(self._names) == 1 and not (values and type(values[0]) is dict):
+            return {self._names[0]: values}
+        return self._from_records(values)
+
+    def _from_inputs(self, inputs: Any) -> dict[str, Any]:
+        return inputs if type(inputs) is dict else self._from_instances(inputs)
+
+    def _from_tensor(self, reader: _ColumnReader, tensor: Tensor) -> list[Any]:
+        column = reader.column
+        allowed = TENSOR_TYPES[column.type]
+        if tensor.datatype not in allowed:
+            raise ContractError(
+                f"input {column.name!r} is {tensor.datatype}, it must be one of {', '.join(sorted(allowed))}",
+                code="wrong_type",
+                column=column.name,
+                rule=f"type {column.type}",
+            )
+        data = _list(tensor.data, f"the data of input {column.name!r}")
+        if data and all(type(value) is list and len(value) == 1 for value in data):
+            data = [value[0] for value in data]
+        if tensor.shape not in ([len(data)], [len(data), 1]):
+            raise ContractError(
+                f"input {column.name!r} has the shape {_shown(tensor.shape)} and {len(data)} values",
+                code="unequal_lengths",
+                column=column.name,
+                rule="shape [rows] or [rows, 1]",
+            )
+        return data
+
+    def _may_repeat_a_key(self, body: bytes, payload: dict[str, Any]) -> bool:
+        """Whether a key may be there twice: orjson keeps the last one and says nothing.
+
+        Each name of a column is in the text once, or once in each record. Another number proves nothing (a name may be
+        a value, too), so that a slower parser has to look; the same number means that all is well, unless somebody
+        hides the second key behind escapes.
+        """
+        times = 1
+        wrapper = self._wrapper(payload)
+        if wrapper is not None:
+            if body.count(orjson.dumps(wrapper)) != 1:
+                return True
+            content = payload[wrapper]
+            times = len(content) if type(content) is list else 1
+        counts = [body.count(text) for text in self._key_texts]
+        return counts.count(times) != len(counts)
+
+    def _wrapper(self, payload: Mapping[str, Any]) -> str | None:
+        """Return the key that the columns stand under, None where they stand by themselves, as they mostly do."""
+        if self._formats.keys().isdisjoint(payload):
+            return None
+        return next(key for key in self._formats if key in payload)
+
+
+class _ColumnReader:
+    """Checks the values of one column and types them."""
+
+    def __init__(self, column: Column) -> None:
+        self.column = column
+        self._categories = None if column.categories is None else frozenset[Any](column.categories)
+
+    def read(self, values: list[Any]) -> Values:
+        """Return the typed column. Raises ContractError that names the first row that breaks a rule, and the rule."""
+        if not self._all_valid(values):
+            for row, value in enumerate(values):
+                self._check_value(row, value)
+        return self._typed(values)
+
+    def _all_valid(self, values: list[Any]) -> bool:
+        """Whether the values are valid beyond doubt; where not, ``_check_value`` looks at each."""
+        raise NotImplementedError
+
+    def _typed(self, values: list[Any]) -> Values:
+        raise NotImplementedError
+
+    def _check_value(self, row: int, value: Any) -> None:
+        if value is None:
+            self._refuse(row, value, "null_value", "not null")
+        self._check_kind(row, value)
+        if self._categories is not None and value not in self._categories:
+            self._refuse(row, value, "not_a_category", f"one of {', '.join(map(str, self.column.categories or ()))}")
+
+    def _check_kind(self, row: int, value: Any) -> None:
+        raise NotImplementedError
+
+    def _refuse(self, row: int, value: Any, code: str, rule: str) -> NoReturn:
+        raise ContractError(
+            f"row {row} of column {self.column.name!r} is {_shown(value)}; the rule is: {rule}",
+            code=code,
+            column=self.column.name,
+            row=row,
+            rule=rule,
+        )
+
+
+class _StringReader(_ColumnReader):
+    """Strings: length in characters (Unicode code points), as JSON Schema counts it."""
+
+    def _all_valid(self, values: list[Any]) -> bool:
+        if set(map(type, values)) != {str}:
+            return False
+        if self._categories is not None:
+            return self._categories.issuperset(values)
+        lengths = list(map(len, values))
+        return min(lengths) >= self.column.min_length and max(lengths) <= self.column.max_length
+
+    def _typed(self, values: list[Any]) -> Values:
+        return values
+
+    def _check_kind(self, row: int, value: Any) -> None:
+        if type(value) is not str:
+            self._refuse(row, value, "wrong_type", "type string")
+        if self._categories is not None:
+            return
+        if len(value) < self.column.min_length:
+            self._refuse(row, value, "too_short", f"at least {self.column.min_length} characters")
+        if len(value) > self.column.max_length:
+            self._refuse(row, value, "too_long", f"at most {self.column.max_length} characters")
+
+
+class _NumberReader(_ColumnReader):
+    """Numbers and integers. As in JSON Schema 3.0 is an integer, and true is no number."""
+
+    def __init__(self, column: Column) -> None:
+        super().__init__(column)
+        self._integer = column.type == "integer"
+        self._minimum: float = INT64.min if self._integer else -math.inf
+        self._maximum: float = INT64.max if self._integer else math.inf
+        if column.minimum is not None:
+            self._minimum = max(self._minimum, column.minimum)
+        if column.maximum is not None:
+            self._maximum = min(self._maximum, column.maximum)
+
+    def _all_valid(self, values: list[Any]) -> bool:
+        kinds = set(map(type, values))
+        if not kinds <= NUMBERS or (self._integer and float in kinds):
+            return False
+        try:
+            finite = math.isfinite(sum(values))
+        except OverflowError:
+            return False
+        return (
+            finite
+            and min(values) >= self._minimum
+            and max(values) <= self._maximum
+            and (self._categories is None or self._categories.issuperset(values))
+        )
+
+    def _typed(self, values: list[Any]) -> Values:
+        return np.array(values, dtype=np.int64 if self._integer else np.float64)
+
+    def _check_kind(self, row: int, value: Any) -> None:
+        if type(value) not in NUMBERS:
+            self._refuse(row, value, "wrong_type", f"type {self.column.type}")
+        if not math.isfinite(value):
+            self._refuse(row, value, "not_finite", "a finite number")
+        if self._integer and value != math.floor(value):
+            self._refuse(row, value, "wrong_type", "type integer")
+        if value < self._minimum:
+            self._refuse(row, value, "out_of_range", f"at least {self._minimum:g}")
+        if value > self._maximum:
+            self._refuse(row, value, "out_of_range", f"at most {self._maximum:g}")
+
+
+def _reader(column: Column) -> _ColumnReader:
+    return _StringReader(column) if column.type == "string" else _NumberReader(column)
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    if type(value) is not list:
+        raise ContractError(f"{what} must be an array, not {_kind(value)}", code="wrong_type", rule="array")
+    return value
+
+
+def _refuse_repeated_keys(body: bytes) -> None:
+    def unique(pairs: list[tuple[str, Any]]) -> None:
+        seen = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ContractError(f"key {key!r} is there twice", code="duplicate_key", column=key, rule="unique name")
+            seen.add(key)
+
+    json.loads(body, object_pairs_hook=unique, parse_int=str, parse_float=str)
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "an array", str: "a string", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"

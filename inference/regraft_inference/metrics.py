@@ -1,0 +1,68 @@
+"""What the predictor counts, for Prometheus. KServe's own histograms are in the same registry."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
+
+from regraft_inference.bundle import Bundle
+
+LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds of the latency buckets, seconds."""
+
+_requests = Counter("regraft_predictor_requests", "Requests by route, task and status", ["route", "task", "status"])
+_seconds = Histogram(
+    "regraft_predictor_request_seconds", "Time to answer a request", ["route", "task"], buckets=LATENCIES
+)
+_rows = Counter("regraft_predictor_rows", "Rows predicted", ["task"])
+_info = Gauge(
+    "regraft_predictor_model_info", "1 for the version that serves", ["task", "version", "data_sha256", "run_id"]
+)
+_ready = Gauge("regraft_predictor_model_ready", "Whether a version serves", ["task"])
+_loads = Counter("regraft_predictor_loads", "Bundles taken into service", ["task"])
+_load_failures = Counter("regraft_predictor_load_failures", "Bundles that could not be served", ["task", "code"])
+
+# Finding a child by its labels takes longer than counting with it.
+_requests_of = cache(_requests.labels)
+_seconds_of = cache(_seconds.labels)
+_rows_of = cache(_rows.labels)
+
+
+def count_request(route: str, task: str, status: int, seconds: float) -> None:
+    """Count an answered request."""
+    _requests_of(route, task, status).inc()
+    _seconds_of(route, task).observe(seconds)
+
+
+def count_rows(task: str, rows: int) -> None:
+    """Count predicted rows."""
+    _rows_of(task).inc(rows)
+
+
+def set_not_ready(task: str) -> None:
+    """Note that a task has no version yet."""
+    _ready.labels(task).set(0)
+
+
+def count_load(task: str, bundle: Bundle, before: Bundle | None) -> None:
+    """Count a bundle that came into service, and note that it replaces the one before."""
+    if before is not None:
+        _info.remove(*_identity(task, before))
+    _info.labels(*_identity(task, bundle)).set(1)
+    _ready.labels(task).set(1)
+    _loads.labels(task).inc()
+
+
+def count_load_failure(task: str, code: str) -> None:
+    """Count a bundle that was refused."""
+    _load_failures.labels(task, code).inc()
+
+
+def exposition() -> bytes:
+    """Return all metrics in the text format of Prometheus."""
+    return generate_latest(REGISTRY)
+
+
+def _identity(task: str, bundle: Bundle) -> tuple[str, str, str, str]:
+    return task, bundle.version, bundle.sha256, bundle.info.run_id

@@ -1,0 +1,301 @@
+"""Models as KServe knows them: a task each, answered by one version at a time.
+
+A ``Version`` never changes. Taking a new bundle into service means making a new ``Version`` and pointing the task's
+model at it, so that whoever holds a version (a request that is being answered) keeps all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from kserve import Model, ModelRepository
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.infer_type import InferOutput, InferRequest, InferResponse
+from numpy.typing import NDArray
+
+from regraft_core.errors import BadRequestError, BundleError, ContractError, NotFoundError, UnavailableError
+from regraft_core.logs import get_logger
+from regraft_inference import metrics
+from regraft_inference.batching import Batcher, Done
+from regraft_inference.bundle import Bundle
+from regraft_inference.estimators import rows_of
+from regraft_inference.fast.wire import header_lines
+from regraft_inference.formats import PROBABILITIES_TEXT, RequestReader, Tensor, Values, parse_json
+
+log = get_logger(__name__)
+
+VERSION_HEADER = b"regraft-model-version"
+SHA256_HEADER = b"regraft-data-sha256"
+
+BACKGROUND_ROWS = 256
+"""Requests of KServe's protocols with more rows are predicted off the event loop."""
+
+DEFAULT_TASK = "passwords"
+TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+V2_TYPES = {"string": "BYTES", "integer": "INT64", "number": "FP64"}
+
+
+class Version:
+    """A bundle that has repeated its golden requests."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.task = bundle.info.task
+        self.reader = RequestReader(bundle.contract, probabilities=bundle.gives_probabilities)
+        self.headers = [(VERSION_HEADER, bundle.version.encode()), (SHA256_HEADER, bundle.sha256.encode())]
+        self.header_lines = header_lines(self.headers)
+        self._target = bundle.contract.target.name
+        self._batcher = Batcher(self.predict)
+
+    @classmethod
+    def load(cls, folder: Path) -> Version:
+        """Load a bundle and let it repeat its golden requests. Raises BundleError with the reason where it cannot."""
+        try:
+            # The folder may be a link that points elsewhere a moment later.
+            bundle = Bundle.load(folder.resolve())
+            bundle.check_golden()
+            return cls(bundle)
+        except BundleError:
+            raise
+        except Exception as error:
+            # Whatever an estimator does with its own damaged files, the server stays up and tells.
+            raise BundleError(f"the bundle in {folder} fails: {type(error).__name__}: {error}") from error
+
+    def answer(self, body: bytes) -> bytes:
+        """Return the JSON answer to a JSON request. Raises ContractError."""
+        if PROBABILITIES_TEXT in body:
+            return self._answer_asking(body)
+        return self.document(self.predict(self.reader.read(body)))
+
+    async def answer_together(self, body: bytes) -> bytes:
+        """Do as ``answer``, with one prediction for all requests that are there at this moment."""
+        if PROBABILITIES_TEXT in body:
+            return self._answer_asking(body)
+        return self.document(await self._batcher.predict(self.reader.read(body)))
+
+    def predict_together(self, body: bytes, done: Done) -> bool:
+        """Let ``done`` have the answers soon, as ``answer_together`` does; False where a request may ask for more.
+
+        Raises ContractError.
+        """
+        if PROBABILITIES_TEXT in body:
+            return False
+        self._batcher.add(self.reader.read(body), done)
+        return True
+
+    def document(self, answers: NDArray[Any]) -> bytes:
+        """Return the JSON that tells the answers."""
+        return orjson.dumps({self._target: answers.tolist()})
+
+    def _answer_asking(self, body: bytes) -> bytes:
+        """Answer a request that may ask for probabilities: the word may be a value in it, too."""
+        columns, asks = self.reader.read_asking(body)
+        answer = {self._target: self.predict(columns).tolist()}
+        if asks:
+            answer[self.bundle.contract.probability_name] = self.bundle.probabilities(columns).tolist()
+        return orjson.dumps(answer)
+
+    def predict(self, columns: Mapping[str, Values]) -> NDArray[Any]:
+        """Return the target's values for checked columns, shape (rows,)."""
+        answers = self.bundle.predict(columns)
+        metrics.count_rows(self.task, len(answers))
+        return answers
+
+
+ANSWERING: ContextVar[Version | None] = ContextVar("version that answers the request")
+"""Set before a request goes to KServe, so that its answer and its headers come from the same version."""
+
+
+class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
+    """One task for KServe. ``version`` is what serves; where it is None, ``reason`` says why."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        super().__init__(name)
+        self.folder = folder
+        self.version: Version | None = None
+        self.reason = BundleError(f"{folder} has not been loaded yet", code="bundle_not_loaded")
+
+    def unavailable(self) -> UnavailableError:
+        """Return the error that says why no version serves."""
+        return UnavailableError(
+            f"{self.name} is not ready: {self.reason.message}", code=self.reason.code, task=self.name
+        )
+
+    def load(self) -> bool:
+        """Take the bundle in the folder into service, or keep what serves and raise BundleError."""
+        try:
+            version = Version.load(self.folder)
+        except BundleError as error:
+            self.reason = error
+            metrics.count_load_failure(self.name, error.code)
+            log.warning("bundle refused", task=self.name, code=error.code, reason=error.message)
+            raise
+        metrics.count_load(self.name, version.bundle, self.version.bundle if self.version else None)
+        self.version = version
+        self.ready = True
+        log.info("bundle in service", task=self.name, version=version.bundle.version, sha256=version.bundle.sha256)
+        return True
+
+    def start(self) -> None:
+        """Do nothing: KServe would call a model ready that is not."""
+
+    def stop(self) -> None:
+        """Do nothing: requests that are open when the server stops still get their answers."""
+
+    def validate(self, payload: Any) -> Any:
+        """Leave all checks to ``predict``."""
+        return payload
+
+    async def predict(self, payload: Any, _headers: dict[str, str] | None = None) -> dict[str, Any] | InferResponse:
+        """Answer V1 (a dict, or bytes where the content type is not JSON) or V2."""
+        version = self._answering()
+        if isinstance(payload, InferRequest):
+            _check_envelope(payload, version)
+            tensors = [Tensor(tensor.name, tensor.datatype, tensor.shape, tensor.data) for tensor in payload.inputs]
+            return _v2_answer(payload, version, await _predict(version, version.reader.read_tensors(tensors)))
+        if isinstance(payload, bytes):
+            payload = parse_json(payload)
+        if not isinstance(payload, dict) or "instances" not in payload:
+            raise ContractError('the request must be an object {"instances": [...]}', code="not_an_object")
+        answers = await _predict(version, version.reader.read_payload(payload))
+        return {"predictions": answers.tolist()}
+
+    def _answering(self) -> Version:
+        version = ANSWERING.get()
+        if version is None:
+            raise self.unavailable()
+        return version
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """Return name, datatype and shape of each feature."""
+        contract = self._answering().bundle.contract
+        return [_tensor_type(column.name, column.type) for column in contract.features]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """Return name, datatype and shape of the target."""
+        target = self._answering().bundle.contract.target
+        return [_tensor_type(target.name, target.type)]
+
+
+class TaskRepository(ModelRepository):  # type: ignore[misc]  # kserve has no types
+    """The tasks of this server.
+
+    With a ``models_dir`` every folder in it is a task, and more may come; without, there is the one task given.
+    """
+
+    models: dict[str, TaskModel]
+
+    def __init__(self, *, models_dir: Path | None = None, default_task: str | None = None) -> None:
+        super().__init__(str(models_dir))
+        self.folder = models_dir
+        self._default_task = default_task
+        self._loading = asyncio.Lock()
+
+    @property
+    def default(self) -> TaskModel:
+        """The task that answers where none is named."""
+        if self._default_task is not None:
+            return self.models.get(self._default_task) or self._placeholder(self._default_task)
+        if DEFAULT_TASK in self.models or not self.models:
+            return self.models.get(DEFAULT_TASK) or self._placeholder(DEFAULT_TASK)
+        return next(iter(self.models.values()))
+
+    def load_all(self) -> None:
+        """Load every task of the folder; those that cannot be served stay, with the reason."""
+        if self.folder is None:
+            return
+        for folder in sorted(self.folder.iterdir()):
+            if TASK_NAME.fullmatch(folder.name):
+                self.add(TaskModel(folder.name, folder))
+
+    def add(self, model: TaskModel) -> None:
+        """Add a task and try to load it."""
+        self.update(model)
+        metrics.set_not_ready(model.name)
+        try:
+            model.load()
+        except BundleError:
+            return  # logged and counted; /health tells the reason
+
+    async def load(self, name: str) -> TaskModel:
+        """Take the present bundle of a task into service, off the event loop.
+
+        Raises NotFoundError where there is no such task, UnavailableError with the reason where its bundle cannot be
+        served; then the version before serves on.
+        """
+        async with self._loading:
+            model = self.models.get(name) or self._placeholder(name)
+            try:
+                await asyncio.to_thread(model.load)
+            except BundleError as error:
+                if error.code == "bundle_missing" and name not in self.models:
+                    raise NotFoundError(f"there is no bundle for a task {name!r}", code="task_unknown") from error
+                raise UnavailableError(error.message, code=error.code, task=name, **error.details) from error
+            self.update(model)
+            return model
+
+    def unload(self, name: str) -> None:
+        """Do nothing: KServe unloads all models when it stops, while requests are still open."""
+
+    def _placeholder(self, name: str) -> TaskModel:
+        return TaskModel(name, (self.folder or Path()) / name)
+
+
+class StrictDataPlane(DataPlane):  # type: ignore[misc]  # kserve has no types
+    """KServe's data plane. What it cannot decode is the client's fault, whatever exception it makes of it."""
+
+    async def ready(self) -> bool:
+        """Whether every task has a version that serves."""
+        models = self.model_registry.get_models().values()
+        return bool(models) and all(model.ready for model in models)
+
+    def decode(self, *args: Any, **kwargs: Any) -> Any:
+        """Decode V1, V2, its binary extension, or a cloud event. Raises BadRequestError (``not_decodable``)."""
+        try:
+            return super().decode(*args, **kwargs)
+        except Exception as error:
+            raise BadRequestError(
+                f"the request cannot be decoded: {type(error).__name__}: {error}", code="not_decodable"
+            ) from error
+
+
+async def _predict(version: Version, columns: Mapping[str, Values]) -> NDArray[Any]:
+    if rows_of(columns) > BACKGROUND_ROWS:
+        return await asyncio.to_thread(version.predict, columns)
+    return version.predict(columns)
+
+
+def _check_envelope(request: InferRequest, version: Version) -> None:
+    """Check what KServe leaves unchecked where a V2 request comes in binary."""
+    if not isinstance(request.id, str | None) or not isinstance(request.parameters, dict | None):
+        raise ContractError("id must be a string and parameters an object", code="wrong_type")
+    target = version.bundle.contract.target.name
+    for output in request.request_outputs or []:
+        if output.name != target or not isinstance(output.parameters, dict | None):
+            raise ContractError(f"the only output is {target!r}", code="unknown_output", column=str(output.name))
+
+
+def _v2_answer(request: InferRequest, version: Version, answers: NDArray[Any]) -> InferResponse:
+    target = version.bundle.contract.target
+    output = InferOutput(target.name, list(answers.shape), V2_TYPES[target.type], data=np.asarray(answers).tolist())
+    return InferResponse(
+        response_id=request.id or str(uuid.uuid4()),
+        model_name=request.model_name,
+        model_version=version.bundle.version,
+        infer_outputs=[output],
+        use_binary_outputs=bool(request.use_binary_outputs),
+        requested_outputs=request.request_outputs,
+    )
+
+
+def _tensor_type(name: str, kind: str) -> dict[str, Any]:
+    return {"name": name, "datatype": V2_TYPES[kind], "shape": [-1]}

@@ -1,0 +1,1 @@
+"""The pipeline on Argo Workflows: the template that Hera renders, and the process in each container."""

@@ -1,0 +1,124 @@
+"""The entry of a step's container: ``python -m regraft_pipeline.argo.container STEP``.
+
+The run's request comes in the environment. How the step went is told to the workflow by a file with the outcome and by
+the exit code, and to the record of the run by an object in the store.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from regraft_core import layout
+from regraft_core.errors import RegraftError
+from regraft_core.logs import configure_logging, get_logger
+from regraft_core.runs import Cause, RunRequest, StepState, now
+from regraft_core.stores.objects import get_model, open_store, put_model
+from regraft_core.workflows import (
+    CONTINUE,
+    FAILURES_VARIABLE,
+    OUTCOME_FILE,
+    PARAMETERS,
+    REQUEST_PREFIX,
+    request_of,
+)
+from regraft_pipeline.record import RESULTS, Attempt, compose, keep
+from regraft_pipeline.settings import PipelineSettings
+from regraft_pipeline.steplog import kept_log
+
+PROGRESS_VARIABLE = "ARGO_PROGRESS_FILE"
+"""Environment variable in which Argo names the file that it reads progress from."""
+
+log = get_logger(__name__)
+
+
+def main(step: str) -> int:
+    """Run a step, or record the run, and return the exit code: 75 where trying again makes sense."""
+    settings = PipelineSettings()
+    configure_logging(settings.log_level, human=settings.log_human)
+    request = request_from(os.environ)
+    structlog.contextvars.bind_contextvars(run_id=request.run_id, step=step)
+    try:
+        if step == "record":
+            record(request, settings, failures_from(os.environ))
+        else:
+            outcome = run_step(step, request, settings)
+            Path(OUTCOME_FILE).write_text(outcome)
+    except RegraftError as error:
+        log.error("step failed", code=error.code, reason=error.message, exc_info=error)  # noqa: TRY400  (says more)
+        return error.exit_code
+    except Exception:
+        log.exception("step failed")
+        return 1
+    return 0
+
+
+def run_step(step: str, request: RunRequest, settings: PipelineSettings) -> str:
+    """Run a step unless it left its result before, and return its outcome. Raises what the step raises."""
+    store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
+    attempt = Attempt(name=step, state=StepState.RUNNING, started_at=now(), pod=platform.node())
+
+    def tell() -> None:
+        put_model(store, layout.attempt(request.run_id, step), attempt)
+
+    tell()
+    try:
+        result = get_model(store, layout.step_result(request.run_id, step), RESULTS[step])
+        if result is None:
+            with kept_log(store, request.run_id, step), tempfile.TemporaryDirectory() as workdir:
+                from regraft_pipeline.assembly import make_context  # noqa: PLC0415  (the record needs none of it)
+
+                context = make_context(request, settings, progress=report_progress, workdir=Path(workdir))
+                # Only this step's module: each brings libraries that the others do not need, and a pod begins cold.
+                module = importlib.import_module(f"regraft_pipeline.steps.{step}")
+                result = module.run(context)
+    except Exception as error:
+        code = error.code if isinstance(error, RegraftError) else "internal_error"
+        attempt.cause = Cause(code=code, message=str(error))
+        attempt.state, attempt.finished_at = StepState.FAILED, now()
+        tell()
+        raise
+    attempt.state, attempt.finished_at, attempt.message = StepState.SUCCEEDED, now(), result.message
+    tell()
+    log.info("step finished", end=result.end, message=result.message)
+    return result.end or CONTINUE
+
+
+def record(request: RunRequest, settings: PipelineSettings, failures: Mapping[str, str]) -> None:
+    """Write the record of the run: the last thing of every workflow, however it ended."""
+    store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
+    run = compose(store, request, failures)
+    keep(store, run)
+    log.info("run ended", state=run.state, cause=run.cause and run.cause.message, version=run.version)
+
+
+def request_from(environment: Mapping[str, str]) -> RunRequest:
+    """Return the request that the variables stand for."""
+    return request_of({field: environment.get(REQUEST_PREFIX + field.upper(), "") for field in PARAMETERS})
+
+
+def failures_from(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the messages of failed steps by the step's name. Argo quotes its JSON once more, and may say null."""
+    nodes = json.loads(environment.get(FAILURES_VARIABLE, "null"))
+    if isinstance(nodes, str):
+        nodes = json.loads(nodes)
+    return {node["templateName"]: node["message"] for node in nodes or () if node["message"]}
+
+
+def report_progress(share: float | None, message: str) -> None:
+    """Tell Argo how far the step is, and the log what it is doing."""
+    log.debug("progress", share=share, message=message)
+    if share is not None and (path := os.environ.get(PROGRESS_VARIABLE)):
+        Path(path).write_text(f"{round(share * 100)}/100\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,130 @@
+"""The WorkflowTemplate of a run, made with Hera.
+
+``python -m regraft_pipeline.argo.template`` prints it; ``make manifests`` keeps what it prints in ``k8s/base``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from hera.workflows import Container, EmptyDirVolume, Parameter, Resources, RetryStrategy, Step, Steps, WorkflowTemplate
+from hera.workflows import models as argo
+from hera.workflows.env import Env
+from hera.workflows.env_from import ConfigMapEnvFrom, SecretEnvFrom
+
+from regraft_core.errors import TemporaryError
+from regraft_core.runs import ROLLBACK_STEPS, STEPS
+from regraft_core.workflows import (
+    CONTINUE,
+    FAILURES_VARIABLE,
+    OUTCOME,
+    OUTCOME_FILE,
+    PARAMETERS,
+    REQUEST_PREFIX,
+    TEMPLATE,
+)
+
+IMAGE = "regraft/pipeline"
+STEP_ACCOUNT = "regraft-step"
+DEPLOY_ACCOUNT = "regraft-deploy"
+
+MINUTE = 60
+HOUR = 60 * MINUTE
+DEADLINES = {"download": 20 * MINUTE, "train": 60 * MINUTE, "deploy": 30 * MINUTE}
+"""Seconds after which a step's pod is stopped, for the steps that may take longer than ten minutes."""
+
+DEFAULTS = {"kind": "train", "data_url": "", "force": "false", "to_version": ""}
+"""What the parameters are where a Workflow says nothing; the others must be given."""
+
+RETRIES = RetryStrategy(
+    limit=6,
+    retry_policy="Always",
+    expression=f"lastRetry.status == 'Error' or asInt(lastRetry.exitCode) == {TemporaryError.exit_code}",
+    backoff=argo.Backoff(duration="2s", factor=argo.IntOrString(root=2), cap="30s"),
+)
+"""Again where the step says that its failure can pass, and where its pod was lost (deleted, evicted)."""
+
+ONE_DEPLOY_A_TASK = argo.Synchronization(mutexes=[argo.Mutex(name="regraft-deploy-{{workflow.parameters.task}}")])
+
+POD_SECURITY = argo.PodSecurityContext(run_as_non_root=True, seccomp_profile=argo.SeccompProfile(type="RuntimeDefault"))
+CONTAINER_SECURITY = argo.SecurityContext(
+    allow_privilege_escalation=False,
+    read_only_root_filesystem=True,
+    capabilities=argo.Capabilities(drop=["ALL"]),
+)
+
+RESOURCES = Resources(cpu_request="100m", memory_request="256Mi", memory_limit="1Gi")
+TRAIN_RESOURCES = Resources(cpu_request="250m", memory_request="512Mi", memory_limit="2Gi")
+
+
+def workflow_template() -> WorkflowTemplate:
+    """Return the WorkflowTemplate: the steps one after the other, and the record whatever happened."""
+    with WorkflowTemplate(
+        name=TEMPLATE,
+        labels={"app.kubernetes.io/name": "regraft", "app.kubernetes.io/component": "pipeline"},
+        annotations={"workflows.argoproj.io/description": "One run of Regraft: from a dataset's address to service"},
+        entrypoint="run",
+        on_exit="record",
+        arguments=[Parameter(name=name, value=DEFAULTS.get(name)) for name in PARAMETERS],
+        service_account_name=STEP_ACCOUNT,
+        security_context=POD_SECURITY,
+        active_deadline_seconds=2 * HOUR,
+        ttl_strategy=argo.TTLStrategy(seconds_after_completion=24 * HOUR),
+        pod_gc=argo.PodGC(strategy="OnPodSuccess", delete_delay_duration="10m"),
+        archive_logs=False,
+    ) as template:
+        containers = {name: _step(name) for name in STEPS}
+        _container(
+            "record",
+            env=[Env(name=FAILURES_VARIABLE, value="{{workflow.failures}}")],
+        )
+        with Steps(name="run"):
+            for name, container in containers.items():
+                Step(name=name, template=container, when=_condition(name))
+    return template
+
+
+def _condition(step: str) -> str:
+    """When a step runs. The outcome of a step that was skipped is nothing, so those after it are skipped as well."""
+    if step == STEPS[0]:
+        return "'{{workflow.parameters.kind}}' != 'rollback'"
+    before = STEPS[STEPS.index(step) - 1]
+    goes_on = f"'{{{{steps.{before}.outputs.parameters.{OUTCOME}}}}}' == '{CONTINUE}'"
+    return f"'{{{{workflow.parameters.kind}}}}' == 'rollback' || {goes_on}" if step in ROLLBACK_STEPS else goes_on
+
+
+def _step(name: str) -> Container:
+    return _container(
+        name,
+        outputs=[Parameter(name=OUTCOME, value_from=argo.ValueFrom(path=OUTCOME_FILE, default="failed"))],
+        service_account_name=DEPLOY_ACCOUNT if name == "deploy" else STEP_ACCOUNT,
+        synchronization=ONE_DEPLOY_A_TASK if name == "deploy" else None,
+        resources=TRAIN_RESOURCES if name == "train" else RESOURCES,
+    )
+
+
+def _container(name: str, *, env: Sequence[Env] = (), resources: Resources = RESOURCES, **more: Any) -> Container:
+    parameters = {REQUEST_PREFIX + field.upper(): f"{{{{workflow.parameters.{field}}}}}" for field in PARAMETERS}
+    request = [Env(name=variable, value=value) for variable, value in parameters.items()]
+    one_thread = Env(name="OMP_NUM_THREADS", value="1")  # matrices are small: more would wait for each other
+    return Container(
+        name=name,
+        image=IMAGE,
+        image_pull_policy="IfNotPresent",
+        command=["python", "-m", "regraft_pipeline.argo.container"],
+        args=[name],
+        env_from=[ConfigMapEnvFrom(name="regraft"), SecretEnvFrom(name="regraft-s3")],
+        env=[*request, one_thread, *env],
+        volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp")],  # noqa: S108  (a volume of this pod alone)
+        active_deadline_seconds=DEADLINES.get(name, 10 * MINUTE),
+        retry_strategy=RETRIES,
+        resources=resources,
+        security_context=CONTAINER_SECURITY,
+        **more,
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(workflow_template().to_yaml())

@@ -1,0 +1,57 @@
+"""Puts together what a step works with, as the settings say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from regraft_core.logs import get_logger
+from regraft_core.runs import RunRequest
+from regraft_core.stores.objects import open_store
+from regraft_pipeline.deployers import Deployer
+from regraft_pipeline.registry.registry import Registry
+from regraft_pipeline.settings import PipelineSettings
+from regraft_pipeline.steps import Context, Progress
+from regraft_pipeline.tasks import load_task
+
+
+def make_context(request: RunRequest, settings: PipelineSettings, *, progress: Progress, workdir: Path) -> Context:
+    """Return the context of a run. Raises NotFoundError (``task_unknown``)."""
+    return Context(
+        request=request,
+        task=load_task(request.task),
+        settings=settings,
+        store=open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url),
+        registry=open_registry(settings),
+        open_deployer=lambda: open_deployer(settings),
+        workdir=workdir,
+        progress=progress,
+        log=get_logger("regraft_pipeline.steps").bind(run_id=request.run_id, task=request.task),
+    )
+
+
+def open_registry(settings: PipelineSettings) -> Registry:
+    """Return the registry of the settings; nothing is asked of it yet."""
+    return Registry(settings.mlflow_tracking_uri, owner=settings.owner, public_url=settings.mlflow_public_url)
+
+
+def open_deployer(settings: PipelineSettings) -> Deployer:
+    """Return the deployer of the settings."""
+    if settings.deployer == "kserve":
+        from regraft_core.kube import Cluster  # noqa: PLC0415  (only where there is a cluster)
+        from regraft_pipeline.deployers.kserve import KServeDeployer  # noqa: PLC0415
+
+        return KServeDeployer(
+            Cluster.find(),
+            namespace=settings.namespace,
+            predictor_url=settings.predictor_url,
+            timeout=settings.deploy_timeout,
+            proofs=settings.deploy_proofs,
+        )
+    from regraft_pipeline.deployers.local import LocalDeployer  # noqa: PLC0415
+
+    return LocalDeployer(
+        Path(settings.models_dir),
+        predictor_url=settings.predictor_url,
+        timeout=settings.deploy_timeout,
+        proofs=settings.deploy_proofs,
+    )

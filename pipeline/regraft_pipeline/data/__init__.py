@@ -1,0 +1,1 @@
+"""Datasets: how a CSV is read, held and profiled."""

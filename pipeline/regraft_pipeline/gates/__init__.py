@@ -1,0 +1,100 @@
+"""The gates: is a dataset good enough to train on? ``judge`` asks all four and collects every reason."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from regraft_core.verdict import Reason, Verdict
+from regraft_inference.bundle import Bundle
+from regraft_pipeline.data.dataset import Dataset, TemporaryFolder
+from regraft_pipeline.data.profile import Profile, profile_of, tallies_of
+from regraft_pipeline.gates import drift, learnability, quality, structure
+from regraft_pipeline.gates.evaluation import Evaluation, UntrainableError, evaluate
+from regraft_pipeline.tasks import Task
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict, and what was made on the way to it.
+
+    ``data`` has the contract's columns, typed, each input once, in random order; it is there, for accepted datasets at
+    least, wherever rows could be read. ``evaluation`` holds the out-of-fold predictions, ``temporary`` the folder of
+    the data where nobody named one.
+    """
+
+    verdict: Verdict
+    data: Dataset | None = None
+    profile: Profile | None = None
+    evaluation: Evaluation | None = None
+    temporary: TemporaryFolder | None = None
+
+    @property
+    def frame(self) -> pd.DataFrame | None:
+        """All rows at once; of large datasets, read the batches instead."""
+        return None if self.data is None else self.data.frame()
+
+
+def judge(
+    csv: Path, task: Task, *, reference: Profile | None, incumbent: Bundle | None, folder: Path | None = None
+) -> Judgement:
+    """Hold a CSV against the contract, the reference and the version in service.
+
+    All reasons are collected: a later gate is asked wherever the earlier ones left enough rows. The same file,
+    reference and incumbent give the same judgement. The dataset is written into the folder, which without one is
+    there as long as the judgement.
+    """
+    temporary = None
+    if folder is None:
+        temporary = TemporaryFolder()
+        folder = temporary.path
+    found = structure.check(csv, task, folder)
+    data, reasons = found.data, list(found.reasons)
+    if data is None or len(data) < task.gates.folds:
+        return Judgement(_verdict(task, reasons, rows=found.rows, usable_rows=0 if data is None else len(data)))
+    tallies = tallies_of(data.batches(), task)
+    comparisons = [] if reference is None else drift.compare(tallies, task, reference)
+    sample = data.sample(task.gates.evaluation_rows)
+    if reference is not None:
+        reasons += drift.check(comparisons, task, reference, sample)
+        reasons += drift.check_swapped(comparisons, tallies, task, reference)
+    evaluation = None
+    if len(tallies[task.contract.target.name]["values"].values) > 1:
+        try:
+            evaluation = evaluate(sample, task, incumbent)
+        except UntrainableError as error:
+            reasons.append(learnability.untrainable(error, task))
+        else:
+            reasons += learnability.check(evaluation, task, reference)
+            reasons += quality.check(evaluation, task, incumbent)
+    profile = profile_of(
+        tallies, task, data_sha256=_sha256(csv), skill=None if evaluation is None else evaluation.skill
+    )
+    verdict = _verdict(
+        task,
+        reasons,
+        rows=found.rows,
+        usable_rows=len(data),
+        metrics={} if evaluation is None else evaluation.metrics,
+        incumbent_metrics={} if evaluation is None else evaluation.incumbent_metrics,
+        profile=profile.model_dump(mode="json") | {"comparisons": [c.model_dump() for c in comparisons]},
+        reference={} if reference is None else reference.model_dump(mode="json"),
+    )
+    return Judgement(verdict, data, profile, evaluation, temporary)
+
+
+def _verdict(task: Task, reasons: list[Reason], **details: object) -> Verdict:
+    ordered = sorted(reasons, key=lambda reason: reason.severity == "warning")
+    accepted = not any(reason.severity == "error" for reason in reasons)
+    return Verdict.model_validate({"task": task.name, "accepted": accepted, "reasons": ordered, **details})
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+__all__ = ["Dataset", "Evaluation", "Judgement", "Profile", "evaluate", "judge", "profile_of"]

@@ -1,0 +1,205 @@
+"""The second gate: the target must be distributed as in the reference. Of the inputs it only warns, unless two swapped.
+
+The population stability index says how much two distributions differ; a chi-square test of homogeneity says whether
+samples of these sizes would differ so by chance. A dataset is refused only where both are over their thresholds: the
+index alone alarms on small samples, the test alone on large ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import chi2
+
+from regraft_core.verdict import Reason
+from regraft_pipeline.data.csv import examples
+from regraft_pipeline.data.profile import Distribution, Profile, Tallies, Tally, aspects, tallies_of
+from regraft_pipeline.tasks import Task
+
+MIN_EXPECTED = 5.0
+"""Fewest rows that a bin should expect for the chi-square test (Cochran's rule); smaller bins are joined."""
+
+
+class Comparison(BaseModel):
+    """One distribution of a dataset beside the reference's, in the reference's bins."""
+
+    model_config = ConfigDict(frozen=True)
+
+    column: str
+    what: str = Field(description="target, values, length or characters")
+    labels: list[str]
+    shares: list[float]
+    reference: list[float]
+    psi: float
+    p: float
+
+
+def compare(data: pd.DataFrame | Tallies, task: Task, reference: Profile) -> list[Comparison]:
+    """Hold a typed frame, or the tallies of a dataset, against the reference: the target first, then the inputs."""
+    tallies = tallies_of([data], task) if isinstance(data, pd.DataFrame) else data
+    target = tallies[task.contract.target.name]["values"]
+    found = [_compared(task.contract.target.name, "target", reference.target, target)]
+    for column in task.contract.features:
+        known = reference.inputs.get(column.name, {})
+        found += [
+            _compared(column.name, what, known[what], tally)
+            for what, tally in tallies[column.name].items()
+            if what in known
+        ]
+    return found
+
+
+def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: pd.DataFrame) -> list[Reason]:
+    """Return an error for a target that has drifted, warnings for what has drifted a little and for inputs.
+
+    The examples are the first rows of the frame, the dataset or a sample of it, where the reference has fewer.
+    """
+    settings = task.gates
+    reasons = []
+    for found in comparisons:
+        if found.p >= settings.drift_p or found.psi <= settings.drift_psi_warning:
+            continue
+        refused = found.what == "target" and found.psi > settings.drift_psi
+        limit = settings.drift_psi if found.what == "target" else settings.drift_psi_warning
+        moved = int(np.argmax(np.subtract(found.shares, found.reference)))
+        label = f"{found.column} {found.labels[moved]}" if found.what == "target" else repr(found.labels[moved])
+        name = found.column if found.what in ("target", "values") else f"the {found.what} of {found.column}"
+        reasons.append(
+            Reason(
+                code="target_drift" if found.what == "target" else "input_drift",
+                gate="drift",
+                severity="error" if refused else "warning",
+                message=(
+                    f"the distribution of {name} differs from the reference's: {label} has {found.shares[moved]:.1%} "
+                    f"instead of {found.reference[moved]:.1%} (PSI {found.psi:.3f}, limit {limit:g}; p {found.p:.1g})"
+                ),
+                column=found.column,
+                figures={
+                    "psi": found.psi,
+                    "limit": limit,
+                    "p": found.p,
+                    "p_limit": settings.drift_p,
+                    "share": found.shares[moved],
+                    "reference_share": found.reference[moved],
+                    "at": found.labels[moved],
+                },
+                remedy=(
+                    f"a PSI of at most {limit:g}; where the world has changed for good, a person makes this dataset "
+                    "the reference with 'regraft bless'"
+                ),
+                rows=_rows_at(frame, task, reference, found, moved),
+            )
+        )
+    return reasons
+
+
+def check_swapped(comparisons: list[Comparison], tallies: Tallies, task: Task, reference: Profile) -> list[Reason]:
+    """Return an error for every two inputs of which each is distributed as the other is in the reference.
+
+    Where their ranges overlap no other gate sees it, and a model learns from it as from any column, to be asked in
+    vain by those who send the columns as they always did.
+    """
+
+    def known(column: str) -> Distribution:
+        return reference.inputs[column]["values"]
+
+    def psi(column: str, reference_column: str) -> float:
+        distribution = known(reference_column)
+        return drift_of(distribution.count(tallies[column]["values"]), np.array(distribution.counts))[0]
+
+    limit = task.gates.swap_psi
+    moved = {found.column: found.psi for found in comparisons if found.what == "values" and found.psi > limit}
+    reasons = []
+    for one, other in combinations(moved, 2):
+        if known(one).kind == known(other).kind and max(psi(one, other), psi(other, one)) < limit / 2:
+            reasons.append(_swapped(one, other, moved, limit))
+    return reasons
+
+
+def _swapped(one: str, other: str, moved: Mapping[str, float], limit: float) -> Reason:
+    return Reason(
+        code="columns_swapped",
+        gate="drift",
+        message=(
+            f"{one} is distributed as {other} is in the reference, and {other} as {one}: they seem to be swapped "
+            f"(PSI against their own {moved[one]:.2f} and {moved[other]:.2f}, limit {limit:g})"
+        ),
+        column=one,
+        figures={"psi": round(moved[one], 6), "psi_other": round(moved[other], 6), "limit": limit, "other": other},
+        remedy=(
+            f"{one} and {other} under their own names; where this is right, a person makes this dataset the reference "
+            "with 'regraft bless'"
+        ),
+    )
+
+
+def _rows_at(
+    frame: pd.DataFrame, task: Task, reference: Profile, found: Comparison, at: int
+) -> list[dict[str, object]]:
+    """Return rows that belong to one count of a comparison."""
+    values: Any
+    if found.what == "target":
+        known, values = reference.target, frame[found.column].to_numpy()
+    else:
+        column = next(column for column in task.contract.features if column.name == found.column)
+        known, values = reference.inputs[found.column][found.what], aspects(frame, column)[found.what]
+    return examples(frame[known.among(values, at)])
+
+
+def _compared(column: str, what: str, reference: Distribution, tally: Tally) -> Comparison:
+    counts = reference.count(tally)
+    psi, p = drift_of(counts, np.array(reference.counts))
+    return Comparison(
+        column=column,
+        what=what,
+        labels=reference.labels,
+        shares=_shares(counts),
+        reference=list(reference.shares),
+        psi=round(psi, 6),
+        p=float(f"{p:.3g}"),
+    )
+
+
+def drift_of(counts: NDArray[np.int64], reference: NDArray[np.int64]) -> tuple[float, float]:
+    """Return PSI and the p-value of homogeneity of two samples, counted in the same bins in order.
+
+    PSI = sum (a - b) ln(a / b) over the shares a and b, with half a row added to each bin so that none is empty.
+    """
+    a, b = _joined(counts, reference)
+    if len(a) < 2 or not a.sum() or not b.sum():
+        return 0.0, 1.0
+    expected = np.outer((a.sum(), b.sum()), (a + b) / (a + b).sum())
+    statistic = (np.square(np.stack((a, b)) - expected) / expected).sum()
+    share_a = (a + 0.5) / (a + 0.5).sum()
+    share_b = (b + 0.5) / (b + 0.5).sum()
+    psi = ((share_a - share_b) * np.log(share_a / share_b)).sum()
+    return float(psi), float(chi2.sf(statistic, len(a) - 1))
+
+
+def _joined(counts: NDArray[np.int64], reference: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Join neighbours until each bin expects ``MIN_EXPECTED`` rows in the smaller sample."""
+    total = counts + reference
+    smaller = min(int(counts.sum()), int(reference.sum())) / max(int(total.sum()), 1)
+    joined: list[list[float]] = [[0.0, 0.0]]
+    for a, b in zip(counts.tolist(), reference.tolist(), strict=True):
+        if sum(joined[-1]) * smaller >= MIN_EXPECTED:
+            joined.append([0.0, 0.0])
+        joined[-1][0] += a
+        joined[-1][1] += b
+    if len(joined) > 1 and sum(joined[-1]) * smaller < MIN_EXPECTED:
+        last = joined.pop()
+        joined[-1][0] += last[0]
+        joined[-1][1] += last[1]
+    pairs = np.array(joined)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _shares(counts: NDArray[np.int64]) -> list[float]:
+    shares: list[float] = np.round(counts / max(int(counts.sum()), 1), 6).tolist()
+    return shares

@@ -1,0 +1,227 @@
+"""Held-out evaluation of the task's estimator, and of the version in service on the same rows.
+
+In folds: every row is predicted by a model that has not seen it. Shared by the learnability and quality gates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from regraft_inference.bundle import Bundle
+from regraft_inference.estimators import Columns, Estimator, rows_of
+from regraft_pipeline.data.csv import EXAMPLES, examples
+from regraft_pipeline.data.profile import MAX_LEVELS
+from regraft_pipeline.tasks import Task
+
+CLOSE = 0.05
+"""Distance from the truth within which a prediction counts as right in ``within_0.05``."""
+
+HEAVY_TAIL = 10.0
+"""A target is a heavy tail where 1 + its .99 quantile is more than this many times 1 + its median."""
+
+type Scale = Literal["classes", "linear", "log"]
+type Floats = NDArray[np.float64]
+
+
+class UntrainableError(ValueError):
+    """The task's estimator cannot be fitted to a part of the rows; the message is the estimator's."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Truth and predictions on the rows that were evaluated, in one order, with what was computed from them.
+
+    ``probabilities`` are those of the second class, of a binary classifier that gives any. ``scale`` says what skill
+    means: ``linear``: 1 - absolute error / that of the median; ``log``: R2 of log(1 + target); ``classes``: 2 ROC AUC
+    - 1 where there are probabilities of two classes, else mean recall, rescaled so that guessing has 0.
+    ``frame`` holds the rows, for reasons to show some of them.
+    """
+
+    scale: Scale
+    target: NDArray[Any]
+    predicted: NDArray[Any]
+    metrics: dict[str, float] = field(default_factory=dict)
+    probabilities: Floats | None = None
+    incumbent_predicted: NDArray[Any] | None = None
+    incumbent_probabilities: Floats | None = None
+    incumbent_metrics: dict[str, float] = field(default_factory=dict)
+    frame: pd.DataFrame | None = None
+
+    @property
+    def skill(self) -> float:
+        """How much better than a constant the model is: 1 always right, 0 no better, negative worse."""
+        return self.metrics["skill"]
+
+    def of_rows(self, rows: NDArray[np.bool_]) -> Evaluation:
+        """Return the evaluation of a part of the rows, without their frame."""
+        part = replace(
+            self,
+            target=self.target[rows],
+            predicted=self.predicted[rows],
+            probabilities=_part(self.probabilities, rows),
+            incumbent_predicted=_part(self.incumbent_predicted, rows),
+            incumbent_probabilities=_part(self.incumbent_probabilities, rows),
+            frame=None,
+        )
+        return part.measured()
+
+    def measured(self) -> Evaluation:
+        """Return the evaluation with its metrics."""
+        new = metrics_of(self.target, self.predicted, self.scale, self.probabilities)
+        if self.incumbent_predicted is None:
+            return replace(self, metrics=new)
+        old = metrics_of(self.target, self.incumbent_predicted, self.scale, self.incumbent_probabilities)
+        return replace(self, metrics=new, incumbent_metrics=old)
+
+    def errors(self) -> Floats:
+        """Return how wrong the new model is on each row: 0 right, larger worse."""
+        if self.probabilities is not None:
+            return np.asarray(np.abs(self.probabilities - (self.target == self.target.max())), dtype=np.float64)
+        return self._errors_of(self.predicted)
+
+    def incumbent_errors(self) -> Floats:
+        """Return the same of the version in service, without its probabilities; zeros where there is none."""
+        if self.incumbent_predicted is None:
+            return np.zeros(len(self.target))
+        return self._errors_of(self.incumbent_predicted)
+
+    def worst(self, errors: Floats) -> list[dict[str, object]]:
+        """Return the rows on which something is most wrong, and what the models say of them."""
+        if self.frame is None:
+            return []
+        order = np.argsort(-errors, kind="stable")
+        order = order[errors[order] > 0][:EXAMPLES]
+        said: dict[str, Any] = {"predicted": self.predicted}
+        if self.incumbent_predicted is not None:
+            said["predicted_in_service"] = self.incumbent_predicted
+        return examples(self.frame.iloc[order].assign(**{name: values[order] for name, values in said.items()}))
+
+    def _errors_of(self, predicted: NDArray[Any]) -> Floats:
+        if self.scale == "classes":
+            return np.asarray(predicted != self.target, dtype=np.float64)
+        truth, found = self.target.astype(np.float64), predicted.astype(np.float64)
+        if self.scale == "log":
+            truth, found = np.log1p(truth), np.log1p(np.maximum(found, 0))
+        return np.asarray(np.abs(found - truth), dtype=np.float64)
+
+
+def evaluate(frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None) -> Evaluation:
+    """Predict every row of a typed frame out of fold.
+
+    At most ``evaluation_rows`` rows are looked at, drawn by the gates' seed; rows and folds depend on nothing else.
+    Needs at least as many rows as folds, and two different targets. Raises UntrainableError.
+    """
+    rng = np.random.default_rng(task.gates.seed)
+    limit = task.gates.evaluation_rows
+    if len(frame) > limit:
+        frame = frame.iloc[np.sort(rng.choice(len(frame), limit, replace=False))]
+    target = task.target_of(frame)
+    scale = scale_of(target, task)
+    predicted = np.empty(len(target), dtype=target.dtype)
+    probabilities = np.empty(len(target))
+    folds = folds_of(target, task.gates.folds, rng)
+    for fold in range(task.gates.folds):
+        held_out = folds == fold
+        estimator = _fitted(task, frame[~held_out], target[~held_out])
+        columns = task.columns_of(frame[held_out])
+        predicted[held_out] = estimator.predict(columns)
+        probabilities[held_out] = _probabilities(estimator, columns, scale)
+    evaluation = Evaluation(scale, target, predicted, probabilities=_known(probabilities), frame=frame)
+    if incumbent is not None:
+        evaluation = _beside(evaluation, incumbent, task.columns_of(frame))
+    return evaluation.measured()
+
+
+def _fitted(task: Task, frame: pd.DataFrame, target: NDArray[Any]) -> Estimator:
+    try:
+        return task.estimator().fit(task.columns_of(frame), target)
+    except ValueError as error:  # as scikit-learn says that there are too few rows of a class
+        raise UntrainableError(str(error)) from error
+
+
+def _beside(evaluation: Evaluation, incumbent: Bundle, columns: Columns) -> Evaluation:
+    predicted = np.asarray(incumbent.predict(columns))
+    probabilities = _known(_probabilities(incumbent.estimator, columns, evaluation.scale))
+    return replace(evaluation, incumbent_predicted=predicted, incumbent_probabilities=probabilities)
+
+
+def _known(probabilities: Floats) -> Floats | None:
+    return None if np.isnan(probabilities).any() else probabilities
+
+
+def _part(values: NDArray[Any] | None, rows: NDArray[np.bool_]) -> NDArray[Any] | None:
+    return None if values is None else values[rows]
+
+
+def _probabilities(estimator: Estimator, columns: Columns, scale: Scale) -> Floats:
+    """Return the probabilities of the second of two classes, NaN where the estimator gives none."""
+    give = getattr(estimator, "probabilities", None)
+    if scale == "classes" and give is not None and (found := give(columns)).shape[1] == 2:
+        return np.asarray(found[:, 1], dtype=np.float64)
+    return np.full(rows_of(columns), np.nan)
+
+
+def scale_of(target: NDArray[Any], task: Task) -> Scale:
+    """Return what errors of this target are measured on."""
+    if task.kind == "classification":
+        return "classes"
+    if target.min() < 0 or len(np.unique(target)) <= MAX_LEVELS:
+        return "linear"
+    median, high = np.quantile(target, (0.5, 0.99))
+    return "log" if 1 + high > HEAVY_TAIL * (1 + median) else "linear"
+
+
+def folds_of(target: NDArray[Any], number: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the fold of each row, 0 to ``number`` - 1, such that the target is distributed alike in all folds."""
+    order = np.lexsort((rng.random(len(target)), target))
+    folds = np.empty(len(target), dtype=np.int64)
+    folds[order] = np.arange(len(target)) % number
+    return folds
+
+
+def metrics_of(
+    target: NDArray[Any], predicted: NDArray[Any], scale: Scale, probabilities: Floats | None = None
+) -> dict[str, float]:
+    """Return the metrics of predictions; all are finite, better is higher but for errors and losses."""
+    if scale == "classes":
+        found = _classification(target, predicted, probabilities)
+    else:
+        found = _regression(target.astype(np.float64), predicted.astype(np.float64), scale)
+    return {name: round(float(value), 6) for name, value in found.items()}
+
+
+def _regression(target: Floats, predicted: Floats, scale: Scale) -> dict[str, float]:
+    error = np.abs(predicted - target)
+    mae = error.mean()
+    found = {"mae": mae, "rmse": np.sqrt(np.square(error).mean()), "within_0.05": (error <= CLOSE).mean()}
+    skill = _skill(mae, np.abs(target - np.median(target)).mean())
+    if target.min() >= 0:
+        logs = np.log1p(target)
+        squared = np.square(np.log1p(np.maximum(predicted, 0)) - logs).mean()
+        found["rmsle"] = np.sqrt(squared)
+        skill = _skill(squared, logs.var()) if scale == "log" else skill
+    return found | {"skill": skill}
+
+
+def _skill(error: float, of_constant: float) -> float:
+    """Return the share of the constant's error that is gone; none where the rows drawn have one target only."""
+    return 1 - error / of_constant if of_constant else 0.0
+
+
+def _classification(target: NDArray[Any], predicted: NDArray[Any], probabilities: Floats | None) -> dict[str, float]:
+    classes = np.unique(target)
+    recall = np.mean([(predicted[target == one] == one).mean() for one in classes])
+    found = {"accuracy": (predicted == target).mean(), "skill": _skill(1 - recall, 1 - 1 / len(classes))}
+    if probabilities is not None and len(classes) == 2:
+        positive = target == classes[1]
+        sure = np.clip(np.where(positive, probabilities, 1 - probabilities), 1e-15, 1.0)
+        area = roc_auc_score(positive, probabilities)
+        found |= {"roc_auc": area, "skill": 2 * area - 1}
+        found |= {"log_loss": -np.log(sure).mean(), "brier": np.square(probabilities - positive).mean()}
+    return found

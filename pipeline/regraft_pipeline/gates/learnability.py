@@ -1,0 +1,57 @@
+"""The third gate: the inputs must say something about the target."""
+
+from __future__ import annotations
+
+from regraft_core.verdict import Reason
+from regraft_pipeline.data.profile import Profile
+from regraft_pipeline.gates.evaluation import Evaluation, UntrainableError
+from regraft_pipeline.tasks import Task
+
+
+def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list[Reason]:
+    """Return an error where the task's estimator does hardly better out of fold than a constant.
+
+    The limit is a share of the skill that the same estimator has on the reference. Few rows teach less, and what they
+    teach varies more: of n rows no more than the share 1 - ``learning_rows`` / n is asked, but always ``min_skill``. On
+    a heavy tail fewer rows than ``evaluation_rows`` cannot tell bad labels from few, and the error is a warning.
+    """
+    settings = task.gates
+    known = reference.skill if reference else None
+    share = min(settings.min_relative_skill, 1 - settings.learning_rows / len(evaluation.target))
+    limit = max(settings.min_skill, share * (known or 0.0))
+    skill = evaluation.skill
+    if skill >= limit:
+        return []
+    undecided = evaluation.scale == "log" and len(evaluation.target) < settings.evaluation_rows
+    beside = "" if known is None else f" on the reference it has {known:.3f}"
+    return [
+        Reason(
+            code="not_learnable",
+            gate="learnability",
+            severity="warning" if undecided else "error",
+            message=(
+                f"a model that is trained on one part of the rows hardly predicts the others: skill {skill:.3f} of 1, "
+                f"at least {limit:.3f} is needed;{beside or ' there is no reference'}"
+            ),
+            column=task.contract.target.name,
+            figures={
+                "skill": skill,
+                "limit": round(limit, 6),
+                "reference_skill": known,
+                "scale": evaluation.scale,
+            },
+            remedy=f"targets that follow from the inputs: skill of {limit:.3f} or more",
+            rows=evaluation.worst(evaluation.errors()),
+        )
+    ]
+
+
+def untrainable(error: UntrainableError, task: Task) -> Reason:
+    """Return the error for rows to which the estimator cannot be fitted, such as those of one ill among the healthy."""
+    return Reason(
+        code="not_learnable",
+        gate="learnability",
+        message=f"the estimator cannot be trained on a part of the rows: {error}",
+        column=task.contract.target.name,
+        remedy=f"more rows of the rarest values of {task.contract.target.name}",
+    )

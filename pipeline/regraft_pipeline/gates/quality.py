@@ -1,0 +1,122 @@
+"""The fourth gate: the new model must be good enough, and not worse than the version in service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from regraft_core.verdict import Reason
+from regraft_inference.bundle import Bundle
+from regraft_pipeline.gates.evaluation import Evaluation
+from regraft_pipeline.tasks import Task
+
+PARTS = 20
+"""Parts of the rows that are left out in turn, to see how much a figure depends on them."""
+
+
+def check(evaluation: Evaluation, task: Task, incumbent: Bundle | None) -> list[Reason]:
+    """Return an error where the new model is under the floor or clearly worse than the version in service."""
+    reasons = _floor(evaluation, task)
+    if incumbent is not None:
+        reasons += _against(evaluation, task, incumbent)
+    return reasons
+
+
+def _floor(evaluation: Evaluation, task: Task) -> list[Reason]:
+    floor = task.gates.quality_floor
+    metric = main_metric(evaluation)
+    if floor is None or evaluation.metrics[metric] >= floor:
+        return []
+    value = evaluation.metrics[metric]
+    return [
+        Reason(
+            code="quality_below_floor",
+            gate="quality",
+            message=f"{metric} of the new model on held-out rows is {value:.3f}; the floor is {floor:g}",
+            figures={"metric": metric, "value": value, "limit": floor},
+            remedy=f"{metric} of at least {floor:g}",
+            rows=evaluation.worst(evaluation.errors()),
+        )
+    ]
+
+
+def main_metric(evaluation: Evaluation) -> str:
+    """Return the metric that the floor is for: ROC AUC where there are probabilities, else skill."""
+    return "roc_auc" if "roc_auc" in evaluation.metrics else "skill"
+
+
+def _against(evaluation: Evaluation, task: Task, incumbent: Bundle) -> list[Reason]:
+    """Compare on the same rows.
+
+    The version in service may have been trained on some of them. It is therefore given no more credit than the
+    held-out skill of its own training, where that is known: what it knows by heart cannot lock later versions out.
+    Nor can chance: of few rows, a difference counts only as far as chance does not explain it.
+    """
+    measured = evaluation.incumbent_metrics["skill"]
+    most = incumbent.info.metrics.get("skill", measured)
+    difference = _behind(evaluation, most)
+    settings = task.gates
+    figures = {
+        "skill": evaluation.skill,
+        "incumbent_skill": measured,
+        "incumbent_credit": round(min(measured, most), 6),
+        "margin": settings.quality_margin,
+    }
+    if measured < settings.relation_changed_skill:
+        return [_relation_changed(evaluation, figures, settings.relation_changed_skill)]
+    if difference <= settings.quality_margin:
+        return []
+    chance = settings.quality_errors * standard_error(evaluation, lambda part: _behind(part, most), settings.seed)
+    figures |= {"difference": round(difference, 6), "chance": round(chance, 6)}
+    if difference <= settings.quality_margin + chance:
+        return []
+    return [_worse(evaluation, figures)]
+
+
+def _behind(evaluation: Evaluation, most: float) -> float:
+    """Return how much less skill the new model has than the version in service, which is given ``most`` at most."""
+    return min(evaluation.incumbent_metrics["skill"], most) - evaluation.skill
+
+
+def standard_error(evaluation: Evaluation, statistic: Callable[[Evaluation], float], seed: int) -> float:
+    """Return the standard error of a statistic of the rows.
+
+    By the jackknife that leaves out each of 20 parts in turn, drawn by the seed: Kott, The Delete-A-Group Jackknife,
+    Journal of Official Statistics 17 (2001) 521-526.
+    """
+    parts = np.random.default_rng(seed).permutation(len(evaluation.target)) % PARTS
+    without = np.array([statistic(evaluation.of_rows(parts != part)) for part in range(PARTS)])
+    return float(np.sqrt((PARTS - 1) / PARTS * np.square(without - without.mean()).sum()))
+
+
+def _relation_changed(evaluation: Evaluation, figures: dict[str, float], limit: float) -> Reason:
+    return Reason(
+        code="relation_changed",
+        gate="quality",
+        severity="warning",
+        message=(
+            f"the version in service is systematically wrong on these rows (skill {figures['incumbent_skill']:.3f}, "
+            f"the new model {figures['skill']:.3f}): the same inputs mean something else now, or the labels are turned "
+            "round"
+        ),
+        figures=figures | {"limit": limit},
+        remedy=f"a skill of the version in service above {limit:g}; nothing, if the world changed",
+        rows=evaluation.worst(evaluation.incumbent_errors()),
+    )
+
+
+def _worse(evaluation: Evaluation, figures: dict[str, float]) -> Reason:
+    allowed = figures["margin"] + figures["chance"]
+    return Reason(
+        code="worse_than_incumbent",
+        gate="quality",
+        message=(
+            f"the new model has skill {figures['skill']:.3f} on held-out rows, the version in service "
+            f"{figures['incumbent_credit']:.3f} on the same rows: worse by {figures['difference']:.3f}, at most "
+            f"{allowed:.3f} is allowed ({figures['margin']:g}, and {figures['chance']:.3f} for chance)"
+        ),
+        figures=figures,
+        remedy=f"skill of at least {figures['incumbent_credit'] - allowed:.3f}: more rows, or cleaner ones",
+        rows=evaluation.worst(evaluation.errors() - evaluation.incumbent_errors()),
+    )

@@ -1,0 +1,76 @@
+"""References: what new datasets are held against. A person changes them, never a run."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from regraft_core import layout
+from regraft_core.errors import BadRequestError, NotFoundError
+from regraft_core.runs import now
+from regraft_core.stores.objects import ObjectStore, get_model, open_store, put_model
+from regraft_core.verdict import Verdict
+from regraft_pipeline.assembly import open_registry
+from regraft_pipeline.gates import Profile, judge
+from regraft_pipeline.settings import PipelineSettings
+from regraft_pipeline.tasks import Task, load_task
+
+
+def current(task: Task, store: ObjectStore) -> Profile:
+    """Return the reference of a task: the one in the store, else that of the dataset that ships with the task."""
+    return get_model(store, layout.reference(task.name), Profile) or shipped(task)
+
+
+def shipped(task: Task) -> Profile:
+    """Return the profile of the task's bootstrap dataset."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bootstrap.csv"
+        path.write_bytes(shipped_csv(task))
+        return _profile(path, task)
+
+
+def shipped_csv(task: Task) -> bytes:
+    """Return the task's bootstrap dataset as the file that somebody would have posted."""
+    return task.bootstrap().to_csv(index=False, lineterminator="\n").encode()
+
+
+def bless_file(csv: Path, task: Task, settings: PipelineSettings, *, by: str, why: str) -> Profile:
+    """Make a CSV file the reference. Raises BadRequestError (``reference_unfit``) where the gates refuse it."""
+    return bless(task, _profile(csv, task), settings, by=by, why=why)
+
+
+def bless_run(run_id: str, settings: PipelineSettings, *, by: str, why: str) -> Profile:
+    """Make the dataset of a run the reference, even where the run was rejected because of drift alone.
+
+    Raises NotFoundError (``run_unknown``) where there is no such run, BadRequestError (``reference_unfit``) where the
+    dataset is bad whatever it is held against.
+    """
+    store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
+    verdict = get_model(store, layout.verdict(run_id), Verdict)
+    if verdict is None:
+        raise NotFoundError(f"{run_id!r} is no file, and no run that has been judged", code="run_unknown")
+    other = [reason.message for reason in verdict.errors if reason.gate != "drift"]
+    if other or not verdict.profile:
+        raise BadRequestError(f"the dataset of {run_id} is no reference: {'; '.join(other)}", code="reference_unfit")
+    profile = Profile.model_validate(verdict.profile)
+    return bless(load_task(verdict.task), profile, settings, by=by, why=why)
+
+
+def bless(task: Task, profile: Profile, settings: PipelineSettings, *, by: str, why: str) -> Profile:
+    """Write a profile as the reference, and into the registry who decided it."""
+    blessed = profile.model_copy(update={"created_at": now(), "blessed_by": by, "why": why})
+    store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
+    put_model(store, layout.reference(task.name), blessed)
+    tags = {"reference_sha256": blessed.data_sha256, "reference_by": by, "reference_why": why}
+    open_registry(settings).tag(task, tags | {"reference_at": f"{blessed.created_at}"})
+    return blessed
+
+
+def _profile(csv: Path, task: Task) -> Profile:
+    judgement = judge(csv, task, reference=None, incumbent=None)
+    if judgement.profile is None or not judgement.verdict.accepted:
+        raise BadRequestError(
+            f"{csv.name} does not pass the gates, even with nothing to hold it against: {judgement.verdict.summary()}",
+            code="reference_unfit",
+        )
+    return judgement.profile

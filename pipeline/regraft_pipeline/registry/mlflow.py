@@ -1,0 +1,84 @@
+"""MLflow's REST API, as much of it as Regraft speaks.
+
+MLflow's own client takes five CPU seconds to import, in every process and every step's container anew; these calls
+need httpx only. https://mlflow.org/docs/latest/rest-api.html
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+
+from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
+
+Json = dict[str, Any]
+
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+NO_KEEPALIVE = httpx.Limits(max_keepalive_connections=0)
+PATIENCE_SECONDS = 20.0
+"""How long a server that is not there, or busy, is asked again."""
+
+
+class MlflowApi:
+    """Calls to one MLflow server. User and password may stand in its address."""
+
+    def __init__(self, url: str) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise RegraftError(
+                f"REGRAFT_MLFLOW_TRACKING_URI is {url!r}; it must be the http:// or https:// address of a server",
+                code="setting_invalid",
+            )
+        self._url = url.rstrip("/")
+        # A server of one's own is not behind the proxy of the environment.
+        # Connections are not kept: a step's calls are far between, and the server may have been restarted.
+        self._http = httpx.Client(
+            base_url=f"{self._url}/api/2.0/mlflow/", timeout=TIMEOUT, trust_env=False, limits=NO_KEEPALIVE
+        )
+
+    def get(self, path: str, **parameters: str) -> Json:
+        """Ask. Raises NotFoundError where there is no such thing."""
+        return self._call("GET", path, params=parameters)
+
+    def post(self, path: str, **body: Any) -> Json:
+        """Create or change. Raises RegraftError with ``error_code`` as MLflow names it where that is refused."""
+        return self._call("POST", path, json=body)
+
+    def patch(self, path: str, **body: Any) -> Json:
+        """Change, where MLflow wants this method."""
+        return self._call("PATCH", path, json=body)
+
+    def _call(self, method: str, path: str, **content: Any) -> Json:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        pause = 0.1
+        while True:
+            try:
+                return self._once(method, path, **content)
+            except TemporaryError:
+                if time.monotonic() + pause > deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, 2.0)
+
+    def _once(self, method: str, path: str, **content: Any) -> Json:
+        try:
+            response = self._http.request(method, path, **content)
+        except httpx.TransportError as error:
+            raise TemporaryError(
+                f"MLflow at {self._url} cannot be reached: {error}", code="mlflow_unreachable"
+            ) from error
+        if response.status_code == 429 or response.status_code >= 500:
+            raise TemporaryError(
+                f"MLflow answers {response.status_code} to {method} {path}: {response.text[:300]}", code="mlflow_busy"
+            )
+        try:
+            answer: Json = response.json()
+        except ValueError:
+            answer = {"message": response.text[:300]}
+        if response.is_success:
+            return answer
+        message = f"MLflow refuses {method} {path} with {response.status_code}: {answer.get('message')}"
+        if response.status_code == 404:
+            raise NotFoundError(message, code="mlflow_not_found")
+        raise RegraftError(message, code="mlflow_refused", error_code=answer.get("error_code"))

@@ -1,0 +1,349 @@
+"""The registry: which versions there are, and which of them is in service. MLflow keeps it.
+
+The alias ``prod`` is the one truth about what serves. What it points to carries, as tags of that version, the order of
+the run that put it there: both change in the same instant, when the alias moves.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from regraft_core.contract import Contract
+from regraft_core.errors import NotFoundError, RegraftError
+from regraft_core.runs import RunRequest, now
+from regraft_pipeline.registry import notes
+from regraft_pipeline.registry.mlflow import Json, MlflowApi
+from regraft_pipeline.tasks import Task
+
+PROD = "prod"
+"""Alias of the version that has been proven in service."""
+
+MAX_PARAMETER_LENGTH = 6000
+"""Characters of a parameter's value that MLflow takes."""
+
+MAX_BATCH = 100
+"""Parameters that MLflow takes in one call."""
+
+MAX_DESCRIPTION = 5000
+"""Characters of a description that MLflow's tables take."""
+
+MAX_DIGEST = 36
+"""Characters of a dataset's digest that MLflow takes."""
+
+NOTE = "mlflow.note.content"
+"""Tag that MLflow's pages show as a description, in Markdown."""
+
+KIND = "mlflow.experimentKind"
+"""Tag that tells MLflow's pages which views an experiment is for."""
+
+COLUMN_TYPES = {"string": "string", "integer": "long", "number": "double"}
+"""MLflow's names of types."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A model version. ``uri`` is where its bundle really is, and ends with a slash."""
+
+    number: str
+    uri: str
+    mlflow_run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def run_id(self) -> str:
+        """The run that made it."""
+        return self.tags.get("run_id", "")
+
+    @property
+    def data_url(self) -> str | None:
+        """Address of the dataset it was trained on."""
+        return self.tags.get("data_url")
+
+    @property
+    def data_sha256(self) -> str | None:
+        """The dataset it was trained on."""
+        return self.tags.get("data_sha256")
+
+    @property
+    def prod_order(self) -> str:
+        """Order of the run that put it into service last."""
+        return self.tags.get("prod_order", "")
+
+    @property
+    def prod_run_id(self) -> str | None:
+        """The run that put it into service last."""
+        return self.tags.get("prod_run_id")
+
+    @property
+    def promoted_at(self) -> datetime | None:
+        """When it was put into service last; None where it never was."""
+        moment = self.tags.get("promoted_at")
+        return datetime.fromisoformat(moment) if moment else None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The dataset that went into a run."""
+
+    name: str
+    sha256: str
+    source: str
+    rows: int
+    contract: Contract
+
+    @property
+    def digest(self) -> str:
+        """What MLflow tells datasets of one name apart by."""
+        return self.sha256[:MAX_DIGEST]
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """MLflow's own run of one of our runs, and the model it logs."""
+
+    mlflow_run_id: str
+    experiment_id: str
+    artifact_uri: str
+    model_id: str
+    model_uri: str
+
+
+class Registry:
+    """Runs, models and versions in MLflow. Whatever is created is looked for first, so all may be called again."""
+
+    def __init__(self, tracking_uri: str, *, owner: str, public_url: str | None = None) -> None:
+        self._api = MlflowApi(tracking_uri)
+        self._owner = owner
+        self._public_url = (public_url or tracking_uri).rstrip("/")
+
+    def prod(self, task: Task) -> Version | None:
+        """Return the version in service, None where there is none."""
+        try:
+            model = self._api.get("registered-models/get", name=self._name(task))["registered_model"]
+        except NotFoundError:
+            return None
+        number = next((alias["version"] for alias in model.get("aliases", ()) if alias["alias"] == PROD), None)
+        return None if number is None else self.version(task, str(number))
+
+    def version(self, task: Task, number: str) -> Version:
+        """Return a version. Raises NotFoundError (``version_unknown``)."""
+        try:
+            found = self._api.get("model-versions/get", name=self._name(task), version=number)["model_version"]
+        except RegraftError as error:
+            # MLflow answers 400, not 404, where the number is no number.
+            if error.code == "mlflow_not_found" or error.details.get("error_code") == "INVALID_PARAMETER_VALUE":
+                raise NotFoundError(f"{task.name} has no version {number!r}", code="version_unknown") from error
+            raise
+        return self._version(task, found)
+
+    def previous(self, task: Task, prod: Version) -> Version:
+        """Return the version that served before. Raises NotFoundError (``version_unknown``) where none did."""
+        served = [
+            version
+            for version in self._api_versions(f"name='{self._name(task)}'")
+            if "promoted_at" in _tags(version) and int(version["version"]) < int(prod.number)
+        ]
+        if not served:
+            raise NotFoundError(
+                f"no version of {task.name} was in service before version {prod.number}", code="version_unknown"
+            )
+        return self._version(task, max(served, key=lambda version: int(version["version"])))
+
+    def track(
+        self, task: Task, request: RunRequest, *, note: str = "", parameters: Mapping[str, Any] = MappingProxyType({})
+    ) -> Tracking:
+        """Return MLflow's run of a run, with a place for its model, both made where they are not there yet.
+
+        ``note`` describes both, ``parameters`` are those of the model.
+        """
+        experiment = self._experiment(task)
+        run = self._run(experiment, request, note)["info"]
+        model = self._logged_model(experiment, run["run_id"], task, note, parameters)["info"]
+        return Tracking(
+            run["run_id"], experiment, run["artifact_uri"] + "/", model["model_id"], model["artifact_uri"] + "/"
+        )
+
+    def log(
+        self,
+        tracking: Tracking,
+        *,
+        parameters: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        curves: Mapping[str, Sequence[tuple[int, float]]] = MappingProxyType({}),
+        dataset: Dataset | None = None,
+    ) -> None:
+        """Write parameters and metrics, those of the model on ``dataset``; a curve has a value at each of its steps."""
+        items = _parameters(parameters)
+        for start in range(0, len(items), MAX_BATCH):
+            self._api.post("runs/log-batch", run_id=tracking.mlflow_run_id, params=items[start : start + MAX_BATCH])
+        common: Json = {"timestamp": _milliseconds(), "model_id": tracking.model_id}
+        if dataset is not None:
+            common |= {"dataset_name": dataset.name, "dataset_digest": dataset.digest}
+        points = [(key, 0, value) for key, value in metrics.items()]
+        points += [(key, step, value) for key, curve in curves.items() for step, value in curve]
+        measured = [{"key": key, "value": value, "step": step, **common} for key, step, value in points]
+        self._api.post("runs/log-batch", run_id=tracking.mlflow_run_id, metrics=measured)
+
+    def log_dataset(self, tracking: Tracking, dataset: Dataset) -> None:
+        """Write which dataset went into the run."""
+        columns = dataset.contract.columns
+        schema = [{"type": COLUMN_TYPES[column.type], "name": column.name, "required": True} for column in columns]
+        written = {
+            "name": dataset.name,
+            "digest": dataset.digest,
+            "source_type": "http",
+            "source": json.dumps({"url": dataset.source}),
+            "schema": json.dumps({"mlflow_colspec": schema}),
+            "profile": json.dumps({"num_rows": dataset.rows, "num_elements": dataset.rows * len(columns)}),
+        }
+        tags = [{"key": "mlflow.data.context", "value": "training"}]
+        self._api.post("runs/log-inputs", run_id=tracking.mlflow_run_id, datasets=[{"dataset": written, "tags": tags}])
+
+    def create_version(self, task: Task, tracking: Tracking, *, tags: Mapping[str, str], description: str) -> Version:
+        """Return the version of a run's model, made where it is not there yet."""
+        name = self._name(task)
+        self._create("registered-models/create", name=name, description=_described(notes.of_task(task)))
+        found = self._api_versions(f"name='{name}' and run_id='{tracking.mlflow_run_id}'")
+        if found:
+            return self._version(task, found[0])
+        self._api.patch(f"logged-models/{tracking.model_id}", model_id=tracking.model_id, status="LOGGED_MODEL_READY")
+        created = self._api.post(
+            "model-versions/create",
+            name=name,
+            source=f"models:/{tracking.model_id}",
+            run_id=tracking.mlflow_run_id,
+            model_id=tracking.model_id,
+            tags=_items(tags),
+            description=_described(description),
+        )
+        return self._version(task, created["model_version"])
+
+    def end(self, tracking: Tracking) -> None:
+        """Mark MLflow's run as finished."""
+        self._api.post("runs/update", run_id=tracking.mlflow_run_id, status="FINISHED", end_time=_milliseconds())
+
+    def promote(self, task: Task, version: Version, request: RunRequest) -> None:
+        """Move the alias. The order goes before it, on the version; the date after it, as it must not be untrue."""
+        # What is there from installation is older than every dataset that anybody sends.
+        order = "" if request.kind == "bootstrap" else request.order
+        self._tag_version(task, version, prod_order=order, prod_run_id=request.run_id)
+        self._api.post("registered-models/alias", name=self._name(task), alias=PROD, version=version.number)
+        self._tag_version(task, version, promoted_at=now().isoformat())
+
+    def tag(self, task: Task, tags: Mapping[str, str]) -> None:
+        """Set tags of the registered model, which is made where it is not there yet."""
+        self._create("registered-models/create", name=self._name(task), description=_described(notes.of_task(task)))
+        for item in _items(tags):
+            self._api.post("registered-models/set-tag", name=self._name(task), **item)
+
+    def link(self, tracking: Tracking) -> str:
+        """Return the address of MLflow's run in a browser."""
+        return f"{self._public_url}/#/experiments/{tracking.experiment_id}/runs/{tracking.mlflow_run_id}"
+
+    def _name(self, task: Task) -> str:
+        return task.model_name(self._owner)
+
+    def _experiment(self, task: Task) -> str:
+        name = f"regraft-{task.name}"
+        tags = {KIND: "custom_model_development", NOTE: notes.of_experiment(task)}
+        self._create("experiments/create", name=name, tags=_items(tags))
+        found = self._api.get("experiments/get-by-name", experiment_name=name)["experiment"]
+        experiment_id: str = found["experiment_id"]
+        return experiment_id
+
+    def _run(self, experiment: str, request: RunRequest, note: str) -> Json:
+        search = {"experiment_ids": [experiment], "filter": f"tags.run_id = '{request.run_id}'", "max_results": 1}
+        if found := self._api.post("runs/search", **search).get("runs"):
+            run: Json = found[0]
+            return run
+        tags = {
+            "run_id": request.run_id,
+            "task": request.task,
+            "data_url": request.data_url or "",
+            "mlflow.user": self._owner,
+            "mlflow.source.name": "regraft",
+            "mlflow.source.type": "JOB",
+            NOTE: _described(note),
+        }
+        created: Json = self._api.post(
+            "runs/create",
+            experiment_id=experiment,
+            run_name=request.run_id,
+            start_time=_milliseconds(),
+            tags=_items(tags),
+        )["run"]
+        return created
+
+    def _logged_model(
+        self, experiment: str, mlflow_run_id: str, task: Task, note: str, parameters: Mapping[str, Any]
+    ) -> Json:
+        search = {"experiment_ids": [experiment], "filter": f"source_run_id = '{mlflow_run_id}'"}
+        if found := self._api.post("logged-models/search", **search).get("models"):
+            model: Json = found[0]
+            return model
+        created: Json = self._api.post(
+            "logged-models",
+            experiment_id=experiment,
+            source_run_id=mlflow_run_id,
+            name=task.name,
+            params=_parameters(parameters),
+            tags=_items({"task": task.name, "mlflow.user": self._owner, NOTE: _described(note)}),
+        )["model"]
+        # The run's page lists the model by this; it would list it twice if this were written again.
+        made = [{"model_id": created["info"]["model_id"], "step": 0}]
+        self._api.post("runs/outputs", run_id=mlflow_run_id, models=made)
+        return created
+
+    def _create(self, path: str, **body: Any) -> None:
+        """Create a thing of a given name unless it is there."""
+        try:
+            self._api.post(path, **body)
+        except RegraftError as error:
+            if error.details.get("error_code") != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _api_versions(self, criteria: str) -> list[Json]:
+        versions: list[Json] = []
+        token = ""
+        while True:
+            page = self._api.get("model-versions/search", filter=criteria, max_results="200", page_token=token)
+            versions += page.get("model_versions", ())
+            token = page.get("next_page_token", "")
+            if not token:
+                return versions
+
+    def _version(self, task: Task, found: Json) -> Version:
+        # The source is models:/m-..., which only MLflow can resolve.
+        number = str(found["version"])
+        uri = self._api.get("model-versions/get-download-uri", name=self._name(task), version=number)["artifact_uri"]
+        return Version(number, uri.rstrip("/") + "/", found.get("run_id", ""), _tags(found))
+
+    def _tag_version(self, task: Task, version: Version, **tags: str) -> None:
+        for item in _items(tags):
+            self._api.post("model-versions/set-tag", name=self._name(task), version=version.number, **item)
+
+
+def _described(words: str) -> str:
+    return words[:MAX_DESCRIPTION]
+
+
+def _parameters(parameters: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"key": key, "value": str(value)[:MAX_PARAMETER_LENGTH]} for key, value in parameters.items()]
+
+
+def _items(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in tags.items()]
+
+
+def _tags(found: Json) -> dict[str, str]:
+    return {tag["key"]: tag.get("value", "") for tag in found.get("tags", ())}
+
+
+def _milliseconds() -> int:
+    return round(time.time() * 1000)

@@ -1,0 +1,48 @@
+"""Settings of the pipeline's steps and of the embedded worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from regraft_core.settings import CommaSeparated, CoreSettings
+
+
+class PipelineSettings(CoreSettings):
+    """What the steps need to know."""
+
+    mlflow_tracking_uri: str = Field(
+        "http://127.0.0.1:5000", description="MLflow server; user and password may stand in it"
+    )
+    mlflow_public_url: str | None = Field(None, description="MLflow's address in a browser, for links")
+    public_url: str | None = Field(
+        None, description="Address of the trigger service and its page in a browser, for links back from MLflow"
+    )
+    allow_private_hosts: CommaSeparated = Field(
+        default_factory=list,
+        description="Host patterns (a.b.c, *.b.c, *) that a data_url may name although they are private",
+    )
+    max_dataset_bytes: int = Field(1 << 30, description="Largest dataset, bytes")
+    connect_timeout: float = Field(10.0, description="Seconds to connect to the data's server")
+    read_timeout: float = Field(30.0, description="Seconds between two packets of the data")
+    download_timeout: float = Field(900.0, description="Seconds for the whole download, retries included")
+    download_attempts: int = Field(4, description="How often a download is tried")
+    deployer: Literal["local", "kserve"] = Field("local", description="Where versions are served")
+    predictor_url: str = Field(
+        "http://127.0.0.1:8080", description="Predictor's address; {task} is replaced by the task's name"
+    )
+    models_dir: str = Field(
+        "regraft-data/models", description="Embedded: folder of links to the bundles that serve, one a task"
+    )
+    namespace: str = Field("regraft", description="KServe: namespace of the InferenceServices")
+    deploy_timeout: float = Field(300.0, description="Seconds in which a new version must stand")
+    deploy_proofs: int = Field(5, description="Answers in a row that must come from the new version")
+
+
+class WorkerSettings(PipelineSettings):
+    """What the embedded worker needs to know besides."""
+
+    database: Path = Field(Path("regraft-data/regraft.db"), description="SQLite file of the runs")
+    step_attempts: int = Field(5, description="How often a step is tried where what failed can pass by itself")

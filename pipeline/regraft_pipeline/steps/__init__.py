@@ -1,0 +1,107 @@
+"""The steps of a run, one module each: ``run(context) -> Result``.
+
+A step reads what earlier steps wrote to the object store and writes its own result there last, so that it can be killed
+at any point and started again, here or in another container.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, Field
+
+from regraft_core import layout
+from regraft_core.errors import RegraftError
+from regraft_core.runs import Cause, RunRequest, RunState
+from regraft_core.stores.objects import ObjectStore, get_model, put_model
+from regraft_core.verdict import Verdict
+from regraft_pipeline.deployers import Deployer
+from regraft_pipeline.registry.registry import Registry
+from regraft_pipeline.settings import PipelineSettings
+from regraft_pipeline.tasks import Task
+
+Progress = Callable[[float | None, str], None]
+"""Tell how far a step is: share done (None where unknown) and what it is doing."""
+
+
+class Result(BaseModel):
+    """What a step leaves for the next ones. ``end`` is set where the run ends with this step."""
+
+    end: RunState | None = None
+    cause: Cause | None = None
+    message: str = ""
+
+
+class DownloadResult(Result):
+    """The dataset is in the store."""
+
+    data_sha256: str
+    bytes: int
+    final_url: str = Field(description="Address after redirects")
+
+
+class ValidateResult(Result):
+    """The verdict and the report are in the store."""
+
+    accepted: bool
+
+
+class TrainResult(Result):
+    """The bundle is in the store, below ``layout.bundle(run_id)``."""
+
+    metrics: dict[str, float]
+    parameters: dict[str, Any]
+    seconds: float
+
+
+class RegisterResult(Result):
+    """The version is in the registry."""
+
+    version: str
+    uri: str = Field(description="Address of the bundle's folder, ends with a slash")
+    mlflow_run_id: str
+    link: str = Field(description="Address of MLflow's run in a browser")
+
+
+class DeployResult(Result):
+    """The version is in service, or the old one is back."""
+
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that a step works with."""
+
+    request: RunRequest
+    task: Task
+    settings: PipelineSettings
+    store: ObjectStore
+    registry: Registry
+    open_deployer: Callable[[], Deployer]
+    workdir: Path
+    progress: Progress
+    log: structlog.stdlib.BoundLogger
+
+    def result[R: Result](self, step: str, kind: type[R]) -> R:
+        """Return what an earlier step wrote. Raises RegraftError (``step_missing``) where it has not run."""
+        found = get_model(self.store, layout.step_result(self.request.run_id, step), kind)
+        if found is None:
+            raise RegraftError(f"step {step!r} of {self.request.run_id} has left no result", code="step_missing")
+        return found
+
+    def verdict(self) -> Verdict:
+        """Return the verdict on the dataset. Raises RegraftError (``step_missing``) where there is none."""
+        found = get_model(self.store, layout.verdict(self.request.run_id), Verdict)
+        if found is None:
+            raise RegraftError(f"{self.request.run_id} has no verdict", code="step_missing")
+        return found
+
+    def finish[R: Result](self, step: str, result: R) -> R:
+        """Write a step's result; the step is done when this returns."""
+        put_model(self.store, layout.step_result(self.request.run_id, step), result)
+        return result

@@ -1,0 +1,54 @@
+"""Step download: the dataset, from its address into the store, known by its SHA-256."""
+
+from __future__ import annotations
+
+from regraft_core import layout
+from regraft_core.runs import Cause, RunState
+from regraft_pipeline.sources.http import Limits, fetch
+from regraft_pipeline.steps import Context, DownloadResult
+
+
+def run(context: Context) -> DownloadResult:
+    """Bring the dataset into the store. Ends the run where ``prod`` was trained on the very same.
+
+    Raises SourceError where it cannot be had.
+    """
+    settings = context.settings
+    path = context.workdir / "raw.csv"
+    fetched = fetch(
+        context.request.data_url or "",
+        path,
+        limits=Limits(
+            max_bytes=settings.max_dataset_bytes,
+            connect_seconds=settings.connect_timeout,
+            read_seconds=settings.read_timeout,
+            total_seconds=settings.download_timeout,
+            attempts=settings.download_attempts,
+        ),
+        allow_private_hosts=settings.allow_private_hosts,
+        progress=context.progress,
+    )
+    key = layout.raw_dataset(fetched.sha256)
+    if not context.store.exists(key):
+        context.store.put_file(key, path)
+    context.log.info("dataset stored", sha256=fetched.sha256, bytes=fetched.bytes)
+    result = DownloadResult(
+        data_sha256=fetched.sha256,
+        bytes=fetched.bytes,
+        final_url=fetched.final_url,
+        message=f"{fetched.bytes:,} bytes, SHA-256 {fetched.sha256[:12]}",
+    )
+    return context.finish("download", _unchanged(context, result) or result)
+
+
+def _unchanged(context: Context, result: DownloadResult) -> DownloadResult | None:
+    if context.request.force:
+        return None
+    prod = context.registry.prod(context.task)
+    if prod is None or prod.data_sha256 != result.data_sha256:
+        return None
+    cause = Cause(
+        code="dataset_unchanged",
+        message=f"version {prod.number}, which is in service, was trained on this very dataset; force trains again",
+    )
+    return result.model_copy(update={"end": RunState.UNCHANGED, "cause": cause})

@@ -1,0 +1,86 @@
+"""Step validate: the gates judge the dataset."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from regraft_core import layout
+from regraft_core.errors import BundleError, RegraftError
+from regraft_core.runs import Cause, RunState
+from regraft_core.stores.folders import Folder
+from regraft_core.stores.objects import get_model, put_model
+from regraft_core.verdict import Verdict
+from regraft_inference.bundle import Bundle
+from regraft_pipeline import gates
+from regraft_pipeline.gates import Evaluation, Profile
+from regraft_pipeline.report import report
+from regraft_pipeline.steps import Context, DownloadResult, ValidateResult
+
+
+def run(context: Context) -> ValidateResult:
+    """Judge the dataset; leave verdict, report, and what training and the plots need. Ends the run on a rejection."""
+    run_id = context.request.run_id
+    raw = context.workdir / "raw.csv"
+    context.store.get_file(layout.raw_dataset(context.result("download", DownloadResult).data_sha256), raw)
+    context.progress(None, "asking the gates")
+    judgement = gates.judge(
+        raw, context.task, reference=_reference(context), incumbent=_incumbent(context), folder=context.workdir
+    )
+    verdict = judgement.verdict
+    put_model(context.store, layout.verdict(run_id), verdict)
+    page = report.render(verdict, run_id=run_id, data_url=context.request.data_url)
+    context.store.put(layout.report(run_id), page.encode())
+    if verdict.accepted and judgement.data is not None and judgement.evaluation is not None:
+        context.store.put_file(layout.clean(run_id), judgement.data.path)
+        _put_held_out(context, judgement.evaluation)
+    context.log.info("verdict", accepted=verdict.accepted, reasons=[reason.code for reason in verdict.reasons])
+    return context.finish("validate", _result(verdict))
+
+
+def _reference(context: Context) -> Profile:
+    found = get_model(context.store, layout.reference(context.task.name), Profile)
+    if found is None:
+        raise RegraftError(
+            f"{context.task.name} has no reference; the bootstrap makes the first one, or `regraft bless`",
+            code="reference_missing",
+        )
+    return found
+
+
+def _incumbent(context: Context) -> Bundle | None:
+    """Return the bundle of the version in service; one that cannot be read any more must not lock new data out."""
+    prod = context.registry.prod(context.task)
+    if prod is None:
+        return None
+    folder = context.workdir / "incumbent"
+    Folder.at(prod.uri, endpoint_url=context.settings.s3_endpoint_url).download(folder)
+    try:
+        bundle = Bundle.load(folder)
+    except BundleError as error:
+        context.log.warning("version in service not compared", version=prod.number, reason=error.message)
+        return None
+    if bundle.contract.features != context.task.contract.features:
+        context.log.warning("version in service not compared", version=prod.number, reason="it has another contract")
+        return None
+    return bundle
+
+
+def _put_held_out(context: Context, evaluation: Evaluation) -> None:
+    columns = {"target": evaluation.target, "predicted": evaluation.predicted}
+    if evaluation.probabilities is not None:
+        columns["probability"] = evaluation.probabilities
+    path = context.workdir / "held-out.parquet"
+    pd.DataFrame(columns).to_parquet(path, index=False)
+    context.store.put_file(layout.held_out(context.request.run_id), path)
+
+
+def _result(verdict: Verdict) -> ValidateResult:
+    if verdict.accepted:
+        return ValidateResult(accepted=True, message=verdict.summary())
+    first = verdict.errors[0]
+    return ValidateResult(
+        accepted=False,
+        end=RunState.REJECTED,
+        cause=Cause(code=first.code, message=verdict.summary()),
+        message=verdict.summary(),
+    )

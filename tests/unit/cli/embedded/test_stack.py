@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from regraft_cli.embedded import stack as stacks
+from regraft_cli.embedded.stack import Child, Ports, Stack, record_of
+from regraft_core.errors import RegraftError
+
+
+def child(tmp_path: Path, *arguments: str) -> Child:
+    return Child("child", list(arguments), None, tmp_path / "child.log")
+
+
+def wait_until_dead(started: Child) -> None:
+    assert started.process is not None
+    started.process.wait(10)
+
+
+def test_a_port_that_is_in_use_is_told_with_its_option(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(RegraftError) as caught:
+            Stack(tmp_path, Ports(trigger=0, predict=taken.getsockname()[1], mlflow=0), ["passwords"])
+    assert caught.value.code == "port_in_use"
+    assert "--predict-port" in caught.value.message
+
+
+def test_free_ports_are_taken_for_zero(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, Ports(trigger=0, predict=0, mlflow=0), ["passwords"])
+    assert all(stack.ports.model_dump().values())
+
+
+def test_a_child_that_dies_is_started_again_later_each_time(tmp_path: Path) -> None:
+    dying = child(tmp_path, "this")  # a module of the standard library that ends at once
+    dying.start()
+    first = dying.process
+    wait_until_dead(dying)
+    dying.supervise()
+    assert dying.process is None
+    assert dying.failures == 1
+    deadline = time.monotonic() + 10
+    while dying.process is None and time.monotonic() < deadline:
+        dying.supervise()
+        time.sleep(0.02)
+    assert dying.process is not first
+    wait_until_dead(dying)
+    dying.supervise()
+    assert dying.failures == 2
+    assert b"Beautiful is better than ugly." in (tmp_path / "child.log").read_bytes()
+
+
+def test_a_child_that_does_not_end_when_asked_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacks, "STOP_SECONDS", 0.2)
+    (tmp_path / "stubborn.py").write_text(
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)\n"
+    )
+    stubborn = child(tmp_path, "stubborn")
+    stubborn.environment = {"PYTHONPATH": str(tmp_path)}
+    stubborn.start()
+    while b"up" not in stubborn.log.read_bytes():
+        time.sleep(0.02)
+    stubborn.stop()
+    assert stubborn.process is not None
+    assert stubborn.process.returncode == -9
+
+
+def test_the_record_of_a_stack_that_is_gone_is_not_believed(tmp_path: Path) -> None:
+    assert record_of(tmp_path) is None
+    (tmp_path / "stack.lock").touch()
+    (tmp_path / "stack.json").write_text("{}")
+    assert record_of(tmp_path) is None

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from regraft_core.presentation import words
+from regraft_core.runs import Cause, RunState, StepState
+from tests.unit.trigger.examples import rejected_run, run_of
+
+
+@pytest.mark.parametrize("state", RunState)
+def test_every_state_has_a_word_and_a_sentence(state: RunState) -> None:
+    assert words.STATES[state]
+    assert words.outcome(run_of(state, version="7"))
+
+
+def test_a_promoted_run_says_which_version_serves() -> None:
+    assert words.outcome(run_of(RunState.PROMOTED, version="7")) == "Version 7 serves."
+    assert words.outcome(run_of(RunState.PROMOTED, version="3", kind="rollback")) == "Version 3 is back in service."
+
+
+def test_a_running_run_says_where_it_is() -> None:
+    run = run_of(RunState.RUNNING)
+    train = run.step("train")
+    train.state, train.progress, train.message = StepState.RUNNING, 0.5, "fitting"
+
+    assert words.outcome(run) == "Train, 50%: fitting"
+
+
+def test_a_rejected_run_says_why() -> None:
+    assert words.outcome(rejected_run()) == "the target has moved: 80 % are 0.0, 50 % were"
+
+
+def test_other_ends_say_their_cause() -> None:
+    run = run_of(RunState.FAILED, cause=Cause(code="source_not_found", message="the server answers 404"))
+
+    assert words.outcome(run) == "the server answers 404"
+
+
+def test_a_run_is_about_its_dataset_or_the_version_to_go_back_to() -> None:
+    assert words.subject(run_of(RunState.QUEUED)) == "data.example.org/…/passwords.csv"
+    assert words.subject(run_of(RunState.QUEUED, data_url="http://a.b:8000/good.csv?seed=1")) == (
+        "a.b:8000/good.csv?seed=1"
+    )
+    assert words.subject(run_of(RunState.QUEUED, data_url=None, kind="bootstrap")) == (
+        "The dataset that ships with the task"
+    )
+    assert words.subject(run_of(RunState.QUEUED, kind="rollback", to_version="3")) == "Roll back to version 3"
+    assert words.subject(run_of(RunState.QUEUED, kind="rollback")) == "Roll back to the version before"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, ""),
+        (-0.1, "0.0 s"),
+        (0.44, "0.4 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (3720, "1 h 02 min"),
+        (90_000, "25 h 00 min"),
+    ],
+)
+def test_durations_have_the_units_that_matter(seconds: float | None, text: str) -> None:
+    assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.1234567, "0.1235"), (1e-30, "1e-30"), (12, "12"), (True, "yes"), (None, "none"), ("a", "a")],
+)
+def test_figures_have_four_digits_that_count(value: object, text: str) -> None:
+    assert words.figure(value) == text
+
+
+def test_only_web_addresses_become_links() -> None:
+    assert words.is_web_address("HTTPS://a.b/")
+    assert not words.is_web_address("javascript:alert(1)")
+    assert not words.is_web_address("file:///etc/passwd")

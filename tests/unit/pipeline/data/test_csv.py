@@ -1,0 +1,153 @@
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from regraft_core.contract import Column, Contract
+from regraft_pipeline.data import csv as reading
+
+CONTRACT = Contract(
+    task="passwords",
+    features=(Column(name="Password", type="string"),),
+    target=Column(name="Times", type="number", minimum=0),
+)
+QUICK = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+class Sheet:
+    """All that can be read of a file, its blocks put together."""
+
+    def __init__(self, path: Path) -> None:
+        sheet = reading.open_sheet(path, CONTRACT)
+        blocks = list(sheet.blocks())
+        self.rows, self.reasons, self.readable = sheet.rows, sheet.reasons, sheet.readable
+        self.text = pd.concat(blocks) if blocks else pd.DataFrame()
+        assert len(self.text) == (sheet.text_rows if sheet.readable else len(self.text))
+
+
+def codes(path: Path) -> list[str]:
+    return [reason.code for reason in Sheet(path).reasons]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "empty_file"),
+        (b"\xef\xbb\xbf \n\n", "empty_file"),
+        (b"Password,Times", "no_rows"),
+        (b"Password,Times\r\n", "no_rows"),
+        (b"Password,Times\n\n\n", "no_rows"),
+        (b"PK\x03\x04 and so on", "binary_file"),
+        (bytes(range(1, 32)) * 40, "binary_file"),
+        (b"Password,Times\na\x00b,1\n", "nul_bytes"),
+        (b"Password,Times\nf\xfcr,1\n", "not_utf8"),
+        (b"Password,Times\nf,1\n\xc3", "not_utf8"),
+        ("Password,Times\na,1\n".encode("utf-16"), "not_utf8"),
+        (b"  <!DOCTYPE html><title>Not here</title>", "looks_like_html"),
+        (b"<!-- hello -->\n<html>", "looks_like_html"),
+        (b'{"Password": ["a"], "Times": [1]}', "looks_like_json"),
+        (b'[\n  {"Password": "a"}\n]', "looks_like_json"),
+        (b"Password;Times\na;1\n", "wrong_delimiter"),
+        (b"Password\tTimes\na\t1\n", "wrong_delimiter"),
+        (b"Password,Count\na,1\n", "column_missing"),
+        (b"password,Times\na,1\n", "column_renamed"),
+        (b"Passwords,Times\na,1\n", "column_renamed"),
+        (b"Password,Times,Password\na,1,b\n", "column_duplicated"),
+        (b"Password,Times,Place\na,1,b\n", "column_unknown"),
+        (b"Password,Times\na,1\nb\nc,1,2\n", "row_ragged"),
+        (b'Password,Times\na,1\n"b,1\nc,2\n', "row_ragged"),
+        (b"Password,Times\n" + b"a" * 3 * reading.BLOCK_BYTES + b",1\n", "row_too_long"),
+        (b'"Password,Times\na,1\n', "header_unreadable"),
+    ],
+)
+def test_each_kind_of_broken_file_has_a_code_of_its_own(
+    write: Callable[[bytes], Path], content: bytes, code: str
+) -> None:
+    assert code in codes(write(content))
+
+
+def test_the_line_of_a_bad_byte_is_named(write: Callable[[bytes], Path]) -> None:
+    content = b"Password,Times\n" + b"abc,1\n" * 1_000_000
+    position = content.index(b"abc", 5_000_000)
+    path = write(content[:position] + b"\xff" + content[position + 1 :])
+    line = content.count(b"\n", 0, position) + 1
+    assert Sheet(path).reasons[0].rows == [{"line": line}]
+
+
+def test_a_character_across_two_blocks_is_read(write: Callable[[bytes], Path]) -> None:
+    start = b"Password,Times\n"
+    rows = b"a,1\n" * ((reading.BLOCK_BYTES - len(start)) // 4)
+    rows += b"x" * (reading.BLOCK_BYTES - len(start) - len(rows) - 1)
+    sheet = Sheet(write(start + rows + "ü,1\n".encode()))
+    assert sheet.text["Password"].iloc[-1].endswith("ü")
+
+
+def test_every_value_is_text_and_no_word_is_special(write: Callable[[str], Path]) -> None:
+    words = ["null", "nan", "NA", "None", "true", "1", "-0", " a ", 'quo"te', "com,ma", "line\nbreak", "ключ", "🔑"]
+    text = io.StringIO()
+    csv.writer(text).writerows([["Times", "Password"], *(["1", word] for word in words)])
+    sheet = Sheet(write("\ufeff" + text.getvalue()))
+    assert sheet.reasons == []
+    assert sheet.text["Password"].tolist() == words
+    assert list(sheet.text.columns) == ["Password", "Times"]
+
+
+def test_lines_count_the_breaks_inside_quotes_and_the_ragged_rows(write: Callable[[str], Path]) -> None:
+    sheet = Sheet(write('Password,Times\n"a\nb\nc",1\nragged\nd,2\n\ne,3\n\n\n'))
+    assert sheet.text.index.tolist() == [2, 6, 7, 8]
+    assert sheet.rows == 5
+    assert sheet.reasons[0].rows == [{"line": 5, "text": "ragged"}]
+
+
+def test_blocks_are_numbered_as_one_file(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [f'"a{row}\n",1' if row % 7 == 0 else f"b{row}" if row % 11 == 0 else f"c{row},2" for row in range(300)]
+    path = write("Password,Times\n" + "\n".join([*rows[:200], *[""] * 90, *rows[200:]]) + "\n" + "\n" * 300)
+    whole = Sheet(path)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 64)
+    blocks = list(reading.open_sheet(path, CONTRACT).blocks())
+    assert len(blocks) > 10
+    pd.testing.assert_frame_equal(pd.concat(blocks), whole.text)
+    split = Sheet(path)
+    assert (split.rows, split.reasons) == (whole.rows, whole.reasons) == (390, whole.reasons)
+    assert [row["line"] for row in split.reasons[0].rows] == [15, 28, 40, 53, 65]
+    lines = path.read_text().split("\n")
+    for line, text in zip(split.text.index.tolist(), split.text["Password"], strict=True):
+        assert lines[line - 1].strip('"').startswith(text.strip())
+    chosen = split.text.iloc[[80, 1]]
+    pd.testing.assert_frame_equal(reading.text_at(path, CONTRACT, chosen.index.tolist()), chosen)
+
+
+def test_long_values_are_cut_in_examples(write: Callable[[str], Path]) -> None:
+    sheet = Sheet(write(f"Password,Times\n{'a' * 1000},1\n"))
+    assert reading.examples(sheet.text) == [{"line": 2, "Password": "a" * 200 + "…", "Times": "1"}]
+
+
+@QUICK
+@given(content=st.binary(max_size=300))
+@example(content=b"Password,Times\n\r\r\n,")
+@example(content=b'Password,Times\n"\n"')
+def test_arbitrary_bytes_give_reasons_and_never_an_error(write: Callable[[bytes], Path], content: bytes) -> None:
+    for start in (b"", b"Password,Times\n"):
+        sheet = Sheet(write(start + content))
+        assert sheet.readable or sheet.reasons
+
+
+VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+
+
+@QUICK
+@given(rows=st.lists(st.tuples(VALUES.filter(bool), VALUES), min_size=1, max_size=12))
+def test_what_is_written_as_csv_is_read_back_as_it_was(
+    write: Callable[[str], Path], rows: list[tuple[str, str]]
+) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([("Password", "Times"), *rows])
+    path = write(text.getvalue())
+    sheet = Sheet(path)
+    if not {reason.code for reason in sheet.reasons} & {"binary_file"}:
+        assert list(sheet.text.itertuples(index=False, name=None)) == rows

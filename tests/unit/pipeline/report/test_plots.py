@@ -1,0 +1,99 @@
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regraft_core.verdict import Verdict
+from regraft_pipeline.report.plots import HeldOut, Training, draw
+from regraft_pipeline.tasks import Task, load_task
+
+COMPARED = {"column": "Times", "what": "target", "labels": ["0", "1", "other"], "psi": 0.4, "p": 1e-9}
+VERDICT = Verdict(
+    task="passwords",
+    accepted=True,
+    profile={"comparisons": [COMPARED | {"shares": [0.8, 0.2, 0.0], "reference": [0.5, 0.5, 0.0]}]},
+)
+
+
+@pytest.fixture
+def passwords() -> Task:
+    return load_task("passwords")
+
+
+def drawn(
+    folder: Path, task: Task, held_out: HeldOut, verdict: Verdict = VERDICT, training: Training | None = None
+) -> dict[str, str]:
+    """Return the words of each plot by its name; every plot is a well-formed SVG."""
+    draw(
+        folder / "plots",
+        target=task.contract.target,
+        is_classifier=task.kind == "classification",
+        verdict=verdict,
+        held_out=held_out,
+        training=training or Training(),
+    )
+    return {
+        path.stem: " ".join(ET.fromstring(path.read_text()).itertext()) for path in sorted((folder / "plots").iterdir())
+    }
+
+
+def test_few_levels_are_counted_and_named(tmp_path: Path, passwords: Task) -> None:
+    target = np.repeat([0.0, 1.0], 50)
+    plots = drawn(tmp_path, passwords, HeldOut(target, np.where(np.arange(100) < 3, 1.0, target)))
+    assert list(plots) == ["predicted-against-actual", "residuals", "target-distribution"]
+    assert "47" in plots["predicted-against-actual"]
+    assert "+1" in plots["residuals"]
+    assert "3.0%" in plots["residuals"]
+    assert "mean 0.03" in plots["residuals"]
+    assert "80.0%" in plots["target-distribution"]
+
+
+def test_a_heavy_tail_has_logarithmic_axes(tmp_path: Path, passwords: Task) -> None:
+    rng = np.random.default_rng(1)
+    target = np.exp(rng.exponential(1.5, 3000))
+    plots = drawn(tmp_path, passwords, HeldOut(target, target * rng.lognormal(0, 0.3, 3000)))
+    assert "1,000 of 3,000 rows" in plots["predicted-against-actual"]
+    assert "10 100 1,000" in plots["predicted-against-actual"].replace("  ", " ")
+    assert "log(1 + predicted)" in plots["residuals"]
+    assert "rows [%]" in plots["residuals"]
+
+
+def test_probabilities_are_held_against_what_came(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    probability = rng.random(4000)
+    target = (rng.random(4000) < probability).astype(float)
+    held_out = HeldOut(target, (probability > 0.5).astype(float), probability)
+    plots = drawn(tmp_path, load_task("heart-disease"), held_out, Verdict(task="heart-disease", accepted=True))
+    assert list(plots) == ["predicted-against-actual", "reliability"]
+    assert "expected calibration error 0.0" in plots["reliability"]
+    assert "share of rows with condition 1" in plots["reliability"]
+
+
+def test_what_the_estimator_tells_of_its_training_is_drawn(tmp_path: Path, passwords: Task) -> None:
+    training = Training.model_validate(
+        {
+            "learning_curve": [
+                {"rows": 1000, "rmsle": 0.5},
+                {"rows": 100_000, "rmsle": 0.4},
+                {"rows": 4_000_000, "rmsle": 0.3},
+            ],
+            "top_ngrams": {"0": [{"ngram": "^<b", "weight": 2.5}, {"ngram": "a \t", "weight": 0.5}], "1": []},
+        }
+    )
+    plots = drawn(tmp_path, passwords, HeldOut(np.array([0.0, 1.0]), np.array([0.0, 1.0])), training=training)
+    assert {"0.500", "0.300"} <= set(plots["learning-curve"].split())
+    assert "rows learned from" in plots["learning-curve"]
+    for word in ("Times 0", "^<b", "2.50", r"a␣\t"):
+        assert word in plots["top-ngrams"]
+    assert "Times 1" not in plots["top-ngrams"]
+
+
+def test_what_the_gates_left_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "held-out.parquet"
+    pd.DataFrame({"target": [1, 0], "predicted": [1, 1], "probability": [0.9, 0.6]}).to_parquet(path, index=False)
+    found = HeldOut.read(path)
+    assert found.target.tolist() == [1, 0]
+    assert found.probability is not None
+    assert found.probability.tolist() == [0.9, 0.6]

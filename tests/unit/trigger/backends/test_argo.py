@@ -1,0 +1,384 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regraft_core import layout
+from regraft_core.errors import TemporaryError, UnavailableError
+from regraft_core.runs import Cause, Run, RunRequest, RunState, StepState
+from regraft_core.serving import Serving
+from regraft_core.stores.objects import FileStore, put_model
+from regraft_core.verdict import Verdict
+from regraft_core.workflows import parameters_of
+from regraft_trigger.backends import argo
+from regraft_trigger.backends.argo import ArgoBackend
+from regraft_trigger.backends.workflows import run_of, run_workflow
+from tests.apiserver import ApiServer
+
+pytestmark = pytest.mark.anyio
+
+WORKFLOWS = "/apis/argoproj.io/v1alpha1/namespaces/regraft/workflows"
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LATER = "2026-01-01T12:00:09Z"
+
+
+def request(name: str = "run-a", *, after: float = 0, **fields: Any) -> RunRequest:
+    return RunRequest(
+        run_id=name,
+        task=fields.pop("task", "passwords"),
+        data_url="http://data/x.csv",
+        accepted_at=NOON + timedelta(seconds=after),
+        **fields,
+    )
+
+
+def node(step: str, phase: str = "Succeeded", **more: Any) -> dict[str, Any]:
+    return {
+        "id": f"run-a-{sum(map(ord, step))}",
+        "displayName": step,
+        "templateName": step,
+        "type": "Pod",
+        "phase": phase,
+        "startedAt": "2026-01-01T12:00:01Z",
+        "finishedAt": LATER if phase != "Running" else None,
+        **more,
+    }
+
+
+def says(outcome: str) -> dict[str, Any]:
+    return {"outputs": {"parameters": [{"name": "outcome", "value": outcome}]}}
+
+
+def workflow(
+    wanted: RunRequest, phase: str = "", nodes: list[dict[str, Any]] | None = None, **status: Any
+) -> dict[str, Any]:
+    found: dict[str, Any] = run_workflow(wanted).to_dict()
+    found["status"] = {"phase": phase, "nodes": {item["id"]: item for item in nodes or []}, **status}
+    return found
+
+
+class TestWorkflow:
+    def test_has_the_name_of_the_run_and_refers_to_the_template(self) -> None:
+        made = run_workflow(request(force=True)).to_dict()
+        assert made["metadata"]["name"] == "run-a"
+        assert made["metadata"]["labels"] == {"regraft.dev/task": "passwords"}
+        assert made["metadata"]["annotations"] == {"regraft.dev/order": request().order}
+        assert made["spec"]["workflowTemplateRef"] == {"name": "regraft-pipeline"}
+        assert {"name": "force", "value": "true"} in made["spec"]["arguments"]["parameters"]
+
+    def test_gives_the_request_back(self) -> None:
+        for wanted in (request(force=True), request(kind="rollback", to_version="7")):
+            assert run_of(run_workflow(wanted).to_dict()).model_dump(include=set(RunRequest.model_fields)) == (
+                wanted.model_dump()
+            )
+
+    def test_an_address_cannot_smuggle_in_an_expression(self) -> None:
+        smuggled = request().model_copy(update={"data_url": "http://d/{{workflow.name}}?a={{=1+1}}"})
+        assert parameters_of(smuggled)["data_url"] == "http://d/%7B%7Bworkflow.name%7D%7D?a=%7B%7B=1+1%7D%7D"
+
+
+class TestRunOf:
+    def test_a_new_workflow_is_a_queued_run(self) -> None:
+        run = run_of(workflow(request()))
+        assert run.state == RunState.QUEUED
+        assert {step.state for step in run.steps} == {StepState.PENDING}
+
+    def test_nodes_are_steps_with_times_pods_and_progress(self) -> None:
+        running = node("validate", "Running", progress="40/100")
+        run = run_of(workflow(request(), "Running", [node("download", **says("continue")), running]))
+        assert run.state == RunState.RUNNING
+        download, validate = run.step("download"), run.step("validate")
+        assert (download.state, download.finished_at) == (StepState.SUCCEEDED, datetime.fromisoformat(LATER))
+        assert download.pod == f"run-a-download-{node('download')['id'].split('-')[-1]}"
+        assert (validate.state, validate.progress) == (StepState.RUNNING, 0.4)
+        assert run.step("train").state == StepState.PENDING
+
+    def test_the_pod_of_a_step_that_was_tried_again_is_its_last(self) -> None:
+        tries = [node(f"download({number})", "Failed") | {"templateName": "download"} for number in range(2)]
+        step = node("download", "Running", type="Retry", children=[item["id"] for item in tries])
+        run = run_of(workflow(request(), "Running", [*tries, step]))
+        assert run.step("download").pod == f"run-a-download-{tries[1]['id'].split('-')[-1]}"
+
+    def test_a_run_ends_as_its_last_step_says(self) -> None:
+        nodes = [
+            node("download", **says("continue")),
+            node("validate", **says("rejected")),
+            node("train", "Skipped", type="Skipped"),
+        ]
+        run = run_of(workflow(request(), "Succeeded", nodes, finishedAt=LATER))
+        assert run.state == RunState.REJECTED
+        assert run.finished_at == run.updated_at == datetime.fromisoformat(LATER)
+        assert [step.state for step in run.steps[2:]] == [StepState.SKIPPED] * 3
+
+    def test_a_failed_workflow_tells_which_step(self) -> None:
+        nodes = [node("download", "Failed", message="OOMKilled (exit code 137)")]
+        run = run_of(workflow(request(), "Failed", nodes, finishedAt=LATER))
+        assert run.state == RunState.FAILED
+        assert run.cause == Cause(code="workflow_failed", message="download: OOMKilled (exit code 137)")
+
+    def test_a_workflow_that_could_not_begin_tells_why(self) -> None:
+        run = run_of(workflow(request(), "Error", message="workflowtemplate not found", finishedAt=LATER))
+        assert run.cause == Cause(code="workflow_failed", message="workflowtemplate not found")
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with ApiServer().running() as server:
+        yield server
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path)
+
+
+@asynccontextmanager
+async def opened(api: ApiServer, store: FileStore) -> AsyncIterator[ArgoBackend]:
+    backend = ArgoBackend(api.cluster, "regraft", store)
+    try:
+        yield backend
+    finally:
+        await backend.close()
+
+
+def record(store: FileStore, wanted: RunRequest, state: RunState = RunState.PROMOTED) -> Run:
+    run = Run.accept(wanted).model_copy(update={"state": state, "version": "7"})
+    put_model(store, layout.record(run.run_id), run)
+    store.put(layout.history(run.accepted_at, run.task, run.run_id), b"")
+    return run
+
+
+class TestSubmit:
+    async def test_the_workflow_exists_when_the_run_is_accepted(self, api: ApiServer, store: FileStore) -> None:
+        async with opened(api, store) as backend:
+            run = await backend.submit(request())
+        assert run.state == RunState.QUEUED
+        assert f"{WORKFLOWS}/run-a" in api.objects
+
+    async def test_the_same_id_again_is_the_same_run(self, api: ApiServer, store: FileStore) -> None:
+        async with opened(api, store) as backend:
+            first = await backend.submit(request())
+            again = await backend.submit(request(after=60))
+        assert again.accepted_at == first.accepted_at
+        assert len(api.items(WORKFLOWS)) == 1
+
+    async def test_an_id_that_has_a_record_only_is_not_run_again(self, api: ApiServer, store: FileStore) -> None:
+        record(store, request())
+        async with opened(api, store) as backend:
+            assert (await backend.submit(request())).state == RunState.PROMOTED
+        assert not api.objects
+
+    async def test_acceptance_is_in_strict_order_whatever_the_clock_says(
+        self, api: ApiServer, store: FileStore
+    ) -> None:
+        async with opened(api, store) as backend:
+            runs = [await backend.submit(request(f"run-{number}", after=-number)) for number in range(3)]
+        assert runs[0].accepted_at < runs[1].accepted_at < runs[2].accepted_at
+
+    @pytest.mark.parametrize("status", [403, 422, 500, 503])
+    async def test_there_is_no_run_where_the_cluster_refuses(
+        self, api: ApiServer, store: FileStore, status: int
+    ) -> None:
+        api.before = lambda method, path: status if method == "POST" else None
+        async with opened(api, store) as backend:
+            with pytest.raises(UnavailableError, match=str(status)):
+                await backend.submit(request())
+            assert await backend.get("run-a") is None
+
+    async def test_a_run_is_accepted_although_the_answer_was_lost(self, api: ApiServer, store: FileStore) -> None:
+        api.after = lambda method, path: method != "POST"
+        async with opened(api, store) as backend:
+            assert (await backend.submit(request())).run_id == "run-a"
+
+    async def test_a_store_that_does_not_answer_holds_nothing_up(self, api: ApiServer, store: FileStore) -> None:
+        async with opened(api, _BrokenStore(store.root)) as backend:
+            assert (await backend.submit(request())).run_id == "run-a"
+
+
+class _BrokenStore(FileStore):
+    def get(self, key: str) -> bytes | None:
+        raise TemporaryError("the store is away", code="store_unreachable")
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        raise TemporaryError("the store is away", code="store_unreachable")
+
+
+class TestGet:
+    async def test_an_unknown_run_is_none(self, api: ApiServer, store: FileStore) -> None:
+        async with opened(api, store) as backend:
+            assert await backend.get("run-a") is None
+
+    async def test_a_run_that_goes_on_has_its_verdict_already(self, api: ApiServer, store: FileStore) -> None:
+        nodes = [node("download", **says("continue")), node("validate", **says("continue"))]
+        api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Running", nodes))
+        put_model(store, layout.verdict("run-a"), Verdict(task="passwords", accepted=True))
+        async with opened(api, store) as backend:
+            run = await backend.get("run-a")
+        assert run is not None
+        assert (run.state, run.verdict and run.verdict.accepted) == (RunState.RUNNING, True)
+
+    async def test_a_run_that_has_ended_is_its_record(self, api: ApiServer, store: FileStore) -> None:
+        api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Succeeded", finishedAt=LATER))
+        record(store, request())
+        async with opened(api, store) as backend:
+            run = await backend.get("run-a")
+        assert run is not None
+        assert run.version == "7"
+
+    async def test_without_the_store_the_workflow_tells_what_it_can(self, api: ApiServer, store: FileStore) -> None:
+        nodes = [node("deploy", **says("promoted"))]
+        api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Succeeded", nodes, finishedAt=LATER))
+        async with opened(api, _BrokenStore(store.root)) as backend:
+            run = await backend.get("run-a")
+        assert run is not None
+        assert run.state == RunState.PROMOTED
+
+    async def test_when_nobody_can_tell_that_is_an_error(self, api: ApiServer, store: FileStore) -> None:
+        api.before = lambda method, path: 500
+        async with opened(api, store) as backend:
+            with pytest.raises(UnavailableError):
+                await backend.get("run-a")
+
+
+class TestRecent:
+    async def test_workflows_and_records_are_one_list_newest_first(self, api: ApiServer, store: FileStore) -> None:
+        for number in range(4):
+            record(store, request(f"run-{number}", after=number))
+        for number in (3, 4):
+            wanted = request(f"run-{number}", after=number)
+            api.put(f"{WORKFLOWS}/run-{number}", workflow(wanted, "Running" if number == 4 else "Succeeded"))
+        async with opened(api, store) as backend:
+            everything = await backend.recent(task=None, limit=10, before=None)
+            page = await backend.recent(task=None, limit=2, before="run-3")
+            nothing = await backend.recent(task=None, limit=2, before="run-unknown")
+        assert [run.run_id for run in everything] == ["run-4", "run-3", "run-2", "run-1", "run-0"]
+        assert [run.run_id for run in page] == ["run-2", "run-1"]
+        assert nothing == []
+
+    async def test_a_task_has_its_own_runs(self, api: ApiServer, store: FileStore) -> None:
+        for number, task in enumerate(["passwords", "heart-disease"] * 2):
+            record(store, request(f"run-{number}", after=number, task=task))
+        api.put(f"{WORKFLOWS}/run-9", workflow(request("run-9", after=9)))
+        async with opened(api, store) as backend:
+            runs = await backend.recent(task="heart-disease", limit=10, before=None)
+        assert [run.run_id for run in runs] == ["run-3", "run-1"]
+
+    async def test_without_the_store_the_workflows_are_listed(self, api: ApiServer, store: FileStore) -> None:
+        api.put(f"{WORKFLOWS}/run-a", workflow(request()))
+        async with opened(api, _BrokenStore(store.root)) as backend:
+            assert len(await backend.recent(task=None, limit=10, before=None)) == 1
+
+    async def test_a_workflow_that_is_no_run_is_left_out(self, api: ApiServer, store: FileStore) -> None:
+        api.put(f"{WORKFLOWS}/x", {"metadata": {"name": "x"}, "spec": {"arguments": {"parameters": []}}})
+        async with opened(api, store) as backend:
+            assert await backend.recent(task=None, limit=10, before=None) == []
+
+
+@asynccontextmanager
+async def followed(backend: ArgoBackend) -> AsyncIterator[asyncio.Queue[Run]]:
+    """Follow the changes of runs; the queue gets them."""
+    queue: asyncio.Queue[Run] = asyncio.Queue()
+
+    async def follow() -> None:
+        async for run in backend.changes():
+            queue.put_nowait(run)
+
+    task = asyncio.create_task(follow())
+    while backend._followed is None:  # noqa: ASYNC110  (the backend has no event for this, and needs none)
+        await asyncio.sleep(0.01)
+    yield queue
+    task.cancel()
+    await asyncio.wait([task])
+
+
+class TestChanges:
+    async def test_every_change_of_a_run_is_told_once(self, api: ApiServer, store: FileStore) -> None:
+        async with opened(api, store) as backend, followed(backend) as changes:
+            await backend.submit(request())
+            assert await backend.recent(task=None, limit=10, before=None)
+            running = workflow(request(), "Running", [node("download", "Running")])
+            for _ in range(2):
+                api.put(f"{WORKFLOWS}/run-a", running, kind="MODIFIED")
+            told = await asyncio.wait_for(changes.get(), 5)
+            if told.state == RunState.QUEUED:  # the watch may be quicker than the answer to submit
+                told = await asyncio.wait_for(changes.get(), 5)
+            assert told.state == RunState.RUNNING
+            record(store, request())
+            done = workflow(request(), "Succeeded", finishedAt=LATER)
+            api.put(f"{WORKFLOWS}/run-a", done, kind="MODIFIED")
+            ended = await asyncio.wait_for(changes.get(), 5)
+            assert (ended.state, ended.version) == (RunState.PROMOTED, "7")
+
+    async def test_questions_are_answered_from_memory_meanwhile(self, api: ApiServer, store: FileStore) -> None:
+        api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Running"))
+        async with opened(api, store) as backend, followed(backend):
+            api.requests.clear()
+            assert await backend.get("run-a") is not None
+            assert await backend.recent(task=None, limit=10, before=None)
+            assert not [path for method, path in api.requests if path.endswith("run-a")]
+
+    async def test_a_workflow_that_is_deleted_is_a_record_from_then_on(self, api: ApiServer, store: FileStore) -> None:
+        api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Succeeded", finishedAt=LATER))
+        record(store, request())
+        async with opened(api, store) as backend, followed(backend) as changes:
+            api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Succeeded"), kind="DELETED")
+            api.put(f"{WORKFLOWS}/run-b", workflow(request("run-b")), kind="ADDED")
+            assert (await asyncio.wait_for(changes.get(), 5)).run_id == "run-b"
+            run = await backend.get("run-a")
+            assert run is not None
+            assert run.version == "7"
+
+    async def test_a_watch_that_has_expired_is_made_good_by_a_list(self, api: ApiServer, store: FileStore) -> None:
+        async with opened(api, store) as backend, followed(backend) as changes:
+            api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Running"))
+            api.events.put({"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}})
+            assert (await asyncio.wait_for(changes.get(), 5)).run_id == "run-a"
+
+    async def test_an_api_server_that_goes_away_is_waited_for(
+        self, api: ApiServer, store: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(argo, "PAUSE", 0.02)
+        async with opened(api, store) as backend, followed(backend) as changes:
+            failures = [503, 503]
+            api.before = lambda method, path: failures.pop() if failures else None
+            api.events.put(None)
+            api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Running"), kind="ADDED")
+            assert (await asyncio.wait_for(changes.get(), 5)).run_id == "run-a"
+            assert not failures
+
+
+class TestReady:
+    async def test_is_ready_when_a_workflow_could_be_created(self, api: ApiServer, store: FileStore) -> None:
+        async with opened(api, store) as backend:
+            await backend.check_ready()
+        assert not api.objects
+
+    async def test_is_not_ready_when_the_api_server_refuses(self, api: ApiServer, store: FileStore) -> None:
+        api.before = lambda method, path: 403
+        async with opened(api, store) as backend:
+            with pytest.raises(UnavailableError, match="no run can be accepted"):
+                await backend.check_ready()
+
+    async def test_is_not_ready_when_the_api_server_is_away(self, store: FileStore) -> None:
+        with ApiServer().running() as gone:
+            cluster = gone.cluster
+        backend = ArgoBackend(cluster, "regraft", store)
+        with pytest.raises(UnavailableError, match="cannot be reached"):
+            await backend.check_ready()
+        await backend.close()
+
+
+async def test_reports_and_what_serves_come_from_the_store(api: ApiServer, store: FileStore) -> None:
+    store.put(layout.report("run-a"), b"<html>")
+    serving = Serving(task="passwords", version="7", run_id="run-a", uri="s3://b/", since=NOON)
+    put_model(store, layout.serving("passwords"), serving)
+    async with opened(api, store) as backend:
+        assert await backend.report("run-a") == b"<html>"
+        assert await backend.serving("passwords") == serving
+        assert await backend.serving("heart-disease") is None

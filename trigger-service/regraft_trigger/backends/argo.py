@@ -1,0 +1,275 @@
+"""The backend on Kubernetes: every run is an Argo Workflow; what outlives it is in the object store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from pydantic import Field
+
+from regraft_core import layout
+from regraft_core.errors import NotFoundError, RegraftError, TemporaryError, UnavailableError
+from regraft_core.kube import Cluster, answer, reaching
+from regraft_core.logs import get_logger
+from regraft_core.runs import Run, RunRequest, StepState, now
+from regraft_core.serving import Serving
+from regraft_core.settings import CoreSettings
+from regraft_core.stores.objects import ObjectStore, open_store
+from regraft_core.workflows import API_VERSION, TASK_LABEL
+from regraft_trigger.backends.archive import Archive
+from regraft_trigger.backends.workflows import run_of, run_workflow
+
+CREATE_SECONDS = 5
+"""How long the API server may take to create a Workflow; it gives up by itself then."""
+
+READY_SECONDS = 2
+"""How long it may take to say that it would."""
+
+DUPLICATE_SECONDS = 0.3
+"""How long a trigger waits to hear whether a run of its id has ended long ago; its steps would see it too."""
+
+WATCH_SECONDS = 300
+"""After this long a watch is begun anew."""
+
+SILENCE_SECONDS = 150
+"""The API server sends a bookmark every minute or so: a watch that is silent for longer is broken."""
+
+PAUSE = 1.0
+"""Seconds before a watch that broke off is begun again."""
+
+log = get_logger(__name__)
+
+Json = dict[str, Any]
+
+
+class ArgoSettings(CoreSettings):
+    """What the Argo backend needs to know besides."""
+
+    namespace: str = Field("regraft", description="Namespace of the Workflows")
+    argo_public_url: str | None = Field(None, description="Address of Argo's pages in a browser, for links")
+
+
+def make_argo_backend() -> ArgoBackend:
+    """Return the backend on the cluster that this pod runs in, or that kubectl would speak to."""
+    settings = ArgoSettings()
+    objects = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
+    return ArgoBackend(Cluster.find(), settings.namespace, objects, argo_public_url=settings.argo_public_url)
+
+
+class ArgoBackend:
+    """Runs as Workflows of one namespace.
+
+    While ``changes`` is followed, the Workflows are known here, and no question about runs goes to the API server.
+    """
+
+    def __init__(
+        self, cluster: Cluster, namespace: str, objects: ObjectStore, *, argo_public_url: str | None = None
+    ) -> None:
+        self._api = cluster.async_client(timeout=CREATE_SECONDS + 1)
+        self._path = f"/apis/{API_VERSION}/namespaces/{namespace}/workflows"
+        self._pages = f"{argo_public_url.rstrip('/')}/workflows/{namespace}" if argo_public_url else None
+        self._archive = Archive(objects)
+        self._followed: dict[str, Run] | None = None
+        self._last_accepted = datetime.min.replace(tzinfo=UTC)
+
+    async def submit(self, request: RunRequest) -> Run:
+        """Create the run's Workflow; it is in the cluster when this returns."""
+        if past := await self._past(request.run_id):
+            return past
+        self._last_accepted = max(request.accepted_at, self._last_accepted + timedelta(microseconds=1))
+        run = await self._accept(request.model_copy(update={"accepted_at": self._last_accepted}))
+        if self._followed is not None:
+            self._followed.setdefault(run.run_id, run)
+        return run
+
+    async def get(self, run_id: str) -> Run | None:
+        """Return a run, None where there is none."""
+        run = (self._followed or {}).get(run_id) or await self._find(run_id)
+        return await self._archive.record(run_id) if run is None else await self._detailed(run)
+
+    async def recent(self, *, task: str | None, limit: int, before: str | None) -> list[Run]:
+        """Return runs, newest first: Workflows, and those of which there is nothing but a record."""
+        after = ""
+        if before is not None:
+            last = await self.get(before)
+            if last is None:
+                return []
+            after = _place(last)
+        runs = (await self._list())[0] if self._followed is None else self._followed
+        here = {_place(run): run for run in runs.values() if task in (None, run.task)}
+        try:
+            past = await self._archive.places(task=task, after=after, limit=limit)
+        except RegraftError as error:
+            log.warning("history cannot be read", error=error.message)
+            past = []
+        places = sorted({*past, *(place for place in here if place > after)})[:limit]
+        past_runs = [await self._archive.record(layout.run_of(place)) for place in places if place not in here]
+        found = [await self._detailed(here[place]) for place in places if place in here]
+        found += [run for run in past_runs if run is not None]
+        return sorted(found, key=_place)
+
+    async def changes(self) -> AsyncIterator[Run]:
+        """Follow every change from now on; where the API server cannot be reached this waits, and then catches up."""
+        try:
+            async for run in self._follow():
+                yield await self._detailed(run)
+        finally:
+            self._followed = None
+
+    async def report(self, run_id: str) -> bytes | None:
+        """Return the data report of a run, None where it has none (yet)."""
+        return await self._archive.report(run_id)
+
+    async def log(self, run_id: str, step: str) -> bytes | None:
+        """Return what a step logged, None where there is nothing (yet)."""
+        return await self._archive.log(run_id, step)
+
+    async def serving(self, task: str) -> Serving | None:
+        """Return what is in service for a task, None where nothing is."""
+        return await self._archive.serving(task)
+
+    async def check_ready(self) -> None:
+        """Return when the API server would create a Workflow: it is asked to, for nothing to be kept of it."""
+        request = RunRequest(run_id="ready", task="ready", accepted_at=now())
+        try:
+            await self._create(request, seconds=READY_SECONDS, dryRun="All")
+        except RegraftError as error:
+            raise UnavailableError(f"no run can be accepted: {error.message}") from error
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._api.aclose()
+        self._archive.close()
+
+    async def _past(self, run_id: str) -> Run | None:
+        try:
+            return await self._archive.record(run_id, seconds=DUPLICATE_SECONDS)
+        except RegraftError as error:
+            log.warning("record cannot be looked for", run_id=run_id, error=error.message)
+            return None
+
+    async def _accept(self, request: RunRequest) -> Run:
+        try:
+            return run_of(await self._create(request, seconds=CREATE_SECONDS))
+        except RegraftError as error:
+            # 409, or an answer that was lost: the Workflow may be there.
+            found = await self._find(request.run_id) if isinstance(error, TemporaryError) else None
+            if found is None:
+                raise UnavailableError(f"the run was not accepted: {error.message}") from error
+            return found
+
+    async def _create(self, request: RunRequest, *, seconds: float, **parameters: str) -> Json:
+        body = run_workflow(request).to_dict()
+        with reaching():
+            response = await self._api.post(self._path, json=body, params={"timeout": f"{seconds}s", **parameters})
+        return answer(response)
+
+    async def _find(self, run_id: str) -> Run | None:
+        """Return the run of a Workflow, None where there is no such Workflow."""
+        try:
+            with reaching():
+                return run_of(answer(await self._api.get(f"{self._path}/{run_id}")))
+        except NotFoundError:
+            return None
+        except TemporaryError as error:
+            raise UnavailableError(f"workflows cannot be read: {error.message}") from error
+
+    async def _list(self) -> tuple[dict[str, Run], str]:
+        """Return the runs of all Workflows, and the version of the list to watch from."""
+        with reaching():
+            found = answer(await self._api.get(self._path, params={"labelSelector": TASK_LABEL}))
+        runs = [run for workflow in found["items"] if (run := _readable(workflow)) is not None]
+        return {run.run_id: run for run in runs}, found["metadata"]["resourceVersion"]
+
+    async def _follow(self) -> AsyncIterator[Run]:
+        version = ""
+        while True:
+            try:
+                if not version:
+                    runs, version = await self._list()
+                    news, self._followed = _changed(self._followed, runs), runs
+                    for run in news:
+                        yield run
+                async for kind, workflow in self._watch(version):
+                    version = workflow["metadata"]["resourceVersion"]
+                    if changed := self._take_in(kind, workflow):
+                        yield changed
+            except NotFoundError as error:
+                log.info("list of workflows begun anew", reason=error.message)
+                version = ""
+            except RegraftError as error:
+                log.warning("watch broke off", error=error.message)
+                await asyncio.sleep(PAUSE)
+
+    async def _watch(self, version: str) -> AsyncIterator[tuple[str, Json]]:
+        """Follow the Workflows from a version of the list on. Raises NotFoundError where that is too long ago."""
+        parameters = {
+            "watch": "1",
+            "labelSelector": TASK_LABEL,
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        timeout = httpx.Timeout(CREATE_SECONDS, read=SILENCE_SECONDS)
+        with reaching():
+            async with self._api.stream("GET", self._path, params=parameters, timeout=timeout) as response:
+                if response.is_error:
+                    await response.aread()
+                    answer(response)
+                async for line in response.aiter_lines():
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise NotFoundError(event["object"].get("message", "the watch has expired"))
+                    yield event["type"], event["object"]
+
+    def _take_in(self, kind: str, workflow: Json) -> Run | None:
+        """Note what a watch says, and return the run where it has changed."""
+        followed = self._followed if self._followed is not None else {}
+        if kind == "BOOKMARK" or (run := _readable(workflow)) is None:
+            return None
+        if kind == "DELETED":
+            followed.pop(run.run_id, None)
+            return None
+        is_news = followed.get(run.run_id) != run
+        followed[run.run_id] = run
+        return run if is_news else None
+
+    async def _detailed(self, run: Run) -> Run:
+        """Return the run of a Workflow with what that does not tell, and with the address of its page."""
+        run = await self._completed(run)
+        if self._pages is None:
+            return run
+        return run.model_copy(update={"links": run.links | {"workflow": f"{self._pages}/{run.run_id}"}})
+
+    async def _completed(self, run: Run) -> Run:
+        """Return the run with what its Workflow does not tell: its verdict, or its record where it has ended."""
+        try:
+            if run.state.ended:
+                return await self._archive.record(run.run_id, run.finished_at) or run
+            if any(step.name == "validate" and step.state == StepState.SUCCEEDED for step in run.steps):
+                return run.model_copy(update={"verdict": await self._archive.verdict(run.run_id)})
+        except RegraftError as error:
+            log.warning("details cannot be read", run_id=run.run_id, error=error.message)
+        return run
+
+
+def _readable(workflow: Json) -> Run | None:
+    """Return the run of a Workflow, None for one that somebody else has made and that does not stand for a run."""
+    try:
+        return run_of(workflow)
+    except (KeyError, ValueError) as error:
+        log.warning("workflow is no run", workflow=workflow["metadata"]["name"], error=str(error))
+        return None
+
+
+def _place(run: Run) -> str:
+    return layout.history(run.accepted_at, run.task, run.run_id)
+
+
+def _changed(before: dict[str, Run] | None, after: dict[str, Run]) -> list[Run]:
+    """Return the runs that have changed while nobody watched; none where nobody ever did."""
+    return [] if before is None else [run for run in after.values() if before.get(run.run_id) != run]

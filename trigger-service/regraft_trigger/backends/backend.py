@@ -1,0 +1,52 @@
+"""What runs the runs: the trigger service's only way to the embedded queue or to Argo."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from regraft_core.runs import Run, RunRequest
+from regraft_core.serving import Serving
+
+
+class Backend(Protocol):
+    """Accepts runs and tells what became of them."""
+
+    async def submit(self, request: RunRequest) -> Run:
+        """Accept a run; durable when this returns. The same run id again returns the run that exists.
+
+        Raises UnavailableError where the run could not be accepted; then there is no run.
+        """
+        ...
+
+    async def get(self, run_id: str) -> Run | None:
+        """Return a run, None where there is none."""
+        ...
+
+    async def recent(self, *, task: str | None, limit: int, before: str | None) -> list[Run]:
+        """Return runs, newest first; ``before`` is the id of the run after which to go on."""
+        ...
+
+    def changes(self) -> AsyncIterator[Run]:
+        """Follow every change of a run from now on, each as the run is then. Ends when the consumer stops."""
+        ...
+
+    async def report(self, run_id: str) -> bytes | None:
+        """Return the data report of a run, None where it has none (yet)."""
+        ...
+
+    async def log(self, run_id: str, step: str) -> bytes | None:
+        """Return what a step logged, a JSON object a line; None where it has not ended or has left nothing."""
+        ...
+
+    async def serving(self, task: str) -> Serving | None:
+        """Return what is in service for a task, None where nothing is."""
+        ...
+
+    async def check_ready(self) -> None:
+        """Return when a run could be accepted now. Raises UnavailableError with the reason."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

@@ -1,0 +1,98 @@
+"""The embedded backend: the queue in SQLite that the worker takes its runs from."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+
+from regraft_core import layout
+from regraft_core.errors import RegraftError, UnavailableError
+from regraft_core.logs import get_logger
+from regraft_core.runs import Run, RunRequest
+from regraft_core.serving import Serving
+from regraft_core.stores.objects import ObjectStore, get_model
+from regraft_core.stores.queue import RunStore
+
+POLL_SECONDS = 0.2
+READY_TIMEOUT = 2.0
+
+log = get_logger(__name__)
+
+
+class LocalBackend:
+    """Runs in the SQLite file that the worker shares, reports and what serves in the object store."""
+
+    def __init__(self, runs: RunStore, objects: ObjectStore) -> None:
+        self._runs = runs
+        self._objects = objects
+
+    async def submit(self, request: RunRequest) -> Run:
+        """Accept a run; on disk when this returns."""
+        return await _in_thread(lambda: self._runs.submit(request))
+
+    async def get(self, run_id: str) -> Run | None:
+        """Return a run, None where there is none."""
+        return await _in_thread(lambda: self._runs.get(run_id))
+
+    async def recent(self, *, task: str | None, limit: int, before: str | None) -> list[Run]:
+        """Return runs, newest first."""
+        return await _in_thread(lambda: self._runs.recent(task=task, limit=limit, before=before))
+
+    async def changes(self) -> AsyncIterator[Run]:
+        """Follow every change from now on. While the database cannot be read this waits; no change is lost."""
+        seen = await _in_thread(self._runs.last_change)
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                news = await _in_thread(lambda since=seen: self._runs.changes(since))  # type: ignore[misc]
+            except RegraftError as error:
+                log.warning("changes cannot be read", error=error.message)
+                continue
+            for number, run in news:
+                yield run
+                seen = number
+
+    async def report(self, run_id: str) -> bytes | None:
+        """Return the data report of a run, None where it has none (yet)."""
+        return await _in_thread(lambda: self._objects.get(layout.report(run_id)))
+
+    async def log(self, run_id: str, step: str) -> bytes | None:
+        """Return what a step logged, None where there is nothing (yet)."""
+        return await _in_thread(lambda: self._objects.get(layout.log(run_id, step)))
+
+    async def serving(self, task: str) -> Serving | None:
+        """Return what is in service for a task, None where nothing is."""
+        return await _in_thread(lambda: get_model(self._objects, layout.serving(task), Serving))
+
+    async def check_ready(self) -> None:
+        """Return when the database can be written."""
+        await _in_thread(self._take_write_lock)
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    def _take_write_lock(self) -> None:
+        address = f"{self._runs.path.absolute().as_uri()}?mode=rw"
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=READY_TIMEOUT, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("SELECT count(*) FROM runs WHERE state = 'queued'")
+            db.execute("ROLLBACK")
+
+
+async def _in_thread[T](call: Callable[[], T]) -> T:
+    def guarded() -> T:
+        with _storage():
+            return call()
+
+    return await asyncio.to_thread(guarded)
+
+
+@contextlib.contextmanager
+def _storage() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        log.warning("storage failed", error=str(error))
+        raise UnavailableError("the data folder cannot be used now", code="storage_unavailable") from error

@@ -1,0 +1,137 @@
+"""The bodies that the service takes, and what is said of those that it does not take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from regraft_core.errors import BadRequestError, TooLargeError
+
+MAX_URL_LENGTH = 2048
+
+_CODES = {
+    "json_invalid": "not_json",
+    "model_type": "not_an_object",
+    "missing": "field_missing",
+    "extra_forbidden": "field_unknown",
+    "string_type": "field_wrong_type",
+    "bool_type": "field_wrong_type",
+    "string_too_long": "field_too_long",
+    "data_url_invalid": "data_url_invalid",
+}
+"""Codes for pydantic's types of errors; all others are ``field_invalid``."""
+
+
+def _http_url(value: str) -> str:
+    if any(character.isspace() or not character.isprintable() for character in value) or "\\" in value:
+        raise _not_a_data_url("it contains spaces, control characters or backslashes")
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise _not_a_data_url(str(error)) from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise _not_a_data_url("it must begin with http:// or https:// and name a host")
+    if parts.username is not None or parts.password is not None:
+        raise _not_a_data_url("it must not carry a user name or password, because it is shown and kept with the run")
+    return value
+
+
+def _not_a_data_url(why: str) -> PydanticCustomError:
+    return PydanticCustomError("data_url_invalid", "{why}", {"why": why})
+
+
+class Body(BaseModel):
+    """A JSON object without surprises: no other fields, no types that are converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class TriggerBody(Body):
+    """Ask for a run on a dataset."""
+
+    data_url: Annotated[
+        str,
+        Field(
+            max_length=MAX_URL_LENGTH,
+            description="Address of the dataset, one CSV file behind http or https",
+            examples=["https://data.example.org/passwords.csv"],
+            json_schema_extra={"format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"},
+        ),
+        AfterValidator(_http_url),
+    ]
+    task: Annotated[str, Field(max_length=63)] | None = Field(None, description="Which task; none: the default one")
+    force: bool = Field(False, description="Train even on the very dataset that is in service")
+
+
+class RollbackBody(Body):
+    """Ask for a run that puts an earlier version back in service."""
+
+    task: str = Field(max_length=63, description="Which task")
+    version: str | None = Field(
+        None,
+        max_length=10,
+        pattern="^[1-9][0-9]*$",
+        description="The version to put back; none: the one that served before",
+    )
+
+
+async def read_body[B: Body](request: Request, kind: type[B], limit: int) -> B:
+    """Return the body of a request, at most ``limit`` bytes of JSON. Raises BadRequestError, TooLargeError."""
+    return parse_body(await read_bytes(request, limit), kind)
+
+
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """Return the body of a request as it is. Raises TooLargeError where it has more than ``limit`` bytes."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > limit:
+            raise TooLargeError(f"the body has more than {limit} bytes", limit=limit)
+    return bytes(data)
+
+
+def parse_body[B: Body](data: bytes, kind: type[B]) -> B:
+    """Read a body from JSON. Raises BadRequestError with the code of the first thing that is wrong, and all of them."""
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        raise refusal(error, kind) from error
+
+
+def refusal(error: ValidationError, kind: type[Body]) -> BadRequestError:
+    """Return what a client is told of a body that is not valid."""
+    errors = [_explain(detail, kind) for detail in error.errors(include_url=False)]
+    first = errors[0]
+    return BadRequestError(first["message"], code=first["code"], errors=errors)
+
+
+def _explain(detail: ErrorDetails, kind: type[Body]) -> dict[str, str]:
+    code = _CODES.get(detail["type"], "field_invalid")
+    field = str(detail["loc"][0])[:100] if detail["loc"] else ""
+    message = {
+        "not_json": f"the body is not JSON: {detail['msg'].removeprefix('Invalid JSON: ')}",
+        "not_an_object": f"the body must be a JSON object with the fields {_fields(kind)}",
+        "field_missing": f"the field {field!r} is missing",
+        "field_unknown": f"there is no field {field!r}; there are: {_fields(kind)}",
+    }.get(code, f"the field {field!r} is not valid: {_lower_first(detail['msg'])}")
+    return {"code": code, "field": field, "message": message} if field else {"code": code, "message": message}
+
+
+def _fields(kind: type[Body]) -> str:
+    return ", ".join(kind.model_fields)
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def body_schema(kind: type[Body], tasks: list[str]) -> dict[str, Any]:
+    """Return the ``requestBody`` of OpenAPI for a body, with the names of the tasks that there are."""
+    schema = kind.model_json_schema()
+    schema["properties"]["task"]["examples"] = tasks
+    return {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -1,0 +1,265 @@
+"""The predictors as the page sees them: how much they are asked, what they take, and what they answer.
+
+They are asked in the background, so that a page never waits for a predictor that does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel
+
+from regraft_core.errors import BadRequestError, UnavailableError
+from regraft_core.logs import get_logger
+
+SCRAPE_SECONDS = 5.0
+"""How often the predictors' metrics are read."""
+
+WINDOW_SECONDS = 300.0
+"""How far back requests are counted."""
+
+BARS = 30
+"""Into how many parts the window is cut to be drawn."""
+
+ANSWER_SECONDS = 3.0
+"""How long a predictor may take to tell its metrics or its contract."""
+
+PREDICT_SECONDS = 10.0
+"""How long it may take to answer a prediction."""
+
+VERSION_HEADER = "Regraft-Model-Version"
+"""In which a predictor tells the version that answered."""
+
+_REQUESTS = "regraft_predictor_requests_total"
+_STARTED = "process_start_time_seconds"
+_PREDICTIONS = ("predict", "invocations", "infer")
+"""How the names of the routes end that predict."""
+
+log = get_logger(__name__)
+
+
+class Traffic(BaseModel):
+    """What a task was asked within the last minutes."""
+
+    per_second: float
+    refused: int
+    """Requests that broke the contract: 4xx."""
+
+    failed: int
+    """Requests that the predictor could not answer: 5xx."""
+
+    seconds: float
+    """How long it has been counted, at most ``WINDOW_SECONDS``."""
+
+    bars: list[float]
+    """Requests in each part of the window, the oldest first, as shares of the largest."""
+
+
+class Column(BaseModel):
+    """A column of a request, as a form may ask for it."""
+
+    name: str
+    description: str = ""
+    kind: Literal["text", "number", "choice"]
+    integer: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    longest: int | None = None
+    choices: list[str] = []
+    start: str = ""
+    """A value to begin with."""
+
+
+class Answer(BaseModel):
+    """What a predictor answered to one row."""
+
+    values: dict[str, str]
+    version: str
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Requests by how they were answered."""
+
+    all: float = 0
+    refused: float = 0
+    failed: float = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.all + other.all, self.refused + other.refused, self.failed + other.failed)
+
+    def since(self, before: Counts) -> Counts:
+        """Return what has come since; a counter that went back has begun anew."""
+        if self.all < before.all:
+            return self
+        return Counts(self.all - before.all, self.refused - before.refused, self.failed - before.failed)
+
+
+@dataclass
+class Tally:
+    """What the predictors at one address have been asked; behind it there may be several replicas."""
+
+    began: float | None = None
+    seen: float = 0.0
+    last: dict[float, dict[str, Counts]] = field(default_factory=dict)
+    """By the moment at which a replica started, which tells them apart, and by task."""
+
+    increments: deque[tuple[float, dict[str, Counts]]] = field(default_factory=deque)
+
+    def take(self, moment: float, text: str) -> None:
+        """Take in what a replica's metrics say at a moment."""
+        started, counts = read_counts(text)
+        if (before := self.last.get(started)) is not None:
+            self.increments.append((moment, {t: c.since(before.get(t, Counts())) for t, c in counts.items()}))
+        self.last[started] = counts
+        self.began = moment if self.began is None else self.began
+        self.seen = moment
+        while self.increments and self.increments[0][0] <= moment - WINDOW_SECONDS:
+            self.increments.popleft()
+
+    def traffic(self, task: str, moment: float) -> Traffic | None:
+        """Return what a task was asked, None where its predictor has not told lately."""
+        if self.began is None or moment - self.seen > 4 * SCRAPE_SECONDS:
+            return None
+        seconds = min(max(self.seen - self.began, SCRAPE_SECONDS), WINDOW_SECONDS)
+        total, bars = Counts(), [0.0] * BARS
+        for at, counts in self.increments:
+            share = counts.get(task, Counts())
+            total += share
+            place = int((at - (self.seen - WINDOW_SECONDS)) / WINDOW_SECONDS * BARS)
+            bars[min(max(place, 0), BARS - 1)] += share.all
+        largest = max(bars) or 1.0
+        return Traffic(
+            per_second=total.all / seconds,
+            refused=round(total.refused),
+            failed=round(total.failed),
+            seconds=seconds,
+            bars=[round(bar / largest, 3) for bar in bars],
+        )
+
+
+class Predictors:
+    """The predictors. ``url`` is a task's address, with ``{task}`` for its name; without one nothing is known."""
+
+    def __init__(self, url: str | None, tasks: Sequence[str]) -> None:
+        self._urls = {task: url.format(task=task).rstrip("/") for task in tasks} if url else {}
+        self._tallies = {address: Tally() for address in self._urls.values()}
+        self._columns: dict[str, list[Column]] = {}
+        # Behind one address there may be several replicas: a connection each time lets every one have its turn.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False, verify=False, limits=limits)  # noqa: S501
+
+    async def follow(self) -> NoReturn:
+        """Read metrics and contracts until cancelled."""
+        while True:
+            await asyncio.gather(*(self._scrape(address) for address in self._tallies))
+            await asyncio.gather(*(self._read_contract(task) for task in self._urls if task not in self._columns))
+            await asyncio.sleep(SCRAPE_SECONDS)
+
+    def traffic(self, task: str) -> Traffic | None:
+        """Return what a task was asked, None where that is not known."""
+        address = self._urls.get(task)
+        return self._tallies[address].traffic(task, time.monotonic()) if address else None
+
+    def columns(self, task: str) -> list[Column]:
+        """Return what a request of a task is made of, nothing where that is not known."""
+        return self._columns.get(task, [])
+
+    async def predict(self, task: str, entered: dict[str, str]) -> Answer:
+        """Ask for the prediction of one row. Raises BadRequestError with the predictor's words, UnavailableError."""
+        if task not in self._urls:
+            raise UnavailableError("no predictor is configured (REGRAFT_PREDICTOR_URL)", code="predictor_unreachable")
+        columns = self.columns(task)
+        body = {column.name: [_value(column, entered.get(column.name, ""))] for column in columns}
+        began = time.perf_counter()
+        try:
+            response = await self._http.post(f"{self._urls[task]}/{task}/predict", json=body, timeout=PREDICT_SECONDS)
+            seconds = time.perf_counter() - began
+            if response.is_client_error:
+                raise BadRequestError(response.json()["detail"], code="prediction_refused")
+            response.raise_for_status()
+            values = {name: f"{column[0]:.4g}" for name, column in response.json().items()}
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
+            log.warning("prediction failed", task=task, error=str(error))
+            raise UnavailableError("the predictor cannot answer now", code="predictor_unreachable") from error
+        version = response.headers.get(VERSION_HEADER, "unknown")
+        return Answer(values=values, version=version, milliseconds=seconds * 1000)
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._http.aclose()
+
+    async def _scrape(self, address: str) -> None:
+        try:
+            response = await self._http.get(f"{address}/metrics")
+            self._tallies[address].take(time.monotonic(), response.raise_for_status().text)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            log.debug("predictor's metrics cannot be read", address=address, error=str(error))
+
+    async def _read_contract(self, task: str) -> None:
+        try:
+            response = await self._http.get(f"{self._urls[task]}/{task}/schema")
+            self._columns[task] = read_columns(response.raise_for_status().json())
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError) as error:
+            log.debug("predictor's contract cannot be read", task=task, error=str(error))
+
+
+def read_counts(text: str) -> tuple[float, dict[str, Counts]]:
+    """Return when the process of these metrics started, and its predictions by task."""
+    lines = (line for line in text.splitlines() if line.startswith((_REQUESTS, _STARTED)))
+    started, counts = 0.0, dict[str, Counts]()
+    for family in text_string_to_metric_families("\n".join(lines) + "\n"):
+        for sample in family.samples:
+            if sample.name == _STARTED:
+                started = sample.value
+            elif sample.name == _REQUESTS and sample.labels["route"].endswith(_PREDICTIONS):
+                task, status = sample.labels["task"], sample.labels["status"]
+                refused = sample.value if status.startswith("4") else 0
+                failed = sample.value if status.startswith("5") else 0
+                counts[task] = counts.get(task, Counts()) + Counts(sample.value, refused, failed)
+    return started, counts
+
+
+def read_columns(schema: dict[str, Any]) -> list[Column]:
+    """Return the columns of the request that a predictor's ``/schema`` tells of."""
+    return [_column(name, array["items"]) for name, array in schema["request"]["properties"].items()]
+
+
+def _column(name: str, items: dict[str, Any]) -> Column:
+    description = items.get("description", "")
+    if choices := [str(choice) for choice in items.get("enum", ())]:
+        numeric = items.get("type") != "string"
+        return Column(
+            name=name, description=description, kind="choice", choices=choices, integer=numeric, start=choices[0]
+        )
+    if items.get("type") == "string":
+        return Column(name=name, description=description, kind="text", longest=items.get("maxLength"))
+    low, high = items.get("minimum"), items.get("maximum")
+    middle = _round_middle(low, high) if low is not None and high is not None else ""
+    integer = items.get("type") == "integer"
+    return Column(
+        name=name, description=description, kind="number", integer=integer, minimum=low, maximum=high, start=middle
+    )
+
+
+def _round_middle(low: float, high: float) -> str:
+    middle = (low + high) / 2
+    return f"{round(middle)}" if low <= round(middle) <= high else f"{middle:g}"
+
+
+def _value(column: Column, entered: str) -> str | float | int:
+    """Return a field as the contract's type; what is no number goes as it is, for the predictor says it best."""
+    if column.kind == "text" or (column.kind == "choice" and not column.integer):
+        return entered
+    try:
+        return int(entered) if column.integer else float(entered)
+    except ValueError:
+        return entered

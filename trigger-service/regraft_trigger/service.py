@@ -1,0 +1,111 @@
+"""What the service does, whoever asks: a program over JSON or a person with the page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from regraft_core.errors import BadRequestError, NotFoundError, RegraftError
+from regraft_core.logs import get_logger
+from regraft_core.runs import Run, RunRequest, new_run_id, now
+from regraft_trigger.backends.backend import Backend
+from regraft_trigger.bodies import RollbackBody, TriggerBody
+from regraft_trigger.feed import CATCH_UP, Feed
+from regraft_trigger.metrics import Metrics
+from regraft_trigger.predictors import Predictors
+from regraft_trigger.settings import TriggerSettings
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of one running service."""
+
+    settings: TriggerSettings
+    backend: Backend
+    metrics: Metrics
+    feed: Feed
+    predictors: Predictors
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Follow the changes of runs and the predictors; the backend is closed at the end."""
+        followers = [asyncio.create_task(self._follow()), asyncio.create_task(self.predictors.follow())]
+        try:
+            yield
+        finally:
+            self.feed.close()
+            for follower in followers:
+                follower.cancel()
+                with suppress(asyncio.CancelledError):
+                    await follower
+            await self.predictors.close()
+            await self.backend.close()
+
+    async def trigger(self, body: TriggerBody, key: str | None = None) -> Run:
+        """Accept a run on a dataset. The same key gives the same run."""
+        request = RunRequest(
+            run_id=new_run_id(key),
+            task=self.known_task(body.task or self.settings.tasks[0]),
+            data_url=body.data_url,
+            force=body.force,
+            accepted_at=now(),
+        )
+        return await self._accept(request)
+
+    async def rollback(self, body: RollbackBody, key: str | None = None) -> Run:
+        """Accept a run that puts an earlier version back. The same key gives the same run."""
+        request = RunRequest(
+            run_id=new_run_id(key and f"rollback {key}"),
+            kind="rollback",
+            task=self.known_task(body.task),
+            to_version=body.version,
+            accepted_at=now(),
+        )
+        return await self._accept(request)
+
+    async def run(self, run_id: str) -> Run:
+        """Return a run. Raises NotFoundError (``run_unknown``)."""
+        found = await self.backend.get(run_id)
+        if found is None:
+            raise NotFoundError(f"there is no run {run_id!r}", code="run_unknown")
+        return found
+
+    def known_task(self, name: str) -> str:
+        """Return the name of a task that there is. Raises BadRequestError (``task_unknown``)."""
+        if name not in self.settings.tasks:
+            there_are = ", ".join(self.settings.tasks)
+            raise BadRequestError(f"there is no task {name!r}; there are: {there_are}", code="task_unknown")
+        return name
+
+    async def _accept(self, request: RunRequest) -> Run:
+        run = await self.backend.submit(request)
+        self.metrics.accepted.labels(run.task, run.kind).inc()
+        log.info("run accepted", run_id=run.run_id, kind=run.kind, task=run.task, data_url=run.data_url)
+        return run
+
+    async def _follow(self) -> None:
+        try:
+            for run in await self.backend.recent(task=None, limit=CATCH_UP, before=None):
+                self.metrics.know(run)
+            for task in self.settings.tasks:
+                if serving := await self.backend.serving(task):
+                    self.metrics.promoted(task, serving.since.timestamp())
+        except RegraftError as error:
+            log.warning("metrics start without what was before", error=error.message)
+        await self.feed.follow()
+
+
+async def _current(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+Current = Annotated[Service, Depends(_current)]
+"""The service that a request came to, as a parameter of a route."""
