@@ -15,7 +15,26 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.unit.pipeline.judged import (
+    heart_incumbent,
+    heart_judgement,
+    heart_reference,
+    incumbent,
+    passwords_judgement,
+    reference,
+    write,
+)
 from tests.unit.pipeline.plant import Plant
+
+__all__ = [
+    "heart_incumbent",
+    "heart_judgement",
+    "heart_reference",
+    "incumbent",
+    "passwords_judgement",
+    "reference",
+    "write",
+]
 
 START_SECONDS = 90
 

@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from regraft_pipeline import gates
+from regraft_pipeline import data, gates
 from regraft_pipeline.tasks import GateSettings, load_tasks
 from tests.bench import gates as bench
 
 DOCS = (Path(__file__).parents[3] / "docs" / "gates.md").read_text()
 TEXT = DOCS.partition("## Settings")[0]
-SOURCES = sorted(Path(gates.__file__).parent.glob("*.py"))
+SOURCES = sorted(path for room in (data, gates) for path in Path(str(room.__file__)).parent.glob("*.py"))
 CODE = re.compile(r"[a-z]+(_[a-z0-9]+)+|duplicates")
 
 

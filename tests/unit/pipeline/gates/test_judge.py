@@ -13,7 +13,7 @@ from regraft_inference.bundle import Bundle
 from regraft_pipeline import gates
 from regraft_pipeline.gates import Judgement, Profile, profile_of
 from regraft_pipeline.tasks import GateSettings, Task, heart_disease, passwords
-from tests.unit.pipeline.gates.conftest import bundle_of
+from tests.unit.pipeline.judged import bundle_of
 
 type Judge = Callable[..., Verdict]
 

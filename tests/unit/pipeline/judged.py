@@ -1,4 +1,4 @@
-"""Real references and a real version in service, made once."""
+"""Real references and a real version in service, made once; conftest.py offers them as fixtures."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -61,37 +61,37 @@ def bundle_of(task: Task, judgement: Judgement, folder: Path, frame: pd.DataFram
     return Bundle.load(folder)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def passwords_judgement(tmp_path_factory: pytest.TempPathFactory) -> Judgement:
     return judgement_of(passwords.TASK, passwords.bootstrap(), tmp_path_factory.mktemp("passwords"))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def reference(passwords_judgement: Judgement) -> Profile:
     """Return the reference of the passwords task."""
     assert passwords_judgement.profile is not None
     return passwords_judgement.profile
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def incumbent(passwords_judgement: Judgement, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Return the first version of the passwords task."""
     return bundle_of(passwords.TASK, passwords_judgement, tmp_path_factory.mktemp("bundle") / "passwords")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def heart_judgement(tmp_path_factory: pytest.TempPathFactory) -> Judgement:
     return judgement_of(heart_disease.TASK, heart_disease.bootstrap(), tmp_path_factory.mktemp("heart"))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def heart_reference(heart_judgement: Judgement) -> Profile:
     """Return the reference of the heart disease task."""
     assert heart_judgement.profile is not None
     return heart_judgement.profile
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def heart_incumbent(heart_judgement: Judgement, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Return the first version of the heart disease task."""
     return bundle_of(heart_disease.TASK, heart_judgement, tmp_path_factory.mktemp("bundle") / "heart")
