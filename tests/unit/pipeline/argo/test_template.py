@@ -10,7 +10,7 @@ from regraft_core.runs import STEPS
 from regraft_core.workflows import PARAMETERS
 from regraft_pipeline.argo.template import workflow_template
 
-RENDERED = Path(__file__).parents[3] / "k8s" / "base" / "workflow-template.yaml"
+RENDERED = Path(__file__).parents[4] / "k8s" / "base" / "workflow-template.yaml"
 
 
 @pytest.fixture(scope="module")
