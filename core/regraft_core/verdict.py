@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+
+from regraft_core.formats import Versioned
+from regraft_core.profile import Comparison, Profile
 
 Gate = Literal["structure", "drift", "learnability", "quality"]
 Figure = float | int | str | bool | None
@@ -27,7 +39,7 @@ class Reason(BaseModel):
     )
 
 
-class Verdict(BaseModel):
+class Verdict(Versioned):
     """What the gates say of a dataset."""
 
     # A figure that is not finite must come back as it was, and plain JSON has none.
@@ -42,8 +54,33 @@ class Verdict(BaseModel):
     incumbent_metrics: dict[str, float] = Field(
         default_factory=dict, description="The same of the version in service, on the same rows"
     )
-    profile: dict[str, Any] = Field(default_factory=dict, description="Profile of the dataset")
-    reference: dict[str, Any] = Field(default_factory=dict, description="Profile it was held against")
+    profile: Profile | None = Field(None, description="Profile of the dataset; none where no rows could be read")
+    reference: Profile | None = Field(None, description="Profile it was held against")
+    comparisons: list[Comparison] = Field(
+        default_factory=list, description="The dataset beside the reference: the target first, then the inputs"
+    )
+
+    @field_validator("profile", "reference", mode="wrap")
+    @classmethod
+    def _readable(cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Profile | None:
+        """Leave out what another release wrote of a dataset in a way of its own: the verdict stands without it."""
+        try:
+            found: Profile | None = read(value)
+        except ValidationError:
+            if info.mode != "json":
+                raise
+            return None
+        return found
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_format_1(cls, data: Any) -> Any:
+        """Read the first format: the comparisons stood in the profile, and what was not there was an empty object."""
+        if not isinstance(data, dict) or not isinstance(profile := data.get("profile"), dict):
+            return data
+        comparisons = data.get("comparisons") or profile.get("comparisons", [])
+        reference = data.get("reference") or None
+        return data | {"profile": profile or None, "reference": reference, "comparisons": comparisons}
 
     @property
     def errors(self) -> list[Reason]:

@@ -35,6 +35,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import BundleError
+from regraft_core.formats import Versioned
+from regraft_core.profile import Profile
 from regraft_inference.estimators import Columns, Estimator, estimator_class
 
 VERSION_FILE = "version.json"
@@ -57,10 +59,10 @@ GOLDEN_TOLERANCE = 1e-9
 """Relative difference of a golden answer that counts as repeated; integers must be equal."""
 
 
-class BundleInfo(BaseModel):
+class BundleInfo(Versioned):
     """Where a bundle comes from."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     task: str
     run_id: str
@@ -91,7 +93,7 @@ def write_bundle(
     estimator: Estimator,
     info: BundleInfo,
     golden: Columns,
-    profile: dict[str, Any],
+    profile: Profile | None,
 ) -> None:
     """Write a fitted estimator with all that serving it needs into a new or empty folder.
 
@@ -106,7 +108,7 @@ def write_bundle(
     answers = _json_list(estimator.predict(columns))
     _write_json(folder / "bundle.json", info.model_dump(mode="json"))
     _write_json(folder / "contract.json", contract.model_dump(mode="json"))
-    _write_json(folder / "profile.json", profile)
+    _write_json(folder / "profile.json", {} if profile is None else profile.model_dump(mode="json"))
     _write_json(folder / "golden.json", {"columns": requests, "answers": answers})
     example = _example(requests)
     _write_json(folder / "input_example.json", example)

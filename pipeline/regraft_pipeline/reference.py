@@ -50,10 +50,9 @@ def bless_run(run_id: str, settings: PipelineSettings, *, by: str, why: str) -> 
     if verdict is None:
         raise NotFoundError(f"{run_id!r} is no file, and no run that has been judged", code="run_unknown")
     other = [reason.message for reason in verdict.errors if reason.gate != "drift"]
-    if other or not verdict.profile:
+    if other or verdict.profile is None:
         raise BadRequestError(f"the dataset of {run_id} is no reference: {'; '.join(other)}", code="reference_unfit")
-    profile = Profile.model_validate(verdict.profile)
-    return bless(load_task(verdict.task), profile, settings, by=by, why=why)
+    return bless(load_task(verdict.task), verdict.profile, settings, by=by, why=why)
 
 
 def bless(task: Task, profile: Profile, settings: PipelineSettings, *, by: str, why: str) -> Profile:

@@ -214,7 +214,7 @@ def _installed(name: str) -> tuple[Task, Profile, Bundle]:
                 metrics=judgement.verdict.metrics,
             ),
             golden=task.columns_of(frame.head(20)),
-            profile=judgement.profile.model_dump(mode="json"),
+            profile=judgement.profile,
         )
         return task, judgement.profile, Bundle.load(Path(folder) / "bundle")
 

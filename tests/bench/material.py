@@ -46,5 +46,5 @@ def write_trained_bundle(folder: Path) -> None:
         created_at=datetime.now(UTC),
     )
     golden = {"Password": words[:20]}
-    write_bundle(folder, contract=task.contract, estimator=estimator, info=info, golden=golden, profile={})
+    write_bundle(folder, contract=task.contract, estimator=estimator, info=info, golden=golden, profile=None)
     (folder / "version.json").write_text(version_json("1"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field
 
+from regraft_core.profile import Bins, Distribution, Levels
 from regraft_core.verdict import Verdict
 
 BAR_ROOM = 190.0
@@ -15,23 +16,6 @@ CURVE_HEIGHT = 180.0
 CURVE_LEFT = 44.0
 CURVE_ROOM = 300.0
 TICK_ROOM = 42.0
-
-
-class _Levels(BaseModel):
-    kind: Literal["levels"]
-    levels: tuple[float, ...] | tuple[str, ...]
-    shares: tuple[float, ...]
-
-
-class _Bins(BaseModel):
-    kind: Literal["bins"]
-    edges: tuple[float, ...]
-    shares: tuple[float, ...]
-    minimum: float
-    maximum: float
-
-
-_Distribution = TypeAdapter[_Levels | _Bins](Annotated[_Levels | _Bins, Field(discriminator="kind")])
 
 
 class Group(BaseModel):
@@ -67,17 +51,15 @@ class Curves(BaseModel):
 
 def target_chart(verdict: Verdict) -> Bars | Curves | None:
     """Return the chart, None where the verdict has no target to compare with (refused before that, say)."""
-    try:
-        dataset = _Distribution.validate_python(verdict.profile["target"])
-        reference = _Distribution.validate_python(verdict.reference["target"])
-    except (KeyError, ValidationError):
+    if verdict.profile is None or verdict.reference is None:
         return None
-    if isinstance(dataset, _Levels) and isinstance(reference, _Levels):
+    dataset, reference = verdict.profile.target, verdict.reference.target
+    if isinstance(dataset, Levels) and isinstance(reference, Levels):
         return _bars(dataset, reference)
     return _curves(dataset, reference)
 
 
-def _bars(dataset: _Levels, reference: _Levels) -> Bars:
+def _bars(dataset: Levels, reference: Levels) -> Bars:
     ours, theirs = _by_label(dataset), _by_label(reference)
     labels = sorted(ours | theirs, key=_in_order)
     largest = max([*ours.values(), *theirs.values()], default=0) or 1
@@ -93,7 +75,7 @@ def _bars(dataset: _Levels, reference: _Levels) -> Bars:
     return Bars(groups=groups, scale=BAR_ROOM / largest)
 
 
-def _by_label(distribution: _Levels) -> dict[str, float]:
+def _by_label(distribution: Levels) -> dict[str, float]:
     labels = [level if isinstance(level, str) else f"{level:g}" for level in distribution.levels]
     shares = dict(zip([*labels, "other"], distribution.shares, strict=False))
     return {label: share for label, share in shares.items() if share or label != "other"}
@@ -106,7 +88,7 @@ def _in_order(label: str) -> tuple[bool, float, str]:
         return (label == "other", math.inf, label)
 
 
-def _curves(dataset: _Levels | _Bins, reference: _Levels | _Bins) -> Curves | None:
+def _curves(dataset: Distribution, reference: Distribution) -> Curves | None:
     ours, theirs = _cumulative(dataset), _cumulative(reference)
     if not ours or not theirs:
         return None
@@ -124,8 +106,8 @@ def _curves(dataset: _Levels | _Bins, reference: _Levels | _Bins) -> Curves | No
     )
 
 
-def _cumulative(distribution: _Levels | _Bins) -> list[tuple[float, float]]:
-    if isinstance(distribution, _Bins):
+def _cumulative(distribution: Distribution) -> list[tuple[float, float]]:
+    if isinstance(distribution, Bins):
         values = [distribution.minimum, *distribution.edges, distribution.maximum]
         shares: tuple[float, ...] = (0.0, *distribution.shares)
     else:

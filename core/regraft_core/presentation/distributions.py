@@ -1,7 +1,4 @@
-"""The distributions that a verdict tells of, as people look at them: in words, the odd ones first.
-
-Reads a verdict's JSON alone, so that steps which only draw need not import the gates.
-"""
+"""The distributions that a verdict tells of, as people look at them: in words, the odd ones first."""
 
 from __future__ import annotations
 
@@ -9,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pydantic import BaseModel, TypeAdapter
-
 from regraft_core.presentation.charts import Chart, bars, share_bar
+from regraft_core.profile import Comparison
 from regraft_core.verdict import Verdict
 
 MAX_GROUPS = 24
@@ -79,19 +75,6 @@ class Distribution:
         return bars(found, f"{self.title}, share of rows of {beside}: {said}")
 
 
-class _Comparison(BaseModel):
-    column: str
-    what: str
-    labels: list[str]
-    shares: list[float]
-    reference: list[float]
-    psi: float
-    p: float
-
-
-_COMPARISONS = TypeAdapter(list[_Comparison])
-
-
 def compared(verdict: Verdict) -> list[Distribution]:
     """Return what was held against the reference: the target, then what has drifted, the most first, then the rest."""
     found = [
@@ -104,7 +87,7 @@ def compared(verdict: Verdict) -> list[Distribution]:
             p=each.p,
             drifted=_has_drifted(each, verdict),
         )
-        for each in _COMPARISONS.validate_python(verdict.profile.get("comparisons", []))
+        for each in verdict.comparisons
     ]
     return sorted(found, key=lambda one: (one.what != "target", not one.drifted, -(one.psi or 0) * one.drifted))
 
@@ -135,7 +118,7 @@ def _in_words(labels: Sequence[str]) -> list[str]:
     return ["space" if label == " " else label if label.isprintable() else repr(label)[1:-1] for label in labels]
 
 
-def _has_drifted(found: _Comparison, verdict: Verdict) -> bool:
+def _has_drifted(found: Comparison, verdict: Verdict) -> bool:
     return any(
         reason.gate == "drift" and reason.column == found.column and reason.figures.get("psi") == found.psi
         for reason in verdict.reasons

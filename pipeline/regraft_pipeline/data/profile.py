@@ -1,18 +1,17 @@
-"""The profile of a dataset: how its target and its inputs are distributed. What new datasets are held against."""
+"""Counts what a profile says of a dataset: how its target and its inputs are distributed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from regraft_core.contract import Column
+from regraft_core.profile import Bins, Characters, Distribution, Levels, Profile
 from regraft_pipeline.tasks import Task
 
 MAX_LEVELS = 20
@@ -77,106 +76,33 @@ Tallies = Mapping[str, Mapping[str, Tally]]
 """By column: ``values`` of numbers and categories, ``length`` and ``characters`` of other strings."""
 
 
-class Levels(BaseModel):
-    """Rows at each of a few values, and at ``other`` values; ``counts`` has one more entry than ``levels``."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: Literal["levels"] = "levels"
-    levels: tuple[float, ...] | tuple[str, ...]
-    counts: tuple[int, ...]
-    shares: tuple[float, ...]
-
-    @property
-    def labels(self) -> list[str]:
-        """A name for each count."""
-        return [level if isinstance(level, str) else f"{level:g}" for level in self.levels] + ["other"]
-
-    def count(self, tally: Tally) -> NDArray[np.int64]:
-        """Count values at these levels; the last entry counts the others."""
-        return tally.at(self.levels)
-
-    def among(self, values: NDArray[Any], at: int) -> NDArray[np.bool_]:
-        """Return which values belong to this count."""
-        if at < len(self.levels):
-            return np.asarray(values == self.levels[at], dtype=bool)
-        return ~np.isin(values, np.array(self.levels, dtype=values.dtype))
+def count(distribution: Distribution, tally: Tally) -> NDArray[np.int64]:
+    """Count values in the bins or at the levels of a distribution; of levels the last entry counts the others."""
+    if not isinstance(distribution, Bins):
+        return tally.at(distribution.levels)
+    counts = np.zeros(len(distribution.edges) + 1, dtype=np.int64)
+    np.add.at(counts, np.searchsorted(distribution.edges, tally.values, side="left"), tally.counts)
+    return counts
 
 
-class Bins(BaseModel):
-    """Rows in bins: up to the first of the ``edges``, ..., above the last; edges belong to the bin below them."""
+def among(distribution: Distribution, values: Any, at: int) -> NDArray[np.bool_]:
+    """Return which values belong to one count of a distribution.
 
-    model_config = ConfigDict(frozen=True)
-
-    kind: Literal["bins"] = "bins"
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
-    shares: tuple[float, ...]
-    minimum: float
-    maximum: float
-
-    @property
-    def labels(self) -> list[str]:
-        """A name for each count."""
-        return [f"≤ {edge:.4g}" for edge in self.edges] + [f"> {self.edges[-1]:.4g}"]
-
-    def count(self, tally: Tally) -> NDArray[np.int64]:
-        """Count values in these bins."""
-        counts = np.zeros(len(self.edges) + 1, dtype=np.int64)
-        np.add.at(counts, np.searchsorted(self.edges, tally.values, side="left"), tally.counts)
-        return counts
-
-    def among(self, values: NDArray[Any], at: int) -> NDArray[np.bool_]:
-        """Return which values are in this bin."""
-        return np.asarray(np.searchsorted(self.edges, values, side="left") == at, dtype=bool)
-
-
-class Characters(BaseModel):
-    """How often each character is used, the most frequent first, and ``other`` characters last."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: Literal["characters"] = "characters"
-    levels: tuple[str, ...]
-    counts: tuple[int, ...]
-    shares: tuple[float, ...]
-
-    @property
-    def labels(self) -> list[str]:
-        """A name for each count."""
-        return [*self.levels, "other"]
-
-    def count(self, tally: Tally) -> NDArray[np.int64]:
-        """Count these characters; the last entry counts the others."""
-        return tally.at(self.levels)
-
-    def among(self, values: pd.Series, at: int) -> NDArray[np.bool_]:
-        """Return which strings have this character, or, for the last count, one that has none of its own."""
-        if at < len(self.levels):
-            return values.str.contains(self.levels[at], regex=False).to_numpy(dtype=bool)
-        known = set(self.levels)
+    Of characters the values are a series of strings: those that have this character, or, for the last count, one that
+    has no count of its own.
+    """
+    if isinstance(distribution, Bins):
+        return np.asarray(np.searchsorted(distribution.edges, values, side="left") == at, dtype=bool)
+    last = at == len(distribution.levels)
+    if isinstance(distribution, Levels):
+        if last:
+            return ~np.isin(values, np.array(distribution.levels, dtype=values.dtype))
+        return np.asarray(values == distribution.levels[at], dtype=bool)
+    if last:
+        known = set(distribution.levels)
         return np.array([not known.issuperset(value) for value in values], dtype=bool)
-
-
-Distribution = Annotated[Levels | Bins | Characters, Field(discriminator="kind")]
-
-
-class Profile(BaseModel):
-    """What is known of a dataset. ``skill`` is that of the task's own estimator on it, out of fold."""
-
-    model_config = ConfigDict(frozen=True)
-
-    task: str
-    rows: int = Field(description="Rows that were left for training")
-    data_sha256: str
-    skill: float | None = Field(None, description="What learnability is measured by on new datasets")
-    target: Distribution
-    inputs: dict[str, dict[str, Distribution]] = Field(
-        description="By column: 'values' of numbers, 'length' and 'characters' of strings"
-    )
-    created_at: datetime | None = Field(None, description="When it became the reference")
-    blessed_by: str | None = Field(None, description="Who made it the reference")
-    why: str | None = Field(None, description="Why it is the reference")
+    found: NDArray[np.bool_] = values.str.contains(distribution.levels[at], regex=False).to_numpy(dtype=bool)
+    return found
 
 
 def profile_of(data: pd.DataFrame | Tallies, task: Task, *, data_sha256: str, skill: float | None = None) -> Profile:
@@ -223,18 +149,18 @@ def distribution_of(tally: Tally) -> Levels | Bins:
     found = tally.values
     if len(found) <= MAX_LEVELS or found.dtype == object:
         levels = Levels(levels=tuple(found[:MAX_LEVELS].tolist()), counts=(), shares=())
-        return levels.model_copy(update=_counted(levels.count(tally)))
+        return levels.model_copy(update=_counted(count(levels, tally)))
     edges = np.unique(tally.quantiles(QUANTILES))
     edges = edges[edges < found[-1]] if edges[0] < found[-1] else found[-2:-1]
     bins = Bins(edges=tuple(edges.tolist()), counts=(), shares=(), minimum=found[0], maximum=found[-1])
-    return bins.model_copy(update=_counted(bins.count(tally)))
+    return bins.model_copy(update=_counted(count(bins, tally)))
 
 
 def characters_of(tally: Tally) -> Characters:
     """Count the most frequent characters one by one."""
     order = np.argsort(-tally.counts, kind="stable")[:MAX_CHARACTERS]
     characters = Characters(levels=tuple(tally.values[order].tolist()), counts=(), shares=())
-    return characters.model_copy(update=_counted(characters.count(tally)))
+    return characters.model_copy(update=_counted(count(characters, tally)))
 
 
 def _counted(counts: NDArray[np.int64]) -> dict[str, Any]:

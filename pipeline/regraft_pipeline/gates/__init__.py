@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from regraft_core.profile import Profile
 from regraft_core.verdict import Reason, Verdict
 from regraft_inference.bundle import Bundle
 from regraft_pipeline.data.dataset import Dataset, TemporaryFolder
-from regraft_pipeline.data.profile import Profile, profile_of, tallies_of
+from regraft_pipeline.data.profile import profile_of, tallies_of
 from regraft_pipeline.gates import drift, learnability, quality, structure
 from regraft_pipeline.gates.evaluation import Evaluation, UntrainableError, evaluate
 from regraft_pipeline.tasks import Task
@@ -80,8 +81,9 @@ def judge(
         usable_rows=len(data),
         metrics={} if evaluation is None else evaluation.metrics,
         incumbent_metrics={} if evaluation is None else evaluation.incumbent_metrics,
-        profile=profile.model_dump(mode="json") | {"comparisons": [c.model_dump() for c in comparisons]},
-        reference={} if reference is None else reference.model_dump(mode="json"),
+        profile=profile,
+        reference=reference,
+        comparisons=comparisons,
     )
     return Judgement(verdict, data, profile, evaluation, temporary)
 

@@ -14,30 +14,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from scipy.stats import chi2
 
+from regraft_core.profile import Comparison, Distribution, Profile
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.csv import examples
-from regraft_pipeline.data.profile import Distribution, Profile, Tallies, Tally, aspects, tallies_of
+from regraft_pipeline.data.profile import Tallies, Tally, among, aspects, count, tallies_of
 from regraft_pipeline.tasks import Task
 
 MIN_EXPECTED = 5.0
 """Fewest rows that a bin should expect for the chi-square test (Cochran's rule); smaller bins are joined."""
-
-
-class Comparison(BaseModel):
-    """One distribution of a dataset beside the reference's, in the reference's bins."""
-
-    model_config = ConfigDict(frozen=True)
-
-    column: str
-    what: str = Field(description="target, values, length or characters")
-    labels: list[str]
-    shares: list[float]
-    reference: list[float]
-    psi: float
-    p: float
 
 
 def compare(data: pd.DataFrame | Tallies, task: Task, reference: Profile) -> list[Comparison]:
@@ -111,7 +97,7 @@ def check_swapped(comparisons: list[Comparison], tallies: Tallies, task: Task, r
 
     def psi(column: str, reference_column: str) -> float:
         distribution = known(reference_column)
-        return drift_of(distribution.count(tallies[column]["values"]), np.array(distribution.counts))[0]
+        return drift_of(count(distribution, tallies[column]["values"]), np.array(distribution.counts))[0]
 
     limit = task.gates.swap_psi
     moved = {found.column: found.psi for found in comparisons if found.what == "values" and found.psi > limit}
@@ -149,11 +135,11 @@ def _rows_at(
     else:
         column = next(column for column in task.contract.features if column.name == found.column)
         known, values = reference.inputs[found.column][found.what], aspects(frame, column)[found.what]
-    return examples(frame[known.among(values, at)])
+    return examples(frame[among(known, values, at)])
 
 
 def _compared(column: str, what: str, reference: Distribution, tally: Tally) -> Comparison:
-    counts = reference.count(tally)
+    counts = count(reference, tally)
     psi, p = drift_of(counts, np.array(reference.counts))
     return Comparison(
         column=column,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from regraft_core.profile import Profile
 from regraft_core.verdict import Reason
-from regraft_pipeline.data.profile import Profile
 from regraft_pipeline.gates.evaluation import Evaluation, UntrainableError
 from regraft_pipeline.tasks import Task
 

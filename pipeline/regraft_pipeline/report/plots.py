@@ -74,7 +74,7 @@ def draw(
         files["residuals"] = residuals(held_out, target)
     if held_out.probability is not None:
         files["reliability"] = reliability(held_out.target, held_out.probability, label)
-    if verdict.profile.get("comparisons"):
+    if verdict.comparisons:
         files["target-distribution"] = target_distribution(verdict)
     if training.learning_curve:
         files["learning-curve"] = learning_curve(training.learning_curve)

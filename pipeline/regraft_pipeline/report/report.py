@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from regraft_core.presentation.distributions import Distribution, compared, groups_of
+from regraft_core.profile import Profile
 from regraft_core.verdict import Figure, Gate, Reason, Verdict
-from regraft_pipeline.data.profile import Profile
 
 METRICS = {
     "skill": "1 is always right, 0 no better than a constant",
@@ -147,7 +147,7 @@ def report_of(
         findings=_findings(verdict.reasons),
         steps=next_steps(verdict, run_id, data_url, commands or Commands()),
         distributions=compared(verdict) or _alone(verdict),
-        reference=Profile.model_validate(verdict.reference) if verdict.reference else None,
+        reference=verdict.reference,
     )
 
 
@@ -227,7 +227,7 @@ def _counted(number: int, thing: str) -> str:
 def _gates(verdict: Verdict) -> dict[Gate, GateState]:
     asked = {
         "structure": True,
-        "drift": bool(verdict.profile.get("comparisons")),
+        "drift": bool(verdict.comparisons),
         "learnability": bool(verdict.metrics),
         "quality": bool(verdict.metrics),
     }
@@ -255,9 +255,9 @@ def _findings(reasons: list[Reason]) -> list[Finding]:
 
 def _alone(verdict: Verdict) -> list[Distribution]:
     """Return the distributions of a dataset that there was no reference for."""
-    if not verdict.profile:
+    profile = verdict.profile
+    if profile is None:
         return []
-    profile = Profile.model_validate(verdict.profile)
     columns = [("target", "target", profile.target)]
     columns += [(column, what, found) for column, group in profile.inputs.items() for what, found in group.items()]
     return [Distribution(column, what, *groups_of(found.labels, found.shares, None)) for column, what, found in columns]

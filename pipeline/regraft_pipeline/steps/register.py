@@ -77,8 +77,8 @@ def _of_data(verdict: Verdict) -> dict[str, float]:
     """Return what the gates measured besides the new model: rows, drift, the version in service."""
     counts = {"rows": verdict.usable_rows, "rows_read": verdict.rows, "warnings": len(verdict.reasons)}
     found = {name: float(count) for name, count in counts.items()}
-    if comparisons := verdict.profile.get("comparisons"):
-        found["target_psi"] = comparisons[0]["psi"]
+    if verdict.comparisons:
+        found["target_psi"] = verdict.comparisons[0].psi
     return found | {f"incumbent_{name}": value for name, value in verdict.incumbent_metrics.items()}
 
 

@@ -73,6 +73,6 @@ def _write(folder: Path, contract: Contract, estimator: Estimator, golden: Colum
         estimator=estimator.format,
         created_at=datetime(2024, 2, 29, tzinfo=UTC),
     )
-    write_bundle(folder, contract=contract, estimator=estimator, info=info, golden=golden, profile={})
+    write_bundle(folder, contract=contract, estimator=estimator, info=info, golden=golden, profile=None)
     (folder / "version.json").write_text(version_json(version))
     return folder

@@ -12,6 +12,7 @@ import yaml
 
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import BundleError
+from regraft_core.profile import Levels, Profile
 from regraft_inference.bundle import Bundle, BundleInfo, version_json, write_bundle
 from regraft_inference.estimators.passwords import PasswordEstimator
 from tests.bench.families import FamilyA
@@ -41,10 +42,17 @@ def estimator() -> PasswordEstimator:
     return PasswordEstimator().fit({"Password": sample.words}, sample.target)
 
 
+PROFILE = Profile(
+    task="passwords",
+    rows=300,
+    data_sha256="a" * 64,
+    target=Levels(levels=(0.0, 1.0), counts=(200, 100, 0), shares=(0.666667, 0.333333, 0.0)),
+    inputs={},
+)
+
+
 def write(folder: Path, estimator: PasswordEstimator) -> Path:
-    write_bundle(
-        folder, contract=CONTRACT, estimator=estimator, info=INFO, golden=GOLDEN, profile={"rows": 300, "mean": 0.5}
-    )
+    write_bundle(folder, contract=CONTRACT, estimator=estimator, info=INFO, golden=GOLDEN, profile=PROFILE)
     return folder
 
 
@@ -91,7 +99,7 @@ def test_a_bundle_says_where_it_comes_from(written: Path) -> None:
     assert bundle.contract == CONTRACT
     assert bundle.sha256 == INFO.data_sha256
     assert bundle.folder == written
-    assert json.loads((written / "profile.json").read_text()) == {"rows": 300, "mean": 0.5}
+    assert Profile.model_validate_json((written / "profile.json").read_bytes()) == PROFILE
 
 
 def test_the_version_is_added_later(folder: Path) -> None:

@@ -56,7 +56,7 @@ def bundle_of(task: Task, judgement: Judgement, folder: Path, frame: pd.DataFram
             metrics=judgement.verdict.metrics,
         ),
         golden=task.columns_of(frame.head(20)),
-        profile=judgement.profile.model_dump(mode="json"),
+        profile=judgement.profile,
     )
     return Bundle.load(folder)
 

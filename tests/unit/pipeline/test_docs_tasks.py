@@ -65,7 +65,7 @@ def test_the_task_of_the_page_goes_all_the_way(houses: Task, tmp_path: Path) -> 
         estimator=estimator,
         info=info,
         golden=houses.columns_of(first.frame.head(20)),
-        profile=first.profile.model_dump(mode="json"),
+        profile=first.profile,
     )
     bundle = Bundle.load(tmp_path / "bundle")
     bundle.check_golden()

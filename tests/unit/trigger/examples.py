@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from regraft_core.profile import Bins, Levels, Profile
 from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState
 from regraft_core.verdict import Reason, Verdict
 
@@ -44,18 +45,24 @@ def _done(step: Step, place: int) -> Step:
     )
 
 
-def levels(*shares: float) -> dict[str, Any]:
+def profile(target: Levels | Bins) -> Profile:
+    """Return the profile of a dataset with this target."""
+    return Profile(task="passwords", rows=1000, data_sha256="a" * 64, target=target, inputs={})
+
+
+def levels(*shares: float) -> Profile:
     """Return a profile whose target has the levels 0.0, 1.0, ... with these shares."""
-    target = {"kind": "levels", "levels": [float(n) for n in range(len(shares))], "shares": [*shares, 0.0]}
-    return {"task": "passwords", "rows": 1000, "target": target}
+    values = tuple(float(n) for n in range(len(shares)))
+    counts = tuple(round(1000 * share) for share in (*shares, 0.0))
+    return profile(Levels(levels=values, counts=counts, shares=(*shares, 0.0)))
 
 
-def bins(*edges: float) -> dict[str, Any]:
+def bins(*edges: float) -> Profile:
     """Return a profile whose target is counted in bins of the same share with these edges."""
     share = 1 / (len(edges) + 1)
-    shares = [share] * (len(edges) + 1)
-    target = {"kind": "bins", "edges": edges, "shares": shares, "minimum": 0.0, "maximum": edges[-1] * 2}
-    return {"task": "passwords", "rows": 1000, "target": target}
+    shares = (share,) * (len(edges) + 1)
+    counts = (round(1000 * share),) * (len(edges) + 1)
+    return profile(Bins(edges=edges, counts=counts, shares=shares, minimum=0.0, maximum=edges[-1] * 2))
 
 
 def rejected_run(hostile: str = "") -> Run:

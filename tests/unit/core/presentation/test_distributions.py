@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from regraft_core.presentation.distributions import compared, groups_of, p_value
+from regraft_core.profile import Comparison
 from regraft_core.verdict import Reason, Verdict
 
 
-def comparison(column: str, what: str, psi: float, labels: list[str], shares: list[float]) -> dict[str, object]:
+def comparison(column: str, what: str, psi: float, labels: list[str], shares: list[float]) -> Comparison:
     even = [1 / len(labels)] * len(labels)
-    found = {"column": column, "what": what, "labels": labels, "shares": shares, "reference": even}
-    return found | {"psi": psi, "p": 0.0001}
+    return Comparison(column=column, what=what, labels=labels, shares=shares, reference=even, psi=psi, p=0.0001)
 
 
 def drift(column: str, psi: float) -> Reason:
@@ -24,7 +24,7 @@ def test_the_target_comes_first_then_what_has_drifted_the_most() -> None:
         task="heart-disease",
         accepted=True,
         reasons=[drift("sex", 0.1), drift("cp", 0.3)],
-        profile={"comparisons": [comparison(*each, ["0", "1"], [0.4, 0.6]) for each in columns]},
+        comparisons=[comparison(*each, ["0", "1"], [0.4, 0.6]) for each in columns],
     )
     assert [one.column for one in compared(verdict)] == ["condition", "cp", "sex", "age"]
     assert [one.drifted for one in compared(verdict)] == [False, True, True, False]
@@ -54,7 +54,7 @@ def test_the_chart_says_all_that_it_shows() -> None:
     verdict = Verdict(
         task="passwords",
         accepted=True,
-        profile={"comparisons": [comparison("Times", "target", 0.4, ["0", "1"], [0.8, 0.2])]},
+        comparisons=[comparison("Times", "target", 0.4, ["0", "1"], [0.8, 0.2])],
     )
     chart = compared(verdict)[0].chart()
     assert chart.label.endswith("this dataset and the reference: 0: 80.0% and 50.0%; 1: 20.0% and 50.0%")

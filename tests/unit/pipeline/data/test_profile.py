@@ -2,12 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regraft_core.profile import Bins, Levels, Profile
 from regraft_pipeline.data.profile import (
-    Bins,
-    Levels,
-    Profile,
     Tally,
+    among,
     characters_of,
+    count,
     distribution_of,
     profile_of,
     tallies_of,
@@ -20,7 +20,7 @@ def test_few_values_are_counted_one_by_one() -> None:
     assert isinstance(found, Levels)
     assert found.labels == ["0", "1", "5", "other"]
     assert found.counts == (1, 2, 1, 0)
-    assert found.count(Tally.of(np.array([1.0, 2.0, 3.0]))).tolist() == [0, 1, 0, 2]
+    assert count(found, Tally.of(np.array([1.0, 2.0, 3.0]))).tolist() == [0, 1, 0, 2]
 
 
 def test_many_values_are_counted_in_bins_that_follow_the_tail() -> None:
@@ -29,7 +29,7 @@ def test_many_values_are_counted_in_bins_that_follow_the_tail() -> None:
     assert isinstance(found, Bins)
     assert list(found.edges) == [2000, 4000, 6000, 8000, 9500, 9900, 9990]
     assert found.counts == (2000, 2000, 2000, 2000, 1500, 400, 90, 10)
-    assert found.count(Tally.of(np.array([-5.0, 2000.0, 2001.0, 1e9]))).tolist() == [2, 1, 0, 0, 0, 0, 0, 1]
+    assert count(found, Tally.of(np.array([-5.0, 2000.0, 2001.0, 1e9]))).tolist() == [2, 1, 0, 0, 0, 0, 0, 1]
 
 
 def test_bins_of_a_heavy_tail_are_distinct() -> None:
@@ -50,7 +50,7 @@ def test_characters_are_counted_in_the_order_of_their_frequency() -> None:
     found = characters_of(Tally.of_characters(["aab", "abc"]))
     assert found.labels == ["a", "b", "c", "other"]
     assert found.counts == (3, 2, 1, 0)
-    assert found.count(Tally.of_characters(["xa"])).tolist() == [1, 0, 0, 1]
+    assert count(found, Tally.of_characters(["xa"])).tolist() == [1, 0, 0, 1]
 
 
 def test_the_values_of_a_count_are_those_that_it_counts() -> None:
@@ -59,9 +59,9 @@ def test_the_values_of_a_count_are_those_that_it_counts() -> None:
     bins = distribution_of(Tally.of(np.arange(1000.0)))
     values = np.array([-1.0, 199.0, 200.0, 5000.0])
     for found, taken in ((levels, numbers), (bins, values)):
-        masks = [found.among(taken, at) for at in range(len(found.labels))]
-        assert [int(mask.sum()) for mask in masks] == found.count(Tally.of(taken)).tolist()
-    assert [characters.among(words, at).tolist() for at in (2, 3)] == [[False, True, True], [False, False, True]]
+        masks = [among(found, taken, at) for at in range(len(found.labels))]
+        assert [int(mask.sum()) for mask in masks] == count(found, Tally.of(taken)).tolist()
+    assert [among(characters, words, at).tolist() for at in (2, 3)] == [[False, True, True], [False, False, True]]
 
 
 def test_a_profile_says_all_about_strings_and_numbers() -> None:

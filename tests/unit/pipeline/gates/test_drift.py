@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from regraft_core.contract import Column, Contract
+from regraft_core.profile import Profile
 from regraft_core.verdict import Reason
-from regraft_pipeline.data.profile import Profile, profile_of, tallies_of
+from regraft_pipeline.data.profile import profile_of, tallies_of
 from regraft_pipeline.gates import drift
 from regraft_pipeline.gates.drift import drift_of
 from regraft_pipeline.tasks import Task, heart_disease, passwords

@@ -5,15 +5,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regraft_core.profile import Comparison
 from regraft_core.verdict import Verdict
 from regraft_pipeline.report.plots import HeldOut, Training, draw
 from regraft_pipeline.tasks import Task, load_task
 
-COMPARED = {"column": "Times", "what": "target", "labels": ["0", "1", "other"], "psi": 0.4, "p": 1e-9}
+COMPARED = Comparison(
+    column="Times",
+    what="target",
+    labels=["0", "1", "other"],
+    shares=[0.8, 0.2, 0.0],
+    reference=[0.5, 0.5, 0.0],
+    psi=0.4,
+    p=1e-9,
+)
 VERDICT = Verdict(
     task="passwords",
     accepted=True,
-    profile={"comparisons": [COMPARED | {"shares": [0.8, 0.2, 0.0], "reference": [0.5, 0.5, 0.0]}]},
+    comparisons=[COMPARED],
 )
 
 

@@ -1,0 +1,98 @@
+"""The profile of a dataset: how its target and its inputs are distributed. What new datasets are held against.
+
+Only what it is, so that every part can read it; counting is the pipeline's (``regraft_pipeline.data.profile``).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from regraft_core.formats import Versioned
+
+
+class Levels(BaseModel):
+    """Rows at each of a few values, and at ``other`` values; ``counts`` has one more entry than ``levels``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["levels"] = "levels"
+    levels: tuple[float, ...] | tuple[str, ...]
+    counts: tuple[int, ...]
+    shares: tuple[float, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """A name for each count."""
+        return [level if isinstance(level, str) else f"{level:g}" for level in self.levels] + ["other"]
+
+
+class Bins(BaseModel):
+    """Rows in bins: up to the first of the ``edges``, ..., above the last; edges belong to the bin below them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["bins"] = "bins"
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    shares: tuple[float, ...]
+    minimum: float
+    maximum: float
+
+    @property
+    def labels(self) -> list[str]:
+        """A name for each count."""
+        return [f"≤ {edge:.4g}" for edge in self.edges] + [f"> {self.edges[-1]:.4g}"]
+
+
+class Characters(BaseModel):
+    """How often each character is used, the most frequent first, and ``other`` characters last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["characters"] = "characters"
+    levels: tuple[str, ...]
+    counts: tuple[int, ...]
+    shares: tuple[float, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """A name for each count."""
+        return [*self.levels, "other"]
+
+
+Distribution = Annotated[Levels | Bins | Characters, Field(discriminator="kind")]
+
+
+class Profile(Versioned):
+    """What is known of a dataset. ``skill`` is that of the task's own estimator on it, out of fold."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task: str
+    rows: int = Field(description="Rows that were left for training")
+    data_sha256: str
+    skill: float | None = Field(None, description="What learnability is measured by on new datasets")
+    target: Distribution
+    inputs: dict[str, dict[str, Distribution]] = Field(
+        description="By column: 'values' of numbers, 'length' and 'characters' of strings"
+    )
+    created_at: datetime | None = Field(None, description="When it became the reference")
+    blessed_by: str | None = Field(None, description="Who made it the reference")
+    why: str | None = Field(None, description="Why it is the reference")
+
+
+class Comparison(BaseModel):
+    """One distribution of a dataset beside the reference's, in the reference's bins."""
+
+    model_config = ConfigDict(frozen=True)
+
+    column: str
+    what: str = Field(description="target, values, length or characters")
+    labels: list[str]
+    shares: list[float]
+    reference: list[float]
+    psi: float
+    p: float
