@@ -7,7 +7,9 @@ import sys
 from typing import cast
 
 import structlog
-from structlog.types import Processor
+from structlog.types import EventDict, Processor, WrappedLogger
+
+from regraft_core.addresses import redacted_text
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -52,8 +54,18 @@ def human_formatter() -> logging.Formatter:
 def _formatter(*last: Processor) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _cut_values, *last, _cut_line],
     )
+
+
+def _cut_values(_: WrappedLogger, __: str, record: EventDict) -> EventDict:
+    """Cut the secrets of addresses out of what is logged, before it is escaped."""
+    return {name: redacted_text(value) if isinstance(value, str) else value for name, value in record.items()}
+
+
+def _cut_line(_: WrappedLogger, __: str, line: object) -> str:
+    """Cut them out of what was rendered, tracebacks included."""
+    return redacted_text(str(line))
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

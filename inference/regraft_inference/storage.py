@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from regraft_core.errors import BundleError, RegraftError
+from regraft_core.stores.folders import inside
 from regraft_core.stores.objects import S3Store
 
 ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -34,9 +35,10 @@ def fetch(uri: str, folder: Path, environment: Mapping[str, str] = os.environ) -
     keys = [key for key in store.keys(f"{prefix}/") if not key.endswith("/")]
     if not keys:
         raise BundleError(f"there is nothing below {uri}", code="bundle_missing")
-    for key in keys:
-        path = folder / key.removeprefix(f"{prefix}/")
-        if ".." in path.parts:
-            raise BundleError(f"the object {key!r} would leave the bundle's folder", code="bundle_foreign_file")
+    try:
+        paths = {key: inside(folder, key.removeprefix(f"{prefix}/")) for key in keys}
+    except RegraftError as error:
+        raise BundleError(error.message, code="bundle_foreign_file") from error
+    for key, path in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         store.get_file(key, path)

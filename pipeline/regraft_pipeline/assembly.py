@@ -31,7 +31,12 @@ def make_context(request: RunRequest, settings: PipelineSettings, *, progress: P
 
 def open_registry(settings: PipelineSettings) -> Registry:
     """Return the registry of the settings; nothing is asked of it yet."""
-    return Registry(settings.mlflow_tracking_uri, owner=settings.owner, public_url=settings.mlflow_public_url)
+    return Registry(
+        settings.mlflow_tracking_uri,
+        owner=settings.owner,
+        public_url=settings.mlflow_public_url,
+        ca_file=settings.ca_file,
+    )
 
 
 def open_deployer(settings: PipelineSettings) -> Deployer:

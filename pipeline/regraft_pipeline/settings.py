@@ -24,6 +24,10 @@ class PipelineSettings(CoreSettings):
         default_factory=list,
         description="Host patterns (a.b.c, *.b.c, *) that a data_url may name although they are private",
     )
+    ca_file: Path | None = Field(
+        None,
+        description="Certificates (PEM) of a site's own authorities, for data and MLflow, besides the public ones",
+    )
     max_dataset_bytes: int = Field(1 << 30, description="Largest dataset, bytes")
     connect_timeout: float = Field(10.0, description="Seconds to connect to the data's server")
     read_timeout: float = Field(30.0, description="Seconds between two packets of the data")

@@ -49,6 +49,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     client.put_object(Bucket=BUCKET, Key="team/heart/estimator/", Body=b"")  # a folder, as consoles make them
     client.put_object(Bucket=BUCKET, Key="team/heart-of-others/bundle.json", Body=b"{}")
     client.put_object(Bucket=BUCKET, Key="hostile/../../bundle.json", Body=b"{}")
+    client.put_object(Bucket=BUCKET, Key="absolute//tmp/bundle.json", Body=b"{}")
     yield settings
     server.stop()
 
@@ -113,6 +114,7 @@ def test_what_has_no_schema_is_told(predictor: Predictor) -> None:
     [
         (f"s3://{BUCKET}/team/nothing", "bundle_missing"),
         (f"s3://{BUCKET}/hostile", "bundle_foreign_file"),
+        (f"s3://{BUCKET}/absolute", "bundle_foreign_file"),
         (f"s3://{BUCKET}", "setting_invalid"),
         ("gs://models/team/heart", "setting_invalid"),
     ],

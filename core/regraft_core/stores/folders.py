@@ -39,11 +39,23 @@ class Folder:
                 self.store.put_file(self.prefix + file.relative_to(path).as_posix(), file)
 
     def download(self, path: Path) -> None:
-        """Write all objects below a local folder. Raises RegraftError (``folder_missing``) where there are none."""
+        """Write all objects below a local folder.
+
+        Raises RegraftError: ``folder_missing`` where there are none, ``object_outside`` where one would be written
+        elsewhere; then nothing is written.
+        """
         keys = list(self.store.keys(self.prefix))
         if not keys:
             raise RegraftError(f"there is nothing at {self.store.uri(self.prefix)}", code="folder_missing")
-        for key in keys:
-            target = path / key.removeprefix(self.prefix)
+        targets = {key: inside(path, key.removeprefix(self.prefix)) for key in keys if not key.endswith("/")}
+        for key, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             self.store.get_file(key, target)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return the path of an object in a folder. Raises RegraftError (``object_outside``) where it leads elsewhere."""
+    parts = name.split("/")
+    if any(part in ("", ".", "..") or "\0" in part for part in parts):
+        raise RegraftError(f"the object {name!r} would leave the folder that it is copied to", code="object_outside")
+    return folder.joinpath(*parts)

@@ -43,6 +43,10 @@ class ObjectStore(Protocol):
         """Whether there is an object of this key."""
         ...
 
+    def remove(self, key: str) -> None:
+        """Remove an object; where there is none, nothing happens."""
+        ...
+
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys that begin with the prefix, in their order."""
         ...
@@ -133,6 +137,10 @@ class FileStore:
         """Whether there is an object of this key."""
         return self._path(key).is_file()
 
+    def remove(self, key: str) -> None:
+        """Remove an object."""
+        self._path(key).unlink(missing_ok=True)
+
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys that begin with the prefix, in their order."""
         folder = self.root.joinpath(*PurePosixPath(prefix).parts) if prefix.endswith("/") else self.root
@@ -217,6 +225,11 @@ class S3Store:
                 return False
             raise
         return True
+
+    def remove(self, key: str) -> None:
+        """Remove an object."""
+        with self._calling(key):
+            self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys that begin with the prefix, in their order."""

@@ -7,11 +7,14 @@ need httpx only. https://mlflow.org/docs/latest/rest-api.html
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from regraft_core.addresses import redacted, redacted_text
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
+from regraft_pipeline.tls import trusted
 
 Json = dict[str, Any]
 
@@ -22,19 +25,23 @@ PATIENCE_SECONDS = 20.0
 
 
 class MlflowApi:
-    """Calls to one MLflow server. User and password may stand in its address."""
+    """Calls to one MLflow server. User and password may stand in its address; they are never shown."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, ca_file: Path | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise RegraftError(
-                f"REGRAFT_MLFLOW_TRACKING_URI is {url!r}; it must be the http:// or https:// address of a server",
+                f"REGRAFT_MLFLOW_TRACKING_URI is {redacted(url)!r}; it must be a server's http:// or https:// address",
                 code="setting_invalid",
             )
-        self._url = url.rstrip("/")
+        self._shown = redacted(url.rstrip("/"))
         # A server of one's own is not behind the proxy of the environment.
         # Connections are not kept: a step's calls are far between, and the server may have been restarted.
         self._http = httpx.Client(
-            base_url=f"{self._url}/api/2.0/mlflow/", timeout=TIMEOUT, trust_env=False, limits=NO_KEEPALIVE
+            base_url=f"{url.rstrip('/')}/api/2.0/mlflow/",
+            timeout=TIMEOUT,
+            trust_env=False,
+            limits=NO_KEEPALIVE,
+            verify=trusted(ca_file),
         )
 
     def get(self, path: str, **parameters: str) -> Json:
@@ -66,7 +73,7 @@ class MlflowApi:
             response = self._http.request(method, path, **content)
         except httpx.TransportError as error:
             raise TemporaryError(
-                f"MLflow at {self._url} cannot be reached: {error}", code="mlflow_unreachable"
+                f"MLflow at {self._shown} cannot be reached: {redacted_text(str(error))}", code="mlflow_unreachable"
             ) from error
         if response.status_code == 429 or response.status_code >= 500:
             raise TemporaryError(

@@ -11,9 +11,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from regraft_core.addresses import redacted
 from regraft_core.contract import Contract
 from regraft_core.errors import NotFoundError, RegraftError
 from regraft_core.runs import RunRequest, now
@@ -117,10 +119,12 @@ class Tracking:
 class Registry:
     """Runs, models and versions in MLflow. Whatever is created is looked for first, so all may be called again."""
 
-    def __init__(self, tracking_uri: str, *, owner: str, public_url: str | None = None) -> None:
-        self._api = MlflowApi(tracking_uri)
+    def __init__(
+        self, tracking_uri: str, *, owner: str, public_url: str | None = None, ca_file: Path | None = None
+    ) -> None:
+        self._api = MlflowApi(tracking_uri, ca_file=ca_file)
         self._owner = owner
-        self._public_url = (public_url or tracking_uri).rstrip("/")
+        self._public_url = redacted(public_url or tracking_uri).rstrip("/")
 
     def prod(self, task: Task) -> Version | None:
         """Return the version in service, None where there is none."""

@@ -118,3 +118,10 @@ def test_a_server_that_cannot_be_reached_is_a_temporary_failure(monkeypatch: pyt
     with pytest.raises(TemporaryError) as caught:
         S3Store("bucket", client=client).get("a")
     assert (caught.value.code, caught.value.exit_code) == ("store_unreachable", 75)
+
+
+def test_a_removed_object_is_gone_and_one_that_never_was_is_no_error(store: ObjectStore) -> None:
+    store.put("a/b", b"x")
+    store.remove("a/b")
+    store.remove("a/b")
+    assert store.get("a/b") is None

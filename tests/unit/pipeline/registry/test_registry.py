@@ -4,7 +4,7 @@ import pytest
 
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
 from regraft_pipeline.registry import mlflow as mlflowapi
-from regraft_pipeline.registry.registry import Dataset, Registry
+from regraft_pipeline.registry.registry import Dataset, Registry, Tracking
 from tests.unit.pipeline.plant import Plant
 
 
@@ -109,3 +109,13 @@ def test_an_address_that_is_no_server_is_refused() -> None:
     with pytest.raises(RegraftError) as caught:
         Registry("sqlite:///x.db", owner="x")
     assert caught.value.code == "setting_invalid"
+
+
+def test_the_password_of_the_server_is_never_shown(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflowapi, "PATIENCE_SECONDS", 0.1)
+    registry = Registry("http://admin:5ECRET42@127.0.0.1:9/base", owner="x")
+    with pytest.raises(TemporaryError) as caught:
+        registry.prod(plant.task)
+    assert "5ECRET42" not in caught.value.message
+    assert "http://127.0.0.1:9/base" in caught.value.message
+    assert registry.link(Tracking("r", "e", "", "m", "")) == "http://127.0.0.1:9/base/#/experiments/e/runs/r"

@@ -1,0 +1,121 @@
+"""Addresses as they may be shown: without user, password and the query of one that carries a secret.
+
+The address that a run downloads from may open a door by itself: a presigned link, a token in the query. Only the step
+that reads it knows the whole of it; wherever an address is shown, logged, tagged or stored, it has gone through here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+CUT = "…"
+"""Stands where something was cut."""
+
+SECRET_PREFIXES = ("xamz", "xgoog", "xoss", "xobs", "xcos", "xms", "awsaccesskey", "googleaccess", "ossaccesskey")
+"""What names of the parameters of signed addresses begin with, without case and signs."""
+
+SECRET_ENDINGS = (
+    *("token", "secret", "password", "passwd", "passphrase", "passcode", "pwd", "credential", "credentials"),
+    *("key", "keyid", "keypairid", "signature", "sig", "hmac", "auth", "authorization", "bearer", "jwt"),
+    *("session", "sessionid", "sessid", "ticket", "policy", "cookie"),
+)
+"""What names of parameters that carry a secret end with, without case and signs."""
+
+SECRET_NAMES = frozenset(
+    {"pass", "pw", "user", "username", "code", "nonce", "sign", "sid", "otp", "sas", "hash", "skoid", "sktid"}
+)
+"""Names of parameters that carry a secret where they are the whole name."""
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://(?:[^\s\"'<>`|\\^\x00-\x1f]|\\u[0-9a-f]{4})+")
+"""Also with ``\\uXXXX`` in it, as JSON writes what is no ASCII."""
+
+_PAIR = re.compile(r"(?<=[?&;])([A-Za-z0-9_.~%\[\]-]{1,80})=([^\s&;\"'<>\\]+)")
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.?[A-Za-z0-9_-]*")
+_SIGNS = re.compile(r"[^a-z0-9]")
+_SHORTEST_SECRET = 6
+"""Values of fewer characters are not looked for in what a server says: they are words like any other."""
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a parameter of this name carries a secret: ``X-Amz-Signature``, ``sig``, ``access_token``, ``key``."""
+    plain = _SIGNS.sub("", unquote(name).lower())
+    return plain in SECRET_NAMES or plain.startswith(SECRET_PREFIXES) or plain.endswith(SECRET_ENDINGS)
+
+
+def carries_secret(address: str) -> bool:
+    """Whether an address holds what must not be shown."""
+    return redacted(address) != address
+
+
+def redacted(address: str) -> str:
+    """Return an address as it may be shown.
+
+    User and password go; of a query (or a fragment) in which one parameter carries a secret, ``?…`` remains. What can
+    be no address comes back without what might be a user, a password or a query.
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return re.sub(r"//[^/?#]*@", "//", address).partition("?")[0] + ("?" + CUT if "?" in address else "")
+    query, fragment = _shown(parts.query), _shown(parts.fragment)
+    host = parts.netloc.rpartition("@")[2]
+    if (host, query, fragment) == (parts.netloc, parts.query, parts.fragment):
+        return address
+    return SplitResult(parts.scheme, host, parts.path, query, fragment).geturl()
+
+
+def redacted_text(text: str) -> str:
+    """Return a text with every address in it as it may be shown."""
+    if "://" in text:
+        text = _ADDRESS.sub(lambda match: redacted(match[0]), text)
+    if "=" in text:
+        text = _PAIR.sub(lambda match: f"{match[1]}={CUT}" if is_secret_name(match[1]) else match[0], text)
+    return _JWT.sub(CUT, text) if "eyJ" in text else text
+
+
+def without_secrets_of(addresses: Iterable[str], text: str) -> str:
+    """Return a text, such as a server's words, without what is secret in the given addresses, however it is written."""
+    for secret in sorted(_secrets(addresses), key=len, reverse=True):
+        text = text.replace(secret, CUT)
+    return redacted_text(text)
+
+
+def _shown(query: str) -> str:
+    return CUT if _has_secret(query) else query
+
+
+def _has_secret(query: str) -> bool:
+    """Whether a query carries a secret, also in an address that stands in it, encoded once or twice."""
+    for _ in range(3):
+        pairs = parse_qsl(query.replace(";", "&"), keep_blank_values=False)
+        if any(is_secret_name(re.split(r"[?&]", name)[-1]) for name, _ in pairs):
+            return True
+        if _JWT.search(query) or re.search(r"//[^/?#@\s]*@", query):
+            return True
+        inner = re.findall(r"[?&;#]([^=?&;#]+)=[^&]", query)
+        if any(is_secret_name(name) for name in inner):
+            return True
+        decoded = unquote(query)
+        if decoded == query:
+            return False
+        query = decoded
+    return False
+
+
+def _secrets(addresses: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for address in addresses:
+        if not carries_secret(address):
+            continue
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            continue
+        user, _, _ = parts.netloc.rpartition("@")
+        raw = [part.partition("=")[2] for part in re.split("[&;]", parts.query)]
+        named = [value for name, value in parse_qsl(parts.query) if is_secret_name(name) or "://" in value]
+        texts = [parts.query, *user.split(":"), *named, *(value for value in raw if unquote(value) in named)]
+        found |= {text for text in texts if len(text) >= _SHORTEST_SECRET}
+    return found
