@@ -89,6 +89,10 @@ format: $(STAMP)  ## Write the code as ruff wants it
 manifests: $(STAMP)  ## Render the Hera templates into k8s/
 	@$(BIN)/python -m regraft_pipeline.argo.template > k8s/base/workflow-template.yaml
 
+.PHONY: docs
+docs: $(STAMP)  ## Write the pages that are made of the code: docs/codes.md
+	@$(BIN)/python -m regraft_core.codes > docs/codes.md
+
 LOCK = uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command 'make lock' --no-emit-package regraft-core --no-emit-package regraft-inference \
 	--no-emit-package regraft-pipeline --no-emit-package regraft-trigger --no-emit-package regraft-cli
