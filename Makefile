@@ -75,9 +75,10 @@ $(STAMP): requirements/dev.txt pyproject.toml $(addsuffix /pyproject.toml,$(MEMB
 	touch $@
 
 .PHONY: lint
-lint: $(STAMP)  ## ruff and mypy
+lint: $(STAMP)  ## ruff, mypy, and which package may import which
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	$(BIN)/ruff format --quiet --check $(SOURCES)
+	out=$$($(BIN)/lint-imports --no-logo --no-cache) || { echo "$$out"; exit 1; }
 	$(BIN)/mypy
 
 .PHONY: format

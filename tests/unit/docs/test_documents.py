@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from regraft_core.version import __version__
 from tests.unit.docs.commands import ASSIGNMENT, DOCUMENTS, ROOT, SERVERS, Command, commands, headings, links
 
 TARGETS = set(
@@ -47,3 +48,15 @@ def test_what_a_command_names_is_there(command: Command) -> None:
 
 def test_commands_that_serve_are_known_by_their_name() -> None:
     assert any(" ".join(command.words).startswith(SERVERS[0]) for command in COMMANDS)
+
+
+def test_what_the_table_of_places_names_is_there() -> None:
+    table = (ROOT / "docs" / "architecture.md").read_text().partition("## Where is ...")[2].partition("\n## ")[0]
+    places = re.findall(r"`([^`]+)`", table)
+    assert len(places) > 15
+    assert [place for place in places if not (ROOT / place).exists()] == []
+
+
+def test_the_release_is_said_in_the_changelog_and_in_the_overlay_for_production() -> None:
+    assert f"\n## {__version__} " in (ROOT / "CHANGELOG.md").read_text()
+    assert f"\nTAG={__version__}\n" in (ROOT / "k8s" / "overlays" / "production" / "settings.env").read_text()
