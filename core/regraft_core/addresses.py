@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from fnmatch import fnmatchcase
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 CUT = "…"
 """Stands where something was cut."""
@@ -33,6 +34,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://(?:[^\s\"'<>`|\\^\x00-\x1
 
 _PAIR = re.compile(r"(?<=[?&;])([A-Za-z0-9_.~%\[\]-]{1,80})=([^\s&;\"'<>\\]+)")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.?[A-Za-z0-9_-]*")
+_UPLOAD = re.compile(r"upload:([0-9a-f]{64})(?:/(.*))?")
 _SIGNS = re.compile(r"[^a-z0-9]")
 _SHORTEST_SECRET = 6
 """Values of fewer characters are not looked for in what a server says: they are words like any other."""
@@ -119,3 +121,43 @@ def _secrets(addresses: Iterable[str]) -> set[str]:
         texts = [parts.query, *user.split(":"), *named, *(value for value in raw if unquote(value) in named)]
         found |= {text for text in texts if len(text) >= _SHORTEST_SECRET}
     return found
+
+
+def upload_address(sha256: str, name: str = "") -> str:
+    """Return what stands for the address of a dataset that was sent itself; its name is for people alone."""
+    return f"upload:{sha256}/{quote(name, safe='')}" if name else f"upload:{sha256}"
+
+
+def uploaded_sha256(address: str) -> str | None:
+    """Return the SHA-256 of an upload, None where the address is none of an upload."""
+    found = _UPLOAD.fullmatch(address)
+    return found[1] if found else None
+
+
+def uploaded_name(address: str) -> str | None:
+    """Return the name of the file that was uploaded, empty where it had none; None where the address is no upload's."""
+    found = _UPLOAD.fullmatch(address)
+    return unquote(found[2] or "") if found else None
+
+
+def s3_parts(address: str) -> tuple[str, str]:
+    """Return bucket and key of ``s3://BUCKET/KEY``; the key is taken as it is, as S3's own tools take it."""
+    scheme, _, rest = address.partition("://")
+    bucket, _, key = rest.partition("/")
+    return (bucket, key) if scheme.lower() == "s3" else ("", "")
+
+
+def in_buckets(bucket: str, key: str, patterns: Iterable[str]) -> bool:
+    """Whether an object is in a listed bucket, or in a listed ``BUCKET/FOLDER``."""
+    whole = f"{bucket}/{key}"
+    return any(
+        fnmatchcase(whole, pattern if pattern.endswith("*") else f"{pattern.rstrip('/')}/*")
+        if "/" in pattern
+        else fnmatchcase(bucket, pattern)
+        for pattern in patterns
+    )
+
+
+def can_be_posted(address: str) -> bool:
+    """Whether an address as it is shown can be asked for again: nothing was cut, and it is no upload."""
+    return address.partition(":")[0].lower() in ("http", "https", "s3") and CUT not in address

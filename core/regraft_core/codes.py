@@ -118,7 +118,9 @@ class Code(StrEnum):
     SOURCE_TIMEOUT = "source_timeout", "The download did not end in its time."
     SOURCE_TOO_LARGE = "source_too_large", "The dataset is larger than the limit."
     SOURCE_TOO_MANY_REDIRECTS = "source_too_many_redirects", "The address redirects too often."
-    SOURCE_TRUNCATED = "source_truncated", "The answer ended before the dataset did."
+    SOURCE_TRUNCATED = "source_truncated", "The answer ended before the dataset did, or it cannot be known."
+    SOURCE_UNTRUSTED = "source_untrusted", "The certificate of the data's server is of no authority that is trusted."
+    NO_ROOM = "no_room", "The disk has no room for the dataset."
 
     # How a run ended
     SUPERSEDED = "superseded", "A later run was promoted first."

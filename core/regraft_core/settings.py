@@ -30,6 +30,10 @@ class CoreSettings(BaseSettings):
         Path("regraft-data/bucket").absolute().as_uri(),
         description="Where objects are kept: s3://BUCKET or file:///FOLDER",
     )
+    data_buckets: CommaSeparated = Field(
+        default_factory=list,
+        description="Buckets (BUCKET or BUCKET/FOLDER, with *) that an s3:// address may name, read as the site itself",
+    )
     s3_endpoint_url: str | None = Field(None, description="Address of the S3 server where it is not AWS")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_human: bool = Field(False, description="Coloured text instead of JSON lines, for a terminal")

@@ -22,7 +22,7 @@ class PipelineSettings(CoreSettings):
     )
     allow_private_hosts: CommaSeparated = Field(
         default_factory=list,
-        description="Host patterns (a.b.c, *.b.c, *) that a data_url may name although they are private",
+        description="Hosts (a.b.c, *.b.c, 10.0.*, 10.0.0.0/8, *) that a data_url may name although they are private",
     )
     ca_file: Path | None = Field(
         None,
@@ -32,7 +32,13 @@ class PipelineSettings(CoreSettings):
     connect_timeout: float = Field(10.0, description="Seconds to connect to the data's server")
     read_timeout: float = Field(30.0, description="Seconds between two packets of the data")
     download_timeout: float = Field(900.0, description="Seconds for the whole download, retries included")
-    download_attempts: int = Field(4, description="How often a download is tried")
+    download_attempts: int = Field(
+        6, ge=1, description="How often in a row a download may fail; a server that asks for time has DOWNLOAD_TIMEOUT"
+    )
+    data_proxy: str | None = Field(
+        None,
+        description="Proxy for datasets: its address, or env for HTTP_PROXY and HTTPS_PROXY; NO_PROXY counts for both",
+    )
     deployer: Literal["local", "kserve"] = Field("local", description="Where versions are served")
     predictor_url: str = Field(
         "http://127.0.0.1:8080", description="Predictor's address; {task} is replaced by the task's name"

@@ -22,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 
 from regraft_pipeline.gates import judge, structure
-from regraft_pipeline.sources.http import Limits, fetch
+from regraft_pipeline.sources import Limits, Site, fetch
 from regraft_pipeline.tasks import load_task
 from tests.bench import page
 from tests.bench.leak import FamilyB
@@ -61,10 +61,9 @@ def contenders(csv: Path, url: str) -> dict[str, Callable[[], object]]:
     """Return what is measured, by name, each before what it is compared with."""
     task = load_task("passwords")
     target = csv.with_name("downloaded.csv")
+    site = Site(limits=LIMITS, allow_private_hosts=["127.0.0.1"])
     found: dict[str, Callable[[], object]] = {
-        "download": lambda: fetch(
-            url, target, limits=LIMITS, allow_private_hosts=["127.0.0.1"], progress=lambda share, message: None
-        )
+        "download": lambda: fetch(url, target, site=site, progress=lambda share, message: None)
     }
     if shutil.which("curl"):
         command = ["curl", "--silent", "--fail", "--output", str(target), url]

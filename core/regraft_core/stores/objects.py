@@ -158,10 +158,11 @@ class S3Store:
 
     def __init__(self, bucket: str, *, endpoint_url: str | None = None, client: Any = None) -> None:
         self.bucket = bucket
-        self._client = client or self._connect(endpoint_url)
+        self._client = client or self.connect(endpoint_url)
 
     @staticmethod
-    def _connect(endpoint_url: str | None) -> Any:
+    def connect(endpoint_url: str | None) -> Any:
+        """Return boto3's client, with credentials and region from where it looks for them."""
         import boto3  # noqa: PLC0415  (only images that talk to S3 have it)
         from botocore.config import Config  # noqa: PLC0415
 

@@ -1,108 +1,133 @@
-"""Downloads: a file from an address that a stranger may have chosen.
+"""Datasets behind http:// and https://.
 
-What is refused is decided where the connection is made, on the very address that is connected to: a name that resolves
-differently the next time, or a redirect, gets no further than the first request did.
+Nothing is half true: what was received counts only where its end is sure. An answer tells its end by its length or its
+last chunk; one that just stops is loaded again, and taken only where the same bytes come twice.
 """
 
 from __future__ import annotations
 
 import hashlib
-import socket
-import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatch
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+import re
+import ssl
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from ssl import SSLContext
 from typing import Any
+from urllib.parse import unquote
 
 import httpcore
 import httpx
 
-from regraft_core.errors import SourceError
+from regraft_core.addresses import redacted, redacted_text, without_secrets_of
+from regraft_core.codings import CodingError, CutShortError, packings, unpacked
+from regraft_core.errors import RegraftError, SourceError, TemporaryError
+from regraft_pipeline.sources.network import GuardedNetwork, TimedNetwork
+from regraft_pipeline.sources.source import Fetched, PassingError, Patience, Progress, Site, shown, too_large
+from regraft_pipeline.sources.words import READ_BYTES, retry_after, words_of
+from regraft_pipeline.tls import trusted
 
-MAX_REDIRECTS = 5
+MAX_REDIRECTS = 10
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+PATIENT_STATUSES = frozenset({202, 408, 425, 429, 502, 503, 504})
+"""The server itself says that the same request will succeed later: asked as long as there is time."""
+
+PASSING_STATUSES = PATIENT_STATUSES | {500, 520, 521, 522, 523, 524}
 """Statuses after which the same request may succeed later."""
 
-FIRST_PAUSE = 0.5
-"""Seconds before the second attempt; doubled each time."""
-
-CHUNK_BYTES = 1 << 16
-NAT64 = IPv6Network("64:ff9b::/96")
-"""IPv6 addresses that stand for IPv4 addresses (RFC 6052)."""
-
-type Address = IPv4Address | IPv6Address
-type Progress = Callable[[float | None, str], None]
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})")
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a download may take."""
-
-    max_bytes: int
-    connect_seconds: float
-    read_seconds: float
-    total_seconds: float
-    attempts: int
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """What was downloaded. ``final_url`` is the address after redirects."""
-
-    sha256: str
-    bytes: int
-    final_url: str
-
-
-class PassingError(SourceError):
-    """A failure that can pass by itself."""
-
-
-def fetch(url: str, path: Path, *, limits: Limits, allow_private_hosts: Sequence[str], progress: Progress) -> Fetched:
+def fetch(address: str, path: Path, *, site: Site, progress: Progress) -> Fetched:
     """Download an address to a file. Raises SourceError with a ``source_...`` code."""
-    deadline = time.monotonic() + limits.total_seconds
-    for attempt in range(1, limits.attempts + 1):
-        pause = FIRST_PAUSE * 2 ** (attempt - 1)
-        try:
-            return _Download(path, limits, deadline, allow_private_hosts, progress).fetch(url)
-        except PassingError as error:
-            if attempt == limits.attempts or time.monotonic() + pause > deadline:
-                raise
-            progress(None, f"{error.message}; trying again in {pause:g} s")
-            time.sleep(pause)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    return _Course(address, path, site, progress).run()
 
 
-class _Download:
-    """One attempt."""
+@dataclass
+class _Body:
+    """What has come of an answer's body, and how one may go on with it."""
 
-    def __init__(
-        self, path: Path, limits: Limits, deadline: float, allow_private_hosts: Sequence[str], progress: Progress
-    ) -> None:
+    total: int | None
+    etag: str | None
+    digest: Any = field(default_factory=hashlib.sha256)
+    size: int = 0
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the rest can be asked for, certain that it is the rest of the same."""
+        return self.etag is not None and self.total is not None and 0 < self.size < self.total
+
+
+class _Course:
+    """All attempts at one address."""
+
+    def __init__(self, address: str, path: Path, site: Site, progress: Progress) -> None:
+        self._url = checked(address)
         self._path = path
-        self._limits = limits
+        self._site = site
         self._progress = progress
-        self._network = GuardedNetwork(allow_private_hosts, deadline)
+        self._patience = Patience(site.limits, progress)
+        self._network = GuardedNetwork(site.allow_private_hosts, self._patience.deadline)
+        self._seen = [str(self._url)]
+        self._begun: _Body | None = None
+        self._furthest = 0
+        self._unsure: str | None = None
 
-    def fetch(self, url: str) -> Fetched:
-        """Follow redirects by hand, so that each address is checked."""
-        address = _checked(url)
-        with httpcore.ConnectionPool(ssl_context=httpx.create_ssl_context(), network_backend=self._network) as pool:
-            for _ in range(MAX_REDIRECTS + 1):
-                with _naming_errors(address), self._asking(pool, address) as response:
-                    location = _header(response, b"location")
-                    if response.status not in REDIRECTS or location is None:
-                        return self._save(address, response)
-                address = _checked(location, base=address)
-        raise SourceError(f"{url} redirects more than {MAX_REDIRECTS} times", code="source_too_many_redirects")
+    @cached_property
+    def _ssl(self) -> ssl.SSLContext:
+        """Only what is encrypted needs it, and reading the public authorities takes a while."""
+        return trusted(self._site.ca_file)
+
+    def run(self) -> Fetched:
+        """Try until the dataset is there for sure, or there is no use, or no time."""
+        while True:
+            try:
+                fetched, sure = self._attempt()
+            except PassingError as error:
+                self._patience.wait(error)
+                continue
+            if sure or fetched.sha256 == self._unsure:
+                return fetched
+            if self._unsure is None:
+                self._progress(None, f"{fetched.bytes:,} bytes without a sure end; loading them again to compare")
+            else:
+                what = "tells neither its length nor its end, and sent other bytes than the time before"
+                self._patience.wait(PassingError(f"{shown(self._url)} {what}", code="source_truncated"))
+            self._unsure = fetched.sha256
+
+    def _attempt(self) -> tuple[Fetched, bool]:
+        """Follow redirects by hand, so that each address is checked; return what came and whether its end is sure."""
+        url = self._url
+        for _ in range(MAX_REDIRECTS + 1):
+            with self._naming_errors(url), self._pool(url) as pool, self._asking(pool, url) as response:
+                location = _location(response)
+                if response.status not in REDIRECTS or location is None:
+                    return self._take(url, response)
+            url = checked(location, base=url)
+            if str(url) not in self._seen:
+                self._seen.append(str(url))
+        raise SourceError(
+            f"{shown(self._url)} redirects more than {MAX_REDIRECTS} times", code="source_too_many_redirects"
+        )
+
+    def _pool(self, url: httpx.URL) -> httpcore.ConnectionPool:
+        proxy = _proxy_for(url, self._site.proxy)
+        if proxy is None:
+            tls = self._ssl if url.scheme == "https" else None
+            return httpcore.ConnectionPool(ssl_context=tls, network_backend=self._network)
+        self._network.check(url.raw_host.decode(), url.port or 443)
+        auth = (unquote(proxy.username).encode(), unquote(proxy.password).encode()) if proxy.userinfo else None
+        return httpcore.HTTPProxy(
+            httpcore.URL(scheme=proxy.raw_scheme, host=proxy.raw_host, port=proxy.port, target=b"/"),
+            proxy_auth=auth,
+            ssl_context=self._ssl if url.scheme == "https" else None,
+            proxy_ssl_context=self._ssl if proxy.scheme == "https" else None,
+            network_backend=TimedNetwork(self._patience.deadline),
+        )
 
     def _asking(self, pool: httpcore.ConnectionPool, url: httpx.URL) -> Any:
-        limits = self._limits
+        limits = self._site.limits
         timeout = {"connect": limits.connect_seconds, "read": limits.read_seconds, "write": limits.read_seconds}
         headers = [
             (b"Host", url.netloc),
@@ -110,200 +135,218 @@ class _Download:
             (b"Accept", b"text/csv, */*;q=0.5"),
             (b"Accept-Encoding", b"identity"),
         ]
+        if self._begun and self._begun.etag:
+            headers.append((b"Range", b"bytes=%d-" % self._begun.size))
+            headers.append((b"If-Range", self._begun.etag.encode("latin-1")))
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         return pool.stream("GET", target, headers=headers, extensions={"timeout": timeout})
 
-    def _save(self, url: httpx.URL, response: httpcore.Response) -> Fetched:
-        _check_status(url, response.status)
-        declared = int(_header(response, b"content-length") or 0)
-        if declared > self._limits.max_bytes:
-            raise self._too_large(url)
-        digest = hashlib.sha256()
-        size = 0
-        with self._path.open("wb") as file:
-            for chunk in _decoded(url, response):
-                size += len(chunk)
-                if size > self._limits.max_bytes:
-                    raise self._too_large(url)
-                digest.update(chunk)
-                file.write(chunk)
-                self._progress(min(size / declared, 1.0) if declared else None, f"{size:,} bytes")
-        return Fetched(digest.hexdigest(), size, str(url))
+    def _take(self, url: httpx.URL, response: httpcore.Response) -> tuple[Fetched, bool]:
+        begun, self._begun = self._begun, None
+        coding = _header(response, b"content-encoding") or ""
+        if begun is not None and response.status in (206, 416):
+            if not _goes_on(begun, response, coding):
+                raise PassingError(f"{shown(url)} does not go on where it stopped", code="source_truncated")
+            body = begun
+        else:
+            self._check_status(url, response)
+            length = _header(response, b"content-length")
+            body = _Body(total=int(length) if length else None, etag=_strong_etag(response))
+        if (body.total or 0) > self._site.limits.max_bytes:
+            raise too_large(url, self._site.limits.max_bytes)
+        size = self._write(url, response, coding, body)
+        chunked = "chunked" in (_header(response, b"transfer-encoding") or "").lower()
+        return Fetched(body.digest.hexdigest(), size, redacted(str(url))), body.total is not None or chunked
 
-    def _too_large(self, url: httpx.URL) -> SourceError:
-        limit = self._limits.max_bytes
-        return SourceError(
-            f"{url} is larger than {limit:,} bytes; REGRAFT_MAX_DATASET_BYTES sets the limit",
-            code="source_too_large",
-            limit=limit,
+    def _write(self, url: httpx.URL, response: httpcore.Response, coding: str, body: _Body) -> int:
+        """Write the body behind what has come of it, and return the size of the file."""
+        limit = self._site.limits.max_bytes
+        received = size = body.size
+
+        def received_bytes() -> Iterator[bytes]:
+            nonlocal received
+            for chunk in response.iter_stream():
+                received += len(chunk)
+                if received > limit:
+                    raise too_large(url, limit)
+                self._progress(min(received / body.total, 1.0) if body.total else None, f"{received:,} bytes")
+                yield chunk
+
+        try:
+            is_packed = bool(packings(coding))
+            with self._path.open("r+b" if size else "wb") as file:
+                file.seek(size)
+                file.truncate()
+                for chunk in unpacked(received_bytes(), coding):
+                    size += len(chunk)
+                    if size > limit:
+                        raise too_large(url, limit)
+                    file.write(chunk)
+                    body.digest.update(chunk)
+                    body.size = size
+        except CutShortError as error:
+            raise PassingError(f"{shown(url)}: {error}", code="source_truncated") from error
+        except CodingError as error:
+            raise SourceError(f"{shown(url)}: {error}", code="source_http_error") from error
+        except OSError as error:
+            raise TemporaryError(f"the dataset cannot be written: {error.strerror}", code="no_room") from error
+        except (httpcore.NetworkError, httpcore.RemoteProtocolError, httpcore.TimeoutException) as error:
+            if body.can_go_on and not is_packed:
+                self._begun = body
+                if body.size > self._furthest:
+                    self._furthest = body.size
+                    self._patience.moved_on()
+            if isinstance(error, httpcore.TimeoutException):
+                raise
+            raise PassingError(f"{shown(url)} stopped in the middle: {error}", code="source_truncated") from error
+        if body.total is not None and received != body.total:
+            raise PassingError(
+                f"{shown(url)} has {body.total:,} bytes, of which {received:,} came", code="source_truncated"
+            )
+        return size
+
+    def _check_status(self, url: httpx.URL, response: httpcore.Response) -> None:
+        status = response.status
+        if status in (200, 203):
+            return
+        words = self._words(response)
+        if status in (404, 410):
+            raise SourceError(
+                f"there is nothing at {shown(url)} ({status}){words}", code="source_not_found", http_status=status
+            )
+        message = f"{shown(url)} answers {status} instead of 200{words}"
+        if status not in PASSING_STATUSES:
+            raise SourceError(message, code="source_http_error", http_status=status)
+        raise PassingError(
+            message,
+            code="source_http_error",
+            http_status=status,
+            patient=status in PATIENT_STATUSES,
+            retry_after=retry_after(_header(response, b"retry-after")),
         )
 
+    def _words(self, response: httpcore.Response) -> str:
+        """Return what the server says of its refusal, to stand at the end of a message."""
+        body = b""
+        try:
+            for chunk in unpacked(response.iter_stream(), _header(response, b"content-encoding") or ""):
+                body += chunk
+                if len(body) >= READ_BYTES:
+                    break
+        except (CodingError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
+            pass
+        words = without_secrets_of(self._seen, words_of(body[:READ_BYTES]))
+        return f": {words!r}" if words else ""
 
-class _naming_errors:  # noqa: N801  (reads as a statement)
+    def _naming_errors(self, url: httpx.URL) -> _NamingErrors:
+        return _NamingErrors(shown(url))
+
+
+class _NamingErrors:
     """Turns what the network does into errors with codes of ours."""
 
-    def __init__(self, url: httpx.URL) -> None:
-        self.url = url
+    def __init__(self, address: str) -> None:
+        self._address = address
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        why = redacted_text(str(error))
         match error:
             case httpcore.TimeoutException():
-                raise PassingError(f"{self.url} did not answer in time", code="source_timeout") from error
+                raise PassingError(f"{self._address} did not answer in time", code="source_timeout") from error
+            case httpcore.ProxyError():
+                raise PassingError(
+                    f"the proxy (REGRAFT_DATA_PROXY) does not let {self._address} through: {why}",
+                    code="source_unreachable",
+                ) from error
+            case httpcore.LocalProtocolError() | UnicodeError():
+                raise SourceError(f"{self._address} cannot be asked: {why}", code="source_url_invalid") from error
             case httpcore.RemoteProtocolError():
-                raise PassingError(f"{self.url} does not keep to HTTP: {error}", code="source_http_error") from error
-            case httpcore.NetworkError() | httpcore.ProtocolError():
-                raise PassingError(f"{self.url} cannot be reached: {error}", code="source_unreachable") from error
+                raise PassingError(f"{self._address} does not keep to HTTP: {why}", code="source_http_error") from error
+            case httpcore.ConnectError() if _is_untrusted(error):
+                raise SourceError(
+                    f"the certificate of {self._address} is not trusted: {why}; REGRAFT_CA_FILE names a file with "
+                    "the certificates of your own authorities",
+                    code="source_untrusted",
+                ) from error
+            case httpcore.NetworkError() | httpcore.ProtocolError() | httpcore.UnsupportedProtocol():
+                raise PassingError(f"{self._address} cannot be reached: {why}", code="source_unreachable") from error
 
 
-class GuardedNetwork(httpcore.NetworkBackend):
-    """Connects to addresses that anybody may reach, and to hosts that are allowed; all before one deadline."""
-
-    def __init__(self, allow_private_hosts: Iterable[str], deadline: float) -> None:
-        self._patterns = [pattern.lower() for pattern in allow_private_hosts]
-        self._deadline = deadline
-        self._network = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        """Connect to the first address of the host that can be reached and is allowed."""
-        error: httpcore.NetworkError | httpcore.TimeoutException | None = None
-        for address in self._allowed_addresses(host, port):
-            try:
-                left = _time_left(timeout, self._deadline, httpcore.ConnectTimeout)
-                stream = self._network.connect_tcp(address, port, left, local_address, socket_options)
-                return TimedStream(stream, self._deadline)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failure:
-                error = failure
-        raise error or httpcore.ConnectError(f"{host} has no address")
-
-    def _allowed_addresses(self, host: str, port: int) -> list[str]:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(f"{host} cannot be resolved: {error}") from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if self._is_listed(host):
-            return addresses
-        allowed = [address for address in addresses if is_public(ip_address(address.split("%")[0]))]
-        if addresses and not allowed:
-            raise SourceError(
-                f"{host} is at {', '.join(addresses)}, which is private; REGRAFT_ALLOW_PRIVATE_HOSTS may list the host",
-                code="source_forbidden_address",
-                host=host,
-            )
-        return allowed
-
-    def _is_listed(self, host: str) -> bool:
-        return any(fnmatch(host.lower().rstrip("."), pattern) for pattern in self._patterns)
-
-
-class TimedStream(httpcore.NetworkStream):
-    """A connection that ends at a deadline, however slowly the other side drips."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read within the time that is left."""
-        return self._stream.read(max_bytes, _time_left(timeout, self._deadline, httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write within the time that is left."""
-        self._stream.write(buffer, _time_left(timeout, self._deadline, httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        """Go on encrypted; the certificate is checked against the name, not the address."""
-        left = _time_left(timeout, self._deadline, httpcore.ConnectTimeout)
-        return TimedStream(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        """Tell what is asked about the connection."""
-        return self._stream.get_extra_info(info)
-
-
-def is_public(address: Address) -> bool:
-    """Whether an address is one that anybody may reach. IPv6 addresses that stand for an IPv4 address count as that."""
-    if isinstance(address, IPv6Address):
-        inside = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
-        if address in NAT64:
-            inside = IPv4Address(int(address) & 0xFFFF_FFFF)
-        if inside:
-            return is_public(inside)
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-def _time_left(timeout: float | None, deadline: float, error: type[httpcore.TimeoutException]) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise error("the time for the whole download is over")
-    return left if timeout is None else min(timeout, left)
-
-
-def _checked(text: str, *, base: httpx.URL | None = None) -> httpx.URL:
+def checked(text: str, *, base: httpx.URL | None = None) -> httpx.URL:
     """Return an address that may be asked. Raises SourceError (``source_url_invalid``)."""
     try:
-        url = base.join(text) if base else httpx.URL(text)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise SourceError(f"{text!r} is not an address: {error}", code="source_url_invalid") from error
-    if url.scheme not in ("http", "https") or not url.host or not 0 < (url.port or 80) < 1 << 16:
-        raise SourceError(f"{text!r} is not an http:// or https:// address", code="source_url_invalid")
-    if url.userinfo:
+        url = (base.join(text) if base else httpx.URL(text)).copy_with(fragment=None)
+        is_web = url.scheme in ("http", "https") and bool(url.raw_host) and 0 < (url.port or 80) < 1 << 16
+        has_user = bool(url.userinfo)
+    except (httpx.InvalidURL, ValueError) as error:  # also what is no international name
+        why = redacted_text(str(error))
+        raise SourceError(f"{shown(text)!r} is not an address: {why}", code="source_url_invalid") from error
+    if has_user:
         raise SourceError("the address must not hold a user or password", code="source_url_invalid")
-    return url.copy_with(fragment=None)
+    if not is_web:
+        raise SourceError(f"{shown(text)!r} is not an http:// or https:// address", code="source_url_invalid")
+    return url
 
 
-def _check_status(url: httpx.URL, status: int) -> None:
-    if status == 200:
-        return
-    if status in (404, 410):
-        raise SourceError(f"there is nothing at {url} ({status})", code="source_not_found", http_status=status)
-    kind = PassingError if status in PASSING_STATUSES else SourceError
-    raise kind(f"{url} answers {status} instead of 200", code="source_http_error", http_status=status)
+def _proxy_for(url: httpx.URL, proxy: str | None) -> httpx.URL | None:
+    """Return the proxy that an address is asked through, None where there is none."""
+    if not proxy:
+        return None
+    host = url.raw_host.decode()
+    if urllib.request.proxy_bypass(host if url.port is None else f"{host}:{url.port}"):
+        return None
+    if proxy == "env":
+        proxy = urllib.request.getproxies_environment().get(url.scheme)
+        if not proxy:
+            return None
+    found = httpx.URL(proxy if "://" in proxy else f"http://{proxy}")
+    if found.scheme not in ("http", "https") or not found.raw_host:
+        raise RegraftError(
+            f"REGRAFT_DATA_PROXY leads to {shown(proxy)!r}; a proxy is http://HOST:PORT", code="setting_invalid"
+        )
+    return found
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _goes_on(begun: _Body, response: httpcore.Response, coding: str) -> bool:
+    """Whether an answer to a ``Range`` is the rest of the very file that broke off."""
+    place = _CONTENT_RANGE.fullmatch(_header(response, b"content-range") or "")
+    if response.status != 206 or place is None or packings(coding):
+        return False
+    return (int(place[1]), int(place[2])) == (begun.size, begun.total) and _strong_etag(response) == begun.etag
+
+
+def _strong_etag(response: httpcore.Response) -> str | None:
+    """Return the name of the very bytes that an answer holds, None where it has none."""
+    etag = (_header(response, b"etag") or "").strip()
+    return etag if re.fullmatch(r'"[\x21\x23-\x7e]+"', etag) else None
+
+
+def _location(response: httpcore.Response) -> str | None:
+    """Return where an answer sends to; many servers write it in UTF-8, as browsers read it."""
+    value = _raw_header(response, b"location")
+    if value is None:
+        return None
+    try:
+        return value.decode().strip()
+    except UnicodeDecodeError:
+        return value.decode("latin-1").strip()
 
 
 def _header(response: httpcore.Response, name: bytes) -> str | None:
-    return next((value.decode("latin-1") for key, value in response.headers if key.lower() == name), None)
+    value = _raw_header(response, name)
+    return None if value is None else value.decode("latin-1")
 
 
-def _decoded(url: httpx.URL, response: httpcore.Response) -> Iterator[bytes]:
-    """Yield the file's bytes; some servers compress although they were asked not to."""
-    encoding = (_header(response, b"content-encoding") or "identity").lower()
-    if encoding == "identity":
-        yield from _body(url, response)
-        return
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise SourceError(f"{url} comes in the encoding {encoding!r}, which nobody asked for", code="source_http_error")
-    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    try:
-        for packed in _body(url, response):
-            while packed:
-                # In pieces, so that a small answer cannot fill the memory.
-                yield unpacker.decompress(packed, CHUNK_BYTES)
-                packed = unpacker.unconsumed_tail  # noqa: PLW2901
-    except zlib.error as error:
-        raise SourceError(f"{url} is not what it says, {encoding}: {error}", code="source_http_error") from error
-    if not unpacker.eof:
-        raise PassingError(f"{url} stopped in the middle of {encoding}", code="source_truncated")
-
-
-def _body(url: httpx.URL, response: httpcore.Response) -> Iterator[bytes]:
-    try:
-        yield from response.iter_stream()
-    except httpcore.RemoteProtocolError as error:
-        raise PassingError(f"{url} stopped in the middle: {error}", code="source_truncated") from error
+def _raw_header(response: httpcore.Response, name: bytes) -> bytes | None:
+    return next((value for key, value in response.headers if key.lower() == name), None)

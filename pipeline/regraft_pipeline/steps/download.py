@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from regraft_core import layout
 from regraft_core.runs import Cause, RunState
-from regraft_pipeline.sources.http import Limits, fetch
+from regraft_core.stores.objects import ObjectStore
+from regraft_pipeline.settings import PipelineSettings
+from regraft_pipeline.sources import Limits, Site, fetch
 from regraft_pipeline.steps import Context, DownloadResult
 
 
@@ -13,19 +15,11 @@ def run(context: Context) -> DownloadResult:
 
     Raises SourceError where it cannot be had.
     """
-    settings = context.settings
     path = context.workdir / "raw.csv"
     fetched = fetch(
         context.request.data_url or "",
         path,
-        limits=Limits(
-            max_bytes=settings.max_dataset_bytes,
-            connect_seconds=settings.connect_timeout,
-            read_seconds=settings.read_timeout,
-            total_seconds=settings.download_timeout,
-            attempts=settings.download_attempts,
-        ),
-        allow_private_hosts=settings.allow_private_hosts,
+        site=site_of(context.settings, context.store),
         progress=context.progress,
     )
     key = layout.raw_dataset(fetched.sha256)
@@ -39,6 +33,25 @@ def run(context: Context) -> DownloadResult:
         message=f"{fetched.bytes:,} bytes, SHA-256 {fetched.sha256[:12]}",
     )
     return context.finish("download", _unchanged(context, result) or result)
+
+
+def site_of(settings: PipelineSettings, store: ObjectStore | None = None) -> Site:
+    """Return what the settings allow a download."""
+    return Site(
+        limits=Limits(
+            max_bytes=settings.max_dataset_bytes,
+            connect_seconds=settings.connect_timeout,
+            read_seconds=settings.read_timeout,
+            total_seconds=settings.download_timeout,
+            attempts=settings.download_attempts,
+        ),
+        allow_private_hosts=settings.allow_private_hosts,
+        proxy=settings.data_proxy,
+        ca_file=settings.ca_file,
+        buckets=settings.data_buckets,
+        s3_endpoint_url=settings.s3_endpoint_url,
+        store=store,
+    )
 
 
 def _unchanged(context: Context, result: DownloadResult) -> DownloadResult | None:

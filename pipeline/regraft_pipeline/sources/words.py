@@ -1,0 +1,68 @@
+"""What a server says in its answer, for a message: why it refuses, when to come back."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from email.utils import parsedate_to_datetime
+from html import unescape
+
+LONGEST_WORDS = 200
+"""Characters of a server's own words that are quoted."""
+
+READ_BYTES = 4096
+"""Bytes of a refusal that are read to find them."""
+
+_FIELDS = ("message", "detail", "error_description", "error", "title", "reason", "description", "errors")
+_TAG = re.compile(r"<[^>]{0,500}>")
+_UNSEEN = re.compile(r"<(script|style)\b.*?(</\1>|$)", re.IGNORECASE | re.DOTALL)
+
+
+def words_of(body: bytes) -> str:
+    """Return what the body of a refusal says: the message of XML and JSON, the title of a page, else its text.
+
+    At most LONGEST_WORDS characters in one line, with what is no printable character escaped; empty for nothing.
+    """
+    text = body.decode("utf-8", "replace")
+    said = _of_json(text) if text.lstrip()[:1] in ("{", "[") else _of_markup(text) if "<" in text else text
+    line = " ".join(said.split())
+    line = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
+    return line if len(line) <= LONGEST_WORDS else f"{line[:LONGEST_WORDS]}…"
+
+
+def retry_after(value: str | None) -> float | None:
+    """Return the seconds that a ``Retry-After`` asks for, a number or a date; None where it says nothing sensible."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, OverflowError, TypeError):
+            return None
+    return None if math.isnan(seconds) else max(seconds, 0.0)
+
+
+def _of_json(text: str) -> str:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    for _ in range(3):
+        if isinstance(found, list):
+            found = found[0] if found else ""
+        elif isinstance(found, dict):
+            found = next((found[name] for name in _FIELDS if found.get(name)), "")
+    return found if isinstance(found, str) else ""
+
+
+def _of_markup(text: str) -> str:
+    parts = [match[2] for match in re.finditer(r"<(code|message)>(.*?)</\1>", text, re.IGNORECASE | re.DOTALL)]
+    if parts:
+        return ": ".join(unescape(part) for part in parts[:2])
+    if title := re.search(r"<title[^>]{0,200}>(.*?)</title>", text, re.IGNORECASE | re.DOTALL):
+        return unescape(title[1])
+    return unescape(_TAG.sub(" ", _UNSEEN.sub(" ", text)))
