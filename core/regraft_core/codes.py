@@ -106,6 +106,7 @@ class Code(StrEnum):
     RUN_UNKNOWN = "run_unknown", "There is no such run."
     REPORT_UNKNOWN = "report_unknown", "The run has no report."
     TASK_UNKNOWN = "task_unknown", "There is no such task."
+    TASK_INVALID = "task_invalid", "A task's file is wrong; the message names the line and the cure."
     VERSION_UNKNOWN = "version_unknown", "There is no such version."
 
     # The way to a dataset

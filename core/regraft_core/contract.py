@@ -6,11 +6,25 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-ColumnType = Literal["string", "integer", "number"]
-
+ColumnType = Literal["string", "integer", "number", "boolean", "text", "date", "datetime"]
+Value = bool | int | str
+"""A value of a class or category."""
 
 PROBABILITIES = "probabilities"
-"""Option of a request: answer the probability of the second class, too."""
+"""Option of a request: answer the probability of each class, too."""
+
+TEXT_LENGTH = 65_536
+"""Most characters of a text where the contract does not say."""
+
+JSON_TYPES: dict[str, dict[str, Any]] = {
+    "number": {"type": "number"},
+    "integer": {"type": "integer"},
+    "boolean": {"type": "boolean"},
+    "string": {"type": "string"},
+    "text": {"type": "string"},
+    "date": {"type": "string", "format": "date"},
+    "datetime": {"type": "string", "format": "date-time"},
+}
 
 
 class Column(BaseModel):
@@ -26,25 +40,77 @@ class Column(BaseModel):
     maximum: float | None = Field(None, description="Largest value that is allowed")
     categories: tuple[int, ...] | tuple[str, ...] | None = Field(None, description="All values that are allowed")
     min_length: int = Field(1, description="Fewest characters of a string")
-    max_length: int = Field(256, description="Most characters of a string")
+    max_length: int = Field(256, description="Most characters of a string; of a text 65,536 where not said")
+    nullable: bool | float = Field(
+        False, description="Whether a value may be missing: true as often as in the reference, or the largest share"
+    )
+    format: str | None = Field(
+        None,
+        description="How a CSV writes the values: %d.%m.%Y of a date, 1.234,5 or $1,234.5 of a number; where not said "
+        "as ISO 8601 and 1234.5",
+    )
+    trend: bool = Field(False, description="Whether the values move with time, so that moving on is no drift")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _texts_are_long(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("type") == "text":
+            return {"max_length": TEXT_LENGTH} | values
+        return values
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Self:
+        numeric = self.type in ("number", "integer")
+        if not numeric and (self.minimum is not None or self.maximum is not None):
+            raise ValueError(f"column {self.name!r}: minimum and maximum are for numbers, not for type {self.type}")
+        if self.categories is not None and not numeric and self.type != "string":
+            raise ValueError(f"column {self.name!r}: categories are for strings and numbers, not for type {self.type}")
+        if self.categories is not None and self.type == "string" and any(type(c) is not str for c in self.categories):
+            raise ValueError(f"column {self.name!r}: the categories of a string are strings; put them into quotes")
+        if self.format is not None and not (numeric or self.is_time):
+            raise ValueError(f"column {self.name!r}: format is for numbers and dates, not for type {self.type}")
+        if not 0 <= self.nullable <= 1:
+            raise ValueError(f"column {self.name!r}: nullable is true, false or a share between 0 and 1")
+        return self
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the values are numbers or whole numbers."""
+        return self.type in ("number", "integer")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the values are strings without a list of the allowed ones."""
+        return self.type == "text" or (self.type == "string" and self.categories is None)
+
+    @property
+    def is_time(self) -> bool:
+        """Whether the values are dates or points in time."""
+        return self.type in ("date", "datetime")
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of one value."""
-        schema: dict[str, Any] = {"type": self.type}
-        if self.description or self.unit:
-            schema["description"] = f"{self.description} [{self.unit}]" if self.unit else self.description
+        schema = dict(JSON_TYPES[self.type])
+        if self.nullable:
+            schema["type"] = [schema["type"], "null"]
+        if described := " ".join(part for part in (self.description, f"[{self.unit}]" if self.unit else "") if part):
+            schema["description"] = described
         if self.categories is not None:
-            schema["enum"] = list(self.categories)
-        elif self.type == "string":
+            schema["enum"] = [*self.categories, None] if self.nullable else list(self.categories)
+        elif self.is_open:
             schema |= {"minLength": self.min_length, "maxLength": self.max_length}
-        else:
+        elif self.is_number:
             limits = {"minimum": self.minimum, "maximum": self.maximum}
             schema |= {name: limit for name, limit in limits.items() if limit is not None}
         return schema
 
 
 class Contract(BaseModel):
-    """The schema of a task: feature columns in their order, and the target."""
+    """The schema of a task: feature columns in their order, and the target.
+
+    ``ignored`` columns may stand in a file or a request and are left aside; with ``extra_columns`` ``ignore`` so may
+    any other.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,12 +118,25 @@ class Contract(BaseModel):
     features: tuple[Column, ...]
     target: Column
     max_request_rows: int = Field(10_000, description="Most rows of one request")
+    ignored: tuple[str, ...] = Field((), description="Columns that may be there and are left aside")
+    extra_columns: Literal["refuse", "ignore"] = Field("refuse", description="What becomes of columns not named here")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        names = [column.name for column in (*self.features, self.target)]
+        names = [*(column.name for column in (*self.features, self.target)), *self.ignored]
         if not self.features or len(set(names)) != len(names):
             raise ValueError(f"a contract needs features, and every column a name of its own: {names}")
+        return self
+
+    @model_validator(mode="after")
+    def _target_can_be_learned(self) -> Self:
+        target = self.target
+        if target.is_time or (target.is_open and target.type == "text"):
+            raise ValueError(f"the target {target.name!r} must be a number, an integer, a boolean or a label")
+        if target.is_open:
+            raise ValueError(f"the target {target.name!r} is a string: name its labels as categories")
+        if target.nullable:
+            raise ValueError(f"the target {target.name!r} cannot be nullable: rows without it teach nothing")
         return self
 
     @property
@@ -71,9 +150,30 @@ class Contract(BaseModel):
         return (*self.features, self.target)
 
     @property
+    def classes(self) -> tuple[Value, ...] | None:
+        """The classes of the target in ascending order, None where it has no closed list of values."""
+        if self.target.type == "boolean":
+            return (False, True)
+        return None if self.target.categories is None else tuple(sorted(self.target.categories))
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the classes are words."""
+        return self.target.type == "string"
+
+    @property
+    def names_classes(self) -> bool:
+        """Whether probabilities are answered for each class by its name: for labels, and for more than two classes."""
+        return self.has_labels or len(self.classes or ()) > 2
+
+    def leaves_aside(self, name: str) -> bool:
+        """Whether a column that is neither feature nor target may be there."""
+        return self.extra_columns == "ignore" or name in self.ignored
+
+    @property
     def probability_name(self) -> str:
-        """Name in an answer of the probability of the second class."""
-        return f"{self.target.name}_probability"
+        """Name in an answer of the probability of the second class, or of the probabilities of each class."""
+        return f"{self.target.name}_probabilities" if self.names_classes else f"{self.target.name}_probability"
 
     def request_schema(self, *, probabilities: bool = False) -> dict[str, Any]:
         """Return the JSON Schema of a request: one array for each feature, all of the same length.
@@ -91,14 +191,15 @@ class Contract(BaseModel):
         }
         if probabilities:
             properties |= self.option_schema()
+        aside = {name: {"description": "Left aside"} for name in self.ignored if name not in properties}
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": f"Request to {self.task}",
             "description": "One array for each column, all of the same length; the answers come in the same order.",
             "type": "object",
-            "properties": properties,
+            "properties": properties | aside,
             "required": self.feature_names,
-            "additionalProperties": False,
+            "additionalProperties": self.extra_columns == "ignore",
         }
 
     def option_schema(self) -> dict[str, Any]:
@@ -109,12 +210,10 @@ class Contract(BaseModel):
         return {PROBABILITIES: {"type": "boolean", "default": False, "description": description}}
 
     def answer_schema(self, *, probabilities: bool = False) -> dict[str, Any]:
-        """Return the JSON Schema of an answer: the target column by its name, and its probability on request."""
-        properties = {self.target.name: {"type": "array", "items": self.target.json_schema()}}
+        """Return the JSON Schema of an answer: the target column by its name, and its probabilities on request."""
+        properties: dict[str, Any] = {self.target.name: {"type": "array", "items": self.target.json_schema()}}
         if probabilities:
-            description = f"Probability that {self.target.name} is {max(self.target.categories or ())}, where asked for"
-            share = {"type": "number", "minimum": 0, "maximum": 1}
-            properties[self.probability_name] = {"type": "array", "items": share, "description": description}
+            properties[self.probability_name] = {"type": "array", **self._probability_schema()}
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": f"Answer of {self.task}",
@@ -122,3 +221,16 @@ class Contract(BaseModel):
             "properties": properties,
             "required": [self.target.name],
         }
+
+    def _probability_schema(self) -> dict[str, Any]:
+        share = {"type": "number", "minimum": 0, "maximum": 1}
+        classes = self.classes or ()
+        if not self.names_classes:
+            last = str(classes[-1]).lower() if self.target.type == "boolean" else classes[-1] if classes else ""
+            return {"items": share, "description": f"Probability that {self.target.name} is {last}, where asked for"}
+        names = {str(one): share for one in classes}
+        items = {"type": "object", "properties": names, "required": list(names), "additionalProperties": False}
+        return {"items": items, "description": f"Probability of each {self.target.name}, where asked for"}
+
+
+__all__ = ["PROBABILITIES", "Column", "ColumnType", "Contract", "Value"]

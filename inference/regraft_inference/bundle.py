@@ -37,6 +37,7 @@ from regraft_core.contract import Column, Contract
 from regraft_core.errors import BundleError
 from regraft_core.formats import Versioned
 from regraft_core.profile import Profile
+from regraft_inference.columns import json_values, typed_values
 from regraft_inference.estimators import Columns, Estimator, estimator_class
 
 VERSION_FILE = "version.json"
@@ -48,7 +49,15 @@ UNCHECKED_FILES = {CHECKSUMS_FILE, VERSION_FILE, "registered_model_meta"}
 UNREGISTERED = "0"
 """Version of a bundle that has not been registered."""
 
-MLFLOW_TYPES = {"string": "string", "integer": "long", "number": "double"}
+MLFLOW_TYPES = {
+    "string": "string",
+    "text": "string",
+    "integer": "long",
+    "number": "double",
+    "boolean": "boolean",
+    "date": "datetime",
+    "datetime": "datetime",
+}
 MLFLOW_VERSION = "3.17.2"
 """Release of MLflow whose format of MLmodel is written."""
 
@@ -71,6 +80,7 @@ class BundleInfo(Versioned):
     estimator: str = Field(description="Name of the estimator, as its package registers it")
     created_at: datetime
     metrics: dict[str, float] = Field(default_factory=dict, description="Held-out metrics")
+    definition: str | None = Field(None, description="Hash of the task's definition that the bundle was trained by")
 
 
 class _Golden(BaseModel):
@@ -104,7 +114,7 @@ def write_bundle(
     if any(folder.iterdir()):
         raise BundleError(f"{folder} is not empty; a bundle needs a folder of its own", code="bundle_exists")
     columns = _typed(contract, golden)
-    requests = {name: _json_list(values) for name, values in columns.items()}
+    requests = {column.name: json_values(column, columns[column.name]) for column in contract.features}
     answers = _json_list(estimator.predict(columns))
     _write_json(folder / "bundle.json", info.model_dump(mode="json"))
     _write_json(folder / "contract.json", contract.model_dump(mode="json"))
@@ -169,14 +179,34 @@ class Bundle:
 
     @property
     def gives_probabilities(self) -> bool:
-        """Whether the model tells two classes apart and knows how probable they are."""
-        classes = self.contract.target.categories or ()
-        return len(classes) == 2 and getattr(self.estimator, "probabilities", None) is not None
+        """Whether the model tells classes apart and knows how probable they are."""
+        return self.contract.classes is not None and getattr(self.estimator, "probabilities", None) is not None
 
-    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
-        """Return the probability of the second class in ascending order, shape (rows,), if ``gives_probabilities``."""
+    def class_probabilities(self, columns: Columns) -> NDArray[np.float64]:
+        """Return the probability of each of the contract's classes, shape (rows, classes), if ``gives_probabilities``.
+
+        A class that the estimator has never seen has 0.
+        """
         found: NDArray[np.float64] = self.estimator.probabilities(_typed(self.contract, columns))  # type: ignore[attr-defined]  # of classifiers
-        return found[:, 1]
+        classes = list(self.contract.classes or ())
+        known = list(getattr(self.estimator, "classes", classes))
+        if known == classes:
+            return found
+        probabilities = np.zeros((len(found), len(classes)))
+        probabilities[:, [classes.index(one) for one in known]] = found
+        return probabilities
+
+    def probabilities(self, columns: Columns) -> list[float] | list[dict[str, float]]:
+        """Return what a request for probabilities is answered, for each row.
+
+        Of two classes that are no words, the probability of the second; else that of each class by its name.
+        """
+        found = self.class_probabilities(columns)
+        if not self.contract.names_classes:
+            second: list[float] = found[:, 1].tolist()
+            return second
+        names = [str(one) for one in self.contract.classes or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.tolist()]
 
     def check_golden(self) -> None:
         """Raise BundleError (``golden_mismatch``) unless the golden requests are answered as the trainer did."""
@@ -219,14 +249,8 @@ def _checked_files(folder: Path) -> Iterator[str]:
 
 
 def _typed(contract: Contract, columns: Columns) -> dict[str, Any]:
-    """Return the feature columns in the contract's order and types: lists of str, int64 and float64 arrays."""
-    return {column.name: _typed_column(column, columns[column.name]) for column in contract.features}
-
-
-def _typed_column(column: Column, values: Any) -> Any:
-    if column.type == "string":
-        return values if isinstance(values, list) else list(values)
-    return np.asarray(values, dtype=np.int64 if column.type == "integer" else np.float64)
+    """Return the feature columns in the contract's order and types."""
+    return {column.name: typed_values(column, columns[column.name]) for column in contract.features}
 
 
 def _repeats(answer: Any, expected: Any) -> bool:
@@ -283,4 +307,7 @@ def _mlmodel(contract: Contract, info: BundleInfo) -> dict[str, Any]:
 
 
 def _colspec(column: Column) -> dict[str, Any]:
-    return {"type": MLFLOW_TYPES[column.type], "name": column.name, "required": True}
+    kind = MLFLOW_TYPES[column.type]
+    if column.nullable and kind in ("long", "boolean"):
+        kind = "double"  # MLflow's other types have no gaps
+    return {"type": kind, "name": column.name, "required": True}

@@ -41,7 +41,15 @@ BACKGROUND_ROWS = 256
 DEFAULT_TASK = "passwords"
 TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-V2_TYPES = {"string": "BYTES", "integer": "INT64", "number": "FP64"}
+V2_TYPES = {
+    "string": "BYTES",
+    "text": "BYTES",
+    "date": "BYTES",
+    "datetime": "BYTES",
+    "integer": "INT64",
+    "number": "FP64",
+    "boolean": "BOOL",
+}
 
 
 class Version:
@@ -101,7 +109,7 @@ class Version:
         columns, asks = self.reader.read_asking(body)
         answer = {self._target: self.predict(columns).tolist()}
         if asks:
-            answer[self.bundle.contract.probability_name] = self.bundle.probabilities(columns).tolist()
+            answer[self.bundle.contract.probability_name] = self.bundle.probabilities(columns)
         return orjson.dumps(answer)
 
     def predict(self, columns: Mapping[str, Values]) -> NDArray[Any]:

@@ -6,9 +6,11 @@ Only MLflow imports this module, and it brings pandas along; the predictor needs
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from regraft_core.contract import Column
 from regraft_inference.bundle import Bundle
 
 
@@ -21,8 +23,15 @@ class PyfuncModel:
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
         """Return a frame with the target column, one row for each row of the features."""
         contract = self.bundle.contract
-        columns = {name: model_input[name].to_numpy() for name in contract.feature_names}
+        columns = {column.name: _values(column, model_input[column.name]) for column in contract.features}
         return pd.DataFrame({contract.target.name: self.bundle.predict(columns)}, index=model_input.index)
+
+
+def _values(column: Column, values: pd.Series[Any]) -> Any:
+    """Return a column without the many ways in which pandas writes a gap."""
+    if not column.nullable:
+        return values.to_numpy()
+    return values.astype(object).where(values.notna(), None).tolist()
 
 
 def _load_pyfunc(path: str) -> PyfuncModel:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from regraft_core.errors import BundleError
 
-Columns = Mapping[str, Sequence[str] | NDArray[Any]]
-"""Feature columns by name, all of the same length: strings as sequences of str, numbers as arrays."""
+Columns = Mapping[str, Sequence[str | None] | NDArray[Any]]
+"""Feature columns by name, all of the same length, as ``regraft_inference.columns`` has them: strings and texts as
+sequences of str (None: a gap), numbers as arrays (NaN), booleans as arrays of bool, times as datetime64[us] (NaT)."""
 
 TrainingBatches = Callable[[], Iterable[tuple[Columns, NDArray[Any]]]]
 """Feature columns with their target, batch by batch; every call gives the same ones from the start."""
@@ -71,6 +72,20 @@ class ExplainingEstimator(Estimator, Protocol):
         ...
 
 
+@runtime_checkable
+class ProbabilisticEstimator(Estimator, Protocol):
+    """A classifier that knows how probable each class is."""
+
+    @property
+    def classes(self) -> list[Any]:
+        """The classes that it has seen, ascending."""
+        ...
+
+    def probabilities(self, columns: Columns) -> NDArray[Any]:
+        """Return the probability of each of the classes, shape (rows, classes)."""
+        ...
+
+
 def estimator_class(name: str) -> type[Estimator]:
     """Return the estimator of this name. Raises BundleError (``estimator_unknown``) where none is installed."""
     for entry in entry_points(group=GROUP, name=name):
@@ -93,6 +108,7 @@ __all__ = [
     "Columns",
     "Estimator",
     "ExplainingEstimator",
+    "ProbabilisticEstimator",
     "StreamingEstimator",
     "TrainingBatches",
     "estimator_class",

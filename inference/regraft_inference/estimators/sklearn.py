@@ -63,8 +63,10 @@ class SklearnEstimator:
         return self
 
     def predict(self, columns: Columns) -> NDArray[Any]:
-        """Return classes or integers as int64, other values as float64; shape (rows,)."""
+        """Return labels as str, booleans as bool, integers as int64, other values as float64; shape (rows,)."""
         answers = self.model.predict(self._matrix(columns))
+        if answers.dtype.kind in "OUb":
+            return answers.astype(np.bool_ if answers.dtype.kind == "b" else object)  # type: ignore[no-any-return]
         return np.rint(answers).astype(np.int64) if self.integer else np.asarray(answers, dtype=np.float64)
 
     @available_if(lambda self: hasattr(self.model, "predict_proba"))  # type: ignore[untyped-decorator]
@@ -76,24 +78,25 @@ class SklearnEstimator:
         found: NDArray[np.float64] = self.model.predict_proba(self._matrix(columns))
         return found
 
+    @property
+    def classes(self) -> list[Any]:
+        """The classes that the probabilities are of."""
+        found: list[Any] = self.model.classes_.tolist()
+        return found
+
     def save(self, folder: Path) -> None:
         """Write the model. Raises BundleError (``estimator_untrusted``) where it is made of types not on the list."""
-        archive = skops.io.dumps(self.model)
-        _refuse_untrusted(archive)
-        (folder / MODEL_FILE).write_bytes(_reproducible(archive))
+        save_model(self.model, folder)
         (folder / SETTINGS_FILE).write_text(json.dumps({"features": self.features, "integer": self.integer}))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read a model back. Raises BundleError: ``estimator_untrusted`` or ``estimator_damaged``."""
-        path = folder / MODEL_FILE
+        path = folder / SETTINGS_FILE
         try:
-            settings = json.loads((folder / SETTINGS_FILE).read_bytes())
-            archive = path.read_bytes()
-            _refuse_untrusted(archive)
-            model = skops.io.loads(archive, trusted=sorted(TRUSTED_TYPES))
-            return cls(model, settings["features"], settings["integer"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            settings = json.loads(path.read_bytes())
+            return cls(load_model(folder), settings["features"], settings["integer"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise BundleError(f"{path} cannot be read: {error}", code="estimator_damaged") from error
 
     def parameters(self) -> dict[str, Any]:
@@ -110,6 +113,24 @@ class SklearnEstimator:
         if all(array.dtype.kind in "biuf" for array in arrays):
             return np.stack(arrays, axis=1, dtype=np.float64)
         return np.stack([array.astype(object) for array in arrays], axis=1)
+
+
+def save_model(model: BaseEstimator, folder: Path) -> None:
+    """Write a model. Raises BundleError (``estimator_untrusted``) where it is made of types not on the list."""
+    archive = skops.io.dumps(model)
+    _refuse_untrusted(archive)
+    (folder / MODEL_FILE).write_bytes(_reproducible(archive))
+
+
+def load_model(folder: Path) -> Any:
+    """Read a model back. Raises BundleError: ``estimator_untrusted`` or ``estimator_damaged``."""
+    path = folder / MODEL_FILE
+    try:
+        archive = path.read_bytes()
+        _refuse_untrusted(archive)
+        return skops.io.loads(archive, trusted=sorted(TRUSTED_TYPES))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path} cannot be read: {error}", code="estimator_damaged") from error
 
 
 def _refuse_untrusted(archive: bytes) -> None:

@@ -16,7 +16,8 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from regraft_core.contract import Contract
+from regraft_core.contract import Column, Contract
+from regraft_inference.columns import dtype_of
 from regraft_inference.estimators import Columns, TrainingBatches
 from regraft_pipeline.tasks import Task
 
@@ -28,8 +29,6 @@ PART_BYTES = 8 << 20
 
 LINE, PLACE = "\0line", "\0place"
 """Names of columns, which no dataset can have: on which line a row begins, and as which it was taken."""
-
-ARROW_TYPES = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64()}
 
 
 class Dataset:
@@ -126,7 +125,7 @@ class Shuffle:
 
     def write(self, path: Path, contract: Contract, *, keep: NDArray[np.bool_]) -> Dataset:
         """Write the rows that are to be kept; ``keep`` has a value for each, in the order in which they were taken."""
-        columns = [(column.name, ARROW_TYPES[column.type]) for column in contract.columns]
+        columns = [(column.name, arrow_type(column)) for column in contract.columns]
         schema = pa.schema([*columns, (LINE, pa.int64())])
         with pq.ParquetWriter(path, schema) as writer:
             for part in self._shuffled_parts():
@@ -156,6 +155,12 @@ class TemporaryFolder:
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="regraft-"))
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """Return how a typed column is stored."""
+    dtype = dtype_of(column)
+    return pa.string() if dtype is None else pa.from_numpy_dtype(dtype)
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

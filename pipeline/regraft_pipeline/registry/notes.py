@@ -10,7 +10,15 @@ from regraft_core.runs import RunRequest
 from regraft_core.verdict import Verdict
 from regraft_pipeline.tasks import Task
 
-EXAMPLES: dict[str, str | float] = {"string": "abc", "integer": 1, "number": 1.5}
+EXAMPLES: dict[str, str | float] = {
+    "string": "abc",
+    "text": "some words",
+    "integer": 1,
+    "number": 1.5,
+    "boolean": True,
+    "date": "2026-01-31",
+    "datetime": "2026-01-31T12:00:00",
+}
 
 
 def of_task(task: Task) -> str:
@@ -69,7 +77,7 @@ def _columns(contract: Contract) -> str:
 def _example(column: Column) -> str | float:
     if column.categories:
         return column.categories[0]
-    if column.minimum is not None and column.maximum is not None and column.type != "string":
+    if column.minimum is not None and column.maximum is not None and column.is_number:
         return (column.minimum + column.maximum) // 2
     return EXAMPLES[column.type]
 

@@ -19,6 +19,7 @@ from regraft_core.addresses import redacted
 from regraft_core.contract import Contract
 from regraft_core.errors import NotFoundError, RegraftError
 from regraft_core.runs import RunRequest, now
+from regraft_inference.bundle import MLFLOW_TYPES
 from regraft_pipeline.registry import notes
 from regraft_pipeline.registry.mlflow import Json, MlflowApi
 from regraft_pipeline.tasks import Task
@@ -43,9 +44,6 @@ NOTE = "mlflow.note.content"
 
 KIND = "mlflow.experimentKind"
 """Tag that tells MLflow's pages which views an experiment is for."""
-
-COLUMN_TYPES = {"string": "string", "integer": "long", "number": "double"}
-"""MLflow's names of types."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +195,7 @@ class Registry:
     def log_dataset(self, tracking: Tracking, dataset: Dataset) -> None:
         """Write which dataset went into the run."""
         columns = dataset.contract.columns
-        schema = [{"type": COLUMN_TYPES[column.type], "name": column.name, "required": True} for column in columns]
+        schema = [{"type": MLFLOW_TYPES[column.type], "name": column.name, "required": True} for column in columns]
         written = {
             "name": dataset.name,
             "digest": dataset.digest,

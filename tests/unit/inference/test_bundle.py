@@ -199,3 +199,19 @@ def test_mlmodel_names_the_loader_and_the_signature(written: Path) -> None:
     assert model["flavors"]["python_function"]["loader_module"] == "regraft_inference.pyfunc"
     assert json.loads(model["signature"]["inputs"]) == [{"type": "string", "name": "Password", "required": True}]
     assert json.loads(model["signature"]["outputs"]) == [{"type": "double", "name": "Times", "required": True}]
+
+
+def test_a_bundle_of_the_format_before_is_read(folder: Path) -> None:
+    contract = json.loads((folder / "contract.json").read_text())
+    for part in (*contract["features"], contract["target"]):
+        for name in ("nullable", "trend", "format"):
+            del part[name]
+    del contract["ignored"], contract["extra_columns"]
+    info = json.loads((folder / "bundle.json").read_text())
+    del info["format"], info["definition"]
+    (folder / "contract.json").write_text(json.dumps(contract))
+    (folder / "bundle.json").write_text(json.dumps(info))
+    resign(folder)
+    bundle = Bundle.load(folder)
+    bundle.check_golden()
+    assert (bundle.info.format, bundle.contract) == (1, CONTRACT)

@@ -1,0 +1,145 @@
+"""The model of ``task.yaml``: what is predicted from what, and how it is judged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from regraft_core.contract import Column, ColumnType, Contract
+from regraft_core.definition.gates import GateSettings
+
+API_VERSION = "regraft.dev/v1"
+NAME_PATTERN = r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$"
+"""Names of tasks: parts of addresses, and of names of objects in a cluster."""
+
+Problem = Literal["classification", "regression"]
+Metric = Literal["recall", "roc_auc", "accuracy", "log_loss", "brier", "skill", "mae", "rmse", "rmsle"]
+
+METRICS: dict[Problem, tuple[Metric, ...]] = {
+    "classification": ("recall", "roc_auc", "accuracy", "log_loss", "brier", "skill"),
+    "regression": ("skill", "mae", "rmse", "rmsle"),
+}
+"""Metrics by problem, the one that is taken by default first."""
+
+
+class ColumnDefinition(Column):
+    """One column of the file. The order of the columns is that of a request's rows."""
+
+    role: Literal["feature", "ignored"] = Field("feature", description="ignored: may be there, and is left aside")
+    type: ColumnType = Field("text", description="What the values are; needed of every column that is not ignored")
+
+    @model_validator(mode="after")
+    def _says_its_type(self) -> Self:
+        if self.role == "feature" and "type" not in self.model_fields_set:
+            raise ValueError(f"column {self.name!r} needs a type, or 'role: ignored'")
+        if self.role == "ignored" and (more := self.model_fields_set - {"name", "role", "description", "type"}):
+            raise ValueError(f"column {self.name!r} is ignored; {', '.join(sorted(more))} would mean nothing")
+        return self
+
+    def column(self) -> Column:
+        """Return the column of a contract."""
+        return Column.model_validate(self.model_dump(exclude={"role"}, exclude_unset=True))
+
+
+class TaskDefinition(BaseModel):
+    """A task: what is predicted from what. One file, ``task.yaml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, title="Regraft task")
+
+    api_version: Literal["regraft.dev/v1"] = Field(alias="apiVersion")
+    kind: Literal["Task"]
+    name: str = Field(
+        pattern=NAME_PATTERN, description="In addresses, labels and settings: lower-case letters, digits, hyphens"
+    )
+    description: str = Field("", description="What the task is for, in a sentence")
+    target: str = Field(description="Name of the column that is predicted")
+    problem: Problem | None = Field(
+        None, description="By default classification for labels, booleans and codes, else regression"
+    )
+    columns: tuple[ColumnDefinition, ...] = Field(min_length=2, description="All columns of a dataset")
+    extra_columns: Literal["refuse", "ignore"] = Field(
+        "refuse", description="What becomes of columns that a file has besides"
+    )
+    estimator: str = Field("auto", description="auto, additive, boosted, or one that a package offers by entry point")
+    metric: Metric | None = Field(None, description="What models are compared by; by default what suits the problem")
+    gates: GateSettings = Field(default_factory=GateSettings, description="Thresholds that differ from the defaults")
+    reference: str = Field("reference.csv", description="The dataset that new ones are held against, beside this file")
+    registered_model: str = Field("{owner}-{task}", description="Name in the registry; {owner} and {task} are replaced")
+    max_request_rows: int = Field(10_000, ge=1, description="Most rows of one request")
+
+    @field_validator("registered_model")
+    @classmethod
+    def _can_be_filled_in(cls, value: str) -> str:
+        try:
+            value.format(owner="", task="")
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("only {owner} and {task} can be replaced") from None
+        return value
+
+    @model_validator(mode="after")
+    def _can_be_learned(self) -> Self:
+        names = [column.name for column in self.columns]
+        if doubled := [index for index, name in enumerate(names) if name in names[:index]]:
+            raise _wrong(f"column {names[doubled[0]]!r} is there twice", "columns", doubled[0])
+        target = next((column for column in self.columns if column.name == self.target), None)
+        if target is None or target.role == "ignored":
+            raise _wrong(f"the target {self.target!r} is none of the columns {', '.join(names)}", "target")
+        try:
+            classes = self.contract().classes
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise _wrong(message, "columns", names.index(self.target)) from None
+        if self.problem == "classification" and classes is None:
+            raise _wrong(f"classification needs to know the classes: name the categories of {self.target!r}", "problem")
+        if self.problem == "regression" and not target.is_number:
+            raise _wrong(f"the target {self.target!r} is no number: the problem is classification", "problem")
+        if self.metric is not None and self.metric not in METRICS[self.problem_type]:
+            known = ", ".join(METRICS[self.problem_type])
+            raise _wrong(f"metric {self.metric!r} is not one of {self.problem_type}; there are: {known}", "metric")
+        return self
+
+    @property
+    def problem_type(self) -> Problem:
+        """Classification or regression, as the file says or as the target suggests."""
+        if self.problem is not None:
+            return self.problem
+        return "regression" if self.contract().classes is None else "classification"
+
+    def contract(self) -> Contract:
+        """Return the contract."""
+        features = [column for column in self.columns if column.role == "feature" and column.name != self.target]
+        return Contract(
+            task=self.name,
+            features=tuple(column.column() for column in features),
+            target=next(column for column in self.columns if column.name == self.target).column(),
+            ignored=tuple(column.name for column in self.columns if column.role == "ignored"),
+            extra_columns=self.extra_columns,
+            max_request_rows=self.max_request_rows,
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """Return the file's content without what is said by default anyway."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    @property
+    def hash(self) -> str:
+        """What tells two definitions apart: SHA-256 over all that differs from the defaults."""
+        content = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _wrong(message: str, *path: str | int) -> PydanticCustomError:
+    """Return the error of something that is wrong at a place of the file."""
+    return PydanticCustomError("misplaced", "{message}", {"message": message, "path": list(path)})
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``task.yaml``, for editors."""
+    schema = TaskDefinition.model_json_schema(by_alias=True)
+    column = schema["$defs"]["ColumnDefinition"]
+    column["anyOf"] = [{"required": ["type"]}, {"properties": {"role": {"const": "ignored"}}, "required": ["role"]}]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema

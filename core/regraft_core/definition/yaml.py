@@ -1,0 +1,182 @@
+"""Reads ``task.yaml``: YAML 1.2 (``no`` is a text), every mistake named with its line and its cure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from regraft_core.definition.gates import GateSettings
+from regraft_core.definition.task import ColumnDefinition, TaskDefinition
+from regraft_core.errors import BadRequestError
+
+MAX_BYTES = 1 << 20
+MAX_NODES = 200_000
+MAX_DEPTH = 20
+SHOWN = 5
+"""Mistakes that are named at once."""
+
+_NULL = re.compile(r"~|null|Null|NULL|")
+_BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+type Path = tuple[str | int, ...]
+
+
+class TaskFileError(BadRequestError):
+    """A task's file is wrong; the message names file, line and cure."""
+
+    code = "task_invalid"
+    title = "The task's file is not valid"
+
+
+def read_definition(text: str | bytes, name: str = "task.yaml") -> TaskDefinition:
+    """Return the definition that a file holds. Raises TaskFileError."""
+    reader = _Reader(name)
+    content = reader.read(text)
+    if not isinstance(content, dict):
+        raise TaskFileError(f"{name}: a task is a mapping that begins with 'apiVersion: regraft.dev/v1'")
+    try:
+        return TaskDefinition.model_validate(content)
+    except ValidationError as error:
+        errors = _without_followers(error.errors())
+        told = [_told(one, reader) for one in errors[:SHOWN]]
+        if len(errors) > SHOWN:
+            told.append(f"and {len(errors) - SHOWN} more")
+        raise TaskFileError("; ".join(told), line=reader.line_of(_location(errors[0]))) from None
+
+
+class _Reader:
+    """Turns YAML into plain values, and knows the line of each."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._lines: dict[Path, int] = {}
+        self._nodes = 0
+
+    def read(self, text: str | bytes) -> Any:
+        """Return the content."""
+        if len(text) > MAX_BYTES:
+            raise TaskFileError(f"{self.name}: a task's file has at most {MAX_BYTES >> 20} MiB")
+        try:
+            node = yaml.compose(text, Loader=yaml.BaseLoader)
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            message = f"{self.name}, line {line}: this is not YAML: {error.problem}"
+            raise TaskFileError(message, line=line) from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise TaskFileError(f"{self.name}: this is not YAML: {error}") from None
+        return None if node is None else self._value(node, ())
+
+    def line_of(self, path: Path) -> int:
+        """Return the line on which the value at a path, or the nearest one around it, begins."""
+        while path not in self._lines and path:
+            path = path[:-1]
+        return self._lines.get(path, 1)
+
+    def _value(self, node: Node, path: Path) -> Any:
+        self._nodes += 1
+        if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
+            raise TaskFileError(f"{self.name}: too large or too deep for a task", line=node.start_mark.line + 1)
+        self._lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, ScalarNode):
+            return _scalar(node)
+        if isinstance(node, SequenceNode):
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._mapping(node, path) if isinstance(node, MappingNode) else None
+
+    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, ScalarNode):
+                raise TaskFileError(f"{self.name}, line {line}: a key must be a name", line=line)
+            key = str(key_node.value)
+            if key in found:
+                raise TaskFileError(f"{self.name}, line {line}: the key {key!r} is there twice", line=line)
+            self._lines[*path, key] = line
+            found[key] = self._value(value_node, (*path, key))
+        return found
+
+
+def _scalar(node: ScalarNode) -> Any:
+    """Return the value of a scalar by the core schema of YAML 1.2."""
+    text: str = node.value
+    if node.style is not None:
+        return text
+    if _NULL.fullmatch(text):
+        return None
+    if _BOOLEAN.fullmatch(text):
+        return text.lower() == "true"
+    if _INTEGER.fullmatch(text):
+        bases = {"0o": 8, "0x": 16}
+        return int(text[2:], bases[text[:2]]) if text[:2] in bases else int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    return text
+
+
+def _without_followers(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the mistakes with one for each place: a value that fits none of several types is one mistake."""
+    found: dict[Path, ErrorDetails] = {}
+    for error in errors:
+        found.setdefault(_location(error), error)
+    return list(found.values())
+
+
+def _location(error: ErrorDetails) -> Path:
+    """Return the place in the file: pydantic adds names of types where a value may have several."""
+    if error["type"] == "misplaced":
+        return tuple(error["ctx"]["path"])
+    path: list[str | int] = []
+    for part in error["loc"]:
+        if path and path[-1] in ("nullable", "categories"):
+            break
+        path.append(part)
+    return tuple(path)
+
+
+def _told(error: ErrorDetails, reader: _Reader) -> str:
+    path = _location(error)
+    where = f"{reader.name}, line {reader.line_of(path)}: "
+    place = _place(path[:-1])
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return where + f"there is no key {path[-1]!r}{place}{_nearest(str(path[-1]), _keys(path))}"
+    if kind == "missing":
+        return where + f"the key {path[-1]!r} is missing{place}"
+    message = error["msg"].removeprefix("Value error, ")
+    if kind in ("value_error", "misplaced"):
+        return where + message
+    shown = error["input"]
+    near = ""
+    if kind == "literal_error" and isinstance(shown, str):
+        near = _nearest(shown, re.findall(r"'([^']*)'", message))
+    return where + f"{_name(path)} is {shown!r}: {message[:1].lower()}{message[1:]}{near}"
+
+
+def _keys(path: Path) -> list[str]:
+    parts: dict[str, type[BaseModel]] = {"columns": ColumnDefinition, "gates": GateSettings}
+    model = TaskDefinition if len(path) == 1 else parts[str(path[0])]
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    choices = {one.lower(): one for one in known}
+    close = get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
+    return f"; did you mean {choices[close[0]]!r}?" if close else f"; there are: {', '.join(choices.values())}"
+
+
+def _name(path: Path) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def _place(path: Path) -> str:
+    return f" in {_name(path)}" if path else ""

@@ -1,0 +1,104 @@
+"""Task files: what is read, and what is said of each kind of mistake."""
+
+import pytest
+
+from regraft_core.contract import Column
+from regraft_core.definition import TaskFileError, read_definition
+from regraft_core.definition.task import json_schema
+
+PENGUINS = """\
+apiVersion: regraft.dev/v1
+kind: Task
+name: penguins
+target: species
+problem: classification            # or regression
+columns:
+  - {name: bill_length, type: number, unit: mm, minimum: 20, maximum: 80, nullable: true}
+  - {name: island, type: string, categories: [Biscoe, no, Torgersen]}
+  - {name: seen_on, type: date, format: "%d.%m.%Y"}
+  - {name: ringed, type: boolean}
+  - {name: notes, type: text, nullable: 0.1}
+  - {name: individual_id, role: ignored}
+  - {name: species, type: string, categories: [Adelie, Chinstrap, Gentoo]}
+estimator: auto
+metric: recall
+gates: {min_rows: 80}
+reference: reference.csv
+registered_model: "{owner}-penguins"
+"""
+
+
+def test_a_file_becomes_a_contract() -> None:
+    definition = read_definition(PENGUINS)
+    contract = definition.contract()
+    assert contract.feature_names == ["bill_length", "island", "seen_on", "ringed", "notes"]
+    assert contract.classes == ("Adelie", "Chinstrap", "Gentoo")
+    assert contract.ignored == ("individual_id",)
+    assert contract.features[1].categories == ("Biscoe", "no", "Torgersen")  # YAML 1.2: no is a text
+    assert contract.features[4] == Column(name="notes", type="text", nullable=0.1)
+    assert definition.gates.min_rows == 80
+
+
+def test_the_hash_tells_definitions_apart_and_not_their_form() -> None:
+    same = PENGUINS.replace("  - {name: ringed, type: boolean}", "  - name: ringed\n    type: boolean")
+    same = same.replace("estimator: auto\n", "")
+    assert read_definition(same).hash == read_definition(PENGUINS).hash
+    assert read_definition(PENGUINS.replace("80,", "90,")).hash != read_definition(PENGUINS).hash
+
+
+def test_what_is_said_by_default_can_be_left_out() -> None:
+    short = "apiVersion: regraft.dev/v1\nkind: Task\nname: a\ntarget: y\ncolumns:\n- {name: x, type: number}\n- "
+    assert read_definition(short + "{name: y, type: number}").problem_type == "regression"
+    assert read_definition(short + "{name: y, type: boolean}").problem_type == "classification"
+    assert read_definition(short + "{name: y, type: integer, categories: [1, 2]}").problem_type == "classification"
+
+
+MISTAKES = [
+    ("nullable: true", "nulable: true", 7, "did you mean 'nullable'"),
+    ("type: date", "type: dat", 9, "did you mean 'date'"),
+    ("min_rows", "min_row", 16, "did you mean 'min_rows'"),
+    ("target: species", "target: specis", 4, "the target 'specis' is none of the columns bill_length"),
+    ("kind: Task", "kind: Tsk", 2, "did you mean 'Task'"),
+    ("metric: recall", "metric: rmse", 15, "there are: recall, roc_auc"),
+    ("name: penguins", "name: Penguins", 3, "name is 'Penguins'"),
+    ("0.1", "often", 11, "nullable is 'often'"),
+    ("0.1", "1.5", 11, "a share between 0 and 1"),
+    ("notes, type: text", "island, type: text", 11, "column 'island' is there twice"),
+    ("estimator: auto", "estimator: [a", 15, "this is not YAML"),
+    ("estimator: auto", "kind: Task", 14, "the key 'kind' is there twice"),
+    ("columns:", "colums:", 6, "did you mean 'columns'"),
+    ("individual_id, role: ignored", "individual_id", 12, "needs a type, or 'role: ignored'"),
+    ("role: ignored", "role: ignored, unit: mm", 12, "unit would mean nothing"),
+    ("[Adelie, Chinstrap, Gentoo]", "[1, 2]", 13, "put them into quotes"),
+    (", categories: [Adelie, Chinstrap, Gentoo]", "", 13, "name its labels as categories"),
+    ("Gentoo]", "Gentoo], nullable: true", 13, "cannot be nullable"),
+    ("type: boolean", "type: boolean, minimum: 1", 10, "minimum and maximum are for numbers"),
+    ("problem: classification", "problem: regression", 5, "the problem is classification"),
+    ("{owner}-penguins", "{user}-penguins", 18, "only {owner} and {task}"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "line", "told"), MISTAKES)
+def test_a_mistake_is_named_with_its_line_and_its_cure(right: str, wrong: str, line: int, told: str) -> None:
+    with pytest.raises(TaskFileError) as error:
+        read_definition(PENGUINS.replace(right, wrong, 1), "tasks/penguins/task.yaml")
+    assert f"tasks/penguins/task.yaml, line {line}: " in error.value.message
+    assert told in error.value.message
+
+
+@pytest.mark.parametrize("text", ["", "- a", "just words", b"\xff\xfe\x00", "a: &x [*x]", "[" * 100 + "]" * 100])
+def test_what_is_no_task_is_refused(text: str | bytes) -> None:
+    with pytest.raises(TaskFileError):
+        read_definition(text)
+
+
+def test_scalars_are_those_of_yaml_1_2() -> None:
+    text = PENGUINS.replace("[Biscoe, no, Torgersen]", "[yes, off, 2001-01-01, '1', 1:30]")
+    assert read_definition(text).contract().features[1].categories == ("yes", "off", "2001-01-01", "1", "1:30")
+
+
+def test_the_schema_knows_every_key() -> None:
+    schema = json_schema()
+    assert schema["additionalProperties"] is False
+    assert {"apiVersion", "kind", "name", "target", "columns"} <= schema["properties"].keys()
+    assert set(schema["required"]) == {"apiVersion", "kind", "name", "target", "columns"}
