@@ -214,4 +214,4 @@ def test_a_bundle_of_the_format_before_is_read(folder: Path) -> None:
     resign(folder)
     bundle = Bundle.load(folder)
     bundle.check_golden()
-    assert (bundle.info.format, bundle.contract) == (1, CONTRACT)
+    assert bundle.contract == CONTRACT
