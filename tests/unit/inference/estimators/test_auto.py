@@ -50,7 +50,8 @@ SOLD = contract(Column(name="sold", type="boolean"))
 
 def one(column: Column, values: Any) -> list[list[float]]:
     alone = Contract(task="flats", features=(column,), target=Column(name="y", type="number"))
-    return Encoding.learn(alone, {column.name: values}).matrix({column.name: values}).tolist()
+    found: list[list[float]] = Encoding.learn(alone, {column.name: values}).matrix({column.name: values}).tolist()
+    return found
 
 
 def test_the_matrix_has_the_layout_that_is_documented() -> None:
