@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self.close_connection = True
 
-    do_GET = do_POST = do_PATCH = _do  # noqa: N815  (the standard library wants these names)
+    do_GET = do_POST = do_PATCH = do_DELETE = _do  # noqa: N815  (the standard library wants these names)
 
     def _get(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:
         if path in self.api.objects:
@@ -104,6 +104,13 @@ class _Handler(BaseHTTPRequestHandler):
         assert self.headers["Content-Type"] == "application/merge-patch+json"
         _merge(self.api.objects[path], body)
         return 200, self.api.objects[path]
+
+    def _delete(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:
+        if path not in self.api.objects:
+            return 404, {"message": "not found"}
+        item = self.api.objects[path]
+        self.api.put(path, item, kind="DELETED")
+        return 200, item
 
     def _watch(self) -> None:
         self.send_response(200)

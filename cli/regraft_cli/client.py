@@ -39,6 +39,10 @@ class TriggerClient:
         run_id: str = self._call("POST", "/rollback", json=body)["run_id"]
         return run_id
 
+    def cancel(self, run_id: str) -> None:
+        """Ask for the end of a run. Raises RegraftError (``run_unknown``, ``run_ended``)."""
+        self._call("POST", f"/runs/{run_id}/cancel")
+
     def runs(self, *, task: str | None = None, limit: int = 20) -> list[Run]:
         """Return runs, newest first."""
         parameters = {"limit": str(limit)} | ({"task": task} if task else {})

@@ -167,6 +167,20 @@ def watch(
 
 
 @app.command()
+def cancel(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run")],
+    wait: Annotated[bool, typer.Option("--wait", help="Watch the run until it has ended")] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a run wherever it stands; what serves goes on serving."""
+    client = _client(url, token)
+    client.cancel(run_id)
+    _tell_accepted(client, run_id, wait=wait, as_json=as_json)
+
+
+@app.command()
 def verdict(
     csv: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="File to judge")],
     task: TaskName = None,

@@ -30,6 +30,7 @@ STATE_STYLES = {
     RunState.REJECTED: "yellow",
     RunState.SUPERSEDED: "blue",
     RunState.ROLLED_BACK: "magenta",
+    RunState.CANCELLED: "dim",
     RunState.FAILED: "red",
 }
 STEP_SIGNS: Mapping[StepState, ConsoleRenderable] = {
@@ -44,6 +45,7 @@ OUTCOMES = {
     RunState.UNCHANGED: "Nothing to do: this very dataset serves already. --force trains on it anew.",
     RunState.SUPERSEDED: "A dataset that was accepted later was promoted first; that one serves.",
     RunState.ROLLED_BACK: "The new version did not stand; the one before serves on.",
+    RunState.CANCELLED: "Somebody ended it; what served before serves on.",
 }
 """What an end means, in a sentence."""
 

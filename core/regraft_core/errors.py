@@ -71,6 +71,29 @@ class NotFoundError(RegraftError):
     title = "Not found"
 
 
+class ConflictError(RegraftError):
+    """What was asked for does not go with how things stand now, such as the end of a run that has ended."""
+
+    code = "conflict"
+    status = 409
+    title = "Not possible as things stand"
+
+
+class KeyReusedError(RegraftError):
+    """The idempotency key was sent before with another body."""
+
+    code = "idempotency_key_reused"
+    status = 422
+    title = "The idempotency key stands for another request"
+
+
+class UnreadableError(RegraftError):
+    """An object in the store is damaged, or was written by a release that this one does not know."""
+
+    code = "object_unreadable"
+    title = "An object in the store cannot be read"
+
+
 class TooLargeError(RegraftError):
     """The request body is over the size limit."""
 

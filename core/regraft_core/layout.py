@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def raw_dataset(sha256: str) -> str:
@@ -50,10 +52,23 @@ def record(run_id: str) -> str:
     return f"runs/{run_id}/record.json"
 
 
+def open_run(run_id: str) -> str:
+    """The request of a run that has not ended, as JSON; gone when the run has its record."""
+    return f"{OPEN}{run_id}.json"
+
+
+def cancellation(run_id: str) -> str:
+    """There where somebody wants the run to end."""
+    return f"runs/{run_id}/cancelled.json"
+
+
 def attempt(run_id: str, step: str) -> str:
     """When a step of the run began and ended, where, and why it failed, as JSON."""
     return f"runs/{run_id}/{step}.attempt.json"
 
+
+OPEN = "open/"
+"""Prefix of the requests of all runs that have not ended, as far as the trigger service has seen them."""
 
 HISTORY = "history/"
 """Prefix of the empty objects that name all runs that have ended."""
@@ -73,6 +88,11 @@ def task_of(history_key: str) -> str:
 def run_of(history_key: str) -> str:
     """The id of a run in the history."""
     return history_key.split("/")[3]
+
+
+def accepted_of(history_key: str) -> datetime:
+    """The moment of acceptance of a run in the history."""
+    return EPOCH + timedelta(microseconds=10**18 - int(history_key.split("/")[1]))
 
 
 def bundle(run_id: str) -> str:

@@ -71,3 +71,13 @@ def _cut_line(_: WrappedLogger, __: str, line: object) -> str:
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return the logger of a module."""
     return cast("structlog.stdlib.BoundLogger", structlog.get_logger(name))
+
+
+def log_once(log: structlog.stdlib.BoundLogger, about: str, event: str, **details: object) -> None:
+    """Log a warning about a thing the first time only: what is damaged is met again with every question."""
+    if about not in _told:
+        _told.add(about)
+        log.warning(event, **details)
+
+
+_told: set[str] = set()

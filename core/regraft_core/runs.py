@@ -30,6 +30,7 @@ class RunState(StrEnum):
     UNCHANGED = "unchanged"
     SUPERSEDED = "superseded"
     ROLLED_BACK = "rolled_back"
+    CANCELLED = "cancelled"
     FAILED = "failed"
 
     @property
@@ -56,6 +57,7 @@ class Step(BaseModel):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     message: str = ""
+    starts: int = Field(0, description="How often the step was begun, where that is counted")
     progress: float | None = Field(None, description="Share that is done, from 0 to 1, where it is known")
     pod: str | None = None
 
@@ -107,14 +109,38 @@ class Run(RunRequest):
         """Return the run as it is when it has just been accepted."""
         names = ROLLBACK_STEPS if request.kind == "rollback" else STEPS
         return cls(
-            **request.model_dump(),
+            **request.model_dump(include=set(RunRequest.model_fields)),
             steps=[Step(name=name) for name in names],
             updated_at=request.accepted_at,
+        )
+
+    def request(self) -> RunRequest:
+        """Return what was accepted."""
+        return RunRequest(**self.model_dump(include=set(RunRequest.model_fields)))
+
+    @classmethod
+    def unreadable(cls, run_id: str, task: str, accepted_at: datetime, why: str) -> Run:
+        """Return what stands for a run of which more cannot be read: it is shown, and nothing waits for it."""
+        cause = Cause(code="record_unreadable", message=f"what is kept of {run_id} cannot be read: {why}")
+        return cls(
+            run_id=run_id,
+            task=task,
+            accepted_at=accepted_at,
+            state=RunState.FAILED,
+            cause=cause,
+            updated_at=accepted_at,
+            finished_at=accepted_at,
         )
 
     def step(self, name: str) -> Step:
         """Return the step of this name."""
         return next(step for step in self.steps if step.name == name)
+
+
+def same_request(one: RunRequest, other: RunRequest) -> bool:
+    """Whether two requests ask for the same, whenever they came."""
+    asked = {"kind", "task", "data_url", "force", "to_version"}
+    return one.model_dump(include=asked) == other.model_dump(include=asked)
 
 
 def now() -> datetime:

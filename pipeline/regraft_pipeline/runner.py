@@ -13,10 +13,11 @@ import structlog
 from regraft_core import layout
 from regraft_core.errors import RegraftError, TemporaryError
 from regraft_core.logs import get_logger
-from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState, now
+from regraft_core.record import CANCELLED, is_cancelled, keep, take_in
+from regraft_core.results import RESULTS
+from regraft_core.runs import Cause, Run, RunState, Step, StepState, now
 from regraft_core.stores.objects import get_model
 from regraft_pipeline.assembly import make_context
-from regraft_pipeline.record import RESULTS, keep, take_in
 from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.steplog import kept_log
 from regraft_pipeline.steps import Context, Result
@@ -42,7 +43,7 @@ def run_to_end(run: Run, settings: PipelineSettings, save: Save, *, attempts: in
         run.state = RunState.RUNNING
         save(run)
         progress = _Progress(run, save)
-        request = RunRequest(**run.model_dump(include=set(RunRequest.model_fields)))
+        request = run.request()
         context: Context | None = None
         try:
             context = make_context(request, settings, progress=progress, workdir=Path(workdir))
@@ -57,7 +58,13 @@ def run_to_end(run: Run, settings: PipelineSettings, save: Save, *, attempts: in
 
 
 def _run_steps(run: Run, context: Context, progress: _Progress, attempts: int) -> None:
+    then: str | None = None
     for step in run.steps:
+        if then not in (None, step.name):
+            continue  # an earlier step goes on with a later one
+        if is_cancelled(context.store, run.run_id) and not (step.name == "deploy" and step.started_at):
+            run.state, run.cause = RunState.CANCELLED, CANCELLED
+            return  # but a deploy that was interrupted may have to put back, and ends itself
         progress.begin(step)
         key = layout.step_result(run.run_id, step.name)
         result = get_model(context.store, key, RESULTS[step.name])
@@ -66,6 +73,7 @@ def _run_steps(run: Run, context: Context, progress: _Progress, attempts: int) -
                 result = _try_step(step, context, attempts)
         take_in(run, context.store, result)
         progress.finish(result)
+        then = result.then
         if result.end is not None:
             return
 

@@ -14,7 +14,7 @@ import httpx
 PASSWORDS = "passwords"
 HEART_DISEASE = "heart-disease"
 
-ENDED = {"promoted", "rejected", "unchanged", "superseded", "rolled_back", "failed"}
+ENDED = {"promoted", "rejected", "unchanged", "superseded", "rolled_back", "cancelled", "failed"}
 AWAY = {502, 503, 504}
 """What a proxy, or the service itself, answers while the service is not there."""
 

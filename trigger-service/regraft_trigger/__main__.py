@@ -36,9 +36,9 @@ def make_backend(settings: TriggerSettings) -> Backend:
     if settings.backend == "argo":
         from regraft_trigger.backends.argo import make_argo_backend  # noqa: PLC0415  (the embedded mode has no Kubernetes)
 
-        return make_argo_backend()
+        return make_argo_backend(settings.max_waiting_runs)
     objects = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    return LocalBackend(RunStore(settings.database), objects)
+    return LocalBackend(RunStore(settings.database), objects, most_waiting=settings.max_waiting_runs)
 
 
 def main() -> None:

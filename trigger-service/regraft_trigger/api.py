@@ -89,7 +89,7 @@ def make_router(settings: TriggerSettings) -> APIRouter:
     guards = [Depends(_may_post)]
     if settings.trigger_token:
         guards.append(Depends(HTTPBearer(auto_error=False, description="REGRAFT_TRIGGER_TOKEN of the service")))
-    refusals = documented(400, 401, 403, 413, 503)
+    refusals = documented(400, 401, 403, 413, 422, 503)
 
     for path, endpoint, body in (("/trigger", trigger, TriggerBody), ("/rollback", rollback, RollbackBody)):
         router.add_api_route(
@@ -106,6 +106,15 @@ def make_router(settings: TriggerSettings) -> APIRouter:
     router.add_api_route("/runs/{run_id}", run, response_model=Run, responses=documented(404, 503), name="run")
     router.add_api_route(
         "/runs/{run_id}/report", report, response_class=HTMLResponse, responses=documented(404, 503), name="report"
+    )
+    router.add_api_route(
+        "/runs/{run_id}/cancel",
+        cancel,
+        methods=["POST"],
+        status_code=202,
+        response_model=Accepted,
+        responses=documented(401, 403, 404, 409, 503),
+        dependencies=guards,
     )
     router.add_api_route("/events", events, response_class=EventStream, responses=documented())
     router.add_api_route("/health", health, response_model=Status, responses=documented())
@@ -136,6 +145,11 @@ async def rollback(request: Request, service: Current, key: Key) -> JSONResponse
     """Accept a run that puts the earlier (or the named) version back in service."""
     body = await read_body(request, RollbackBody, service.settings.max_body_bytes)
     return _accepted(request, await service.rollback(body, key))
+
+
+async def cancel(request: Request, service: Current, run_id: RunId) -> JSONResponse:
+    """See to it that a run ends ``cancelled``, wherever it stands. What serves stays, or is put back."""
+    return _accepted(request, await service.cancel(run_id))
 
 
 async def runs(

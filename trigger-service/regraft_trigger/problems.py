@@ -82,6 +82,8 @@ _DESCRIPTIONS = {
     403: "Sent by a web page of another site",
     404: "There is no such thing",
     413: "The body is too large",
+    409: "Not as things stand, such as the end of a run that has ended",
+    422: "The Idempotency-Key was sent before with another body",
     503: "Not possible now; Retry-After says when to try again",
 }
 

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from regraft_core.errors import BadRequestError, NotFoundError, RegraftError
+from regraft_core.errors import BadRequestError, ConflictError, KeyReusedError, NotFoundError, RegraftError
 from regraft_core.logs import get_logger
-from regraft_core.runs import Run, RunRequest, new_run_id, now
+from regraft_core.runs import Run, RunRequest, new_run_id, now, same_request
 from regraft_trigger.backends.backend import Backend
 from regraft_trigger.bodies import RollbackBody, TriggerBody
 from regraft_trigger.feed import CATCH_UP, Feed
@@ -49,9 +49,9 @@ class Service:
             await self.backend.close()
 
     async def trigger(self, body: TriggerBody, key: str | None = None) -> Run:
-        """Accept a run on a dataset. The same key gives the same run."""
+        """Accept a run on a dataset. The same key gives the same run. Raises KeyReusedError."""
         request = RunRequest(
-            run_id=new_run_id(key),
+            run_id=new_run_id(key and f"trigger {key}"),
             task=self.known_task(body.task or self.settings.tasks[0]),
             data_url=body.data_url,
             force=body.force,
@@ -60,7 +60,7 @@ class Service:
         return await self._accept(request)
 
     async def rollback(self, body: RollbackBody, key: str | None = None) -> Run:
-        """Accept a run that puts an earlier version back. The same key gives the same run."""
+        """Accept a run that puts an earlier version back. The same key gives the same run. Raises KeyReusedError."""
         request = RunRequest(
             run_id=new_run_id(key and f"rollback {key}"),
             kind="rollback",
@@ -77,6 +77,15 @@ class Service:
             raise NotFoundError(f"there is no run {run_id!r}", code="run_unknown")
         return found
 
+    async def cancel(self, run_id: str) -> Run:
+        """See to it that a run ends. Raises NotFoundError (``run_unknown``), ConflictError (``run_ended``)."""
+        run = await self.run(run_id)
+        if run.state.ended:
+            raise ConflictError(f"{run_id} has ended already: {run.state}", code="run_ended", state=run.state)
+        await self.backend.cancel(run)
+        log.info("run is to end", run_id=run_id, task=run.task)
+        return run
+
     def known_task(self, name: str) -> str:
         """Return the name of a task that there is. Raises BadRequestError (``task_unknown``)."""
         if name not in self.settings.tasks:
@@ -86,6 +95,10 @@ class Service:
 
     async def _accept(self, request: RunRequest) -> Run:
         run = await self.backend.submit(request)
+        if not same_request(run, request):
+            raise KeyReusedError(
+                f"this Idempotency-Key stands for {run.run_id}, which asked for something else; take another key"
+            )
         self.metrics.accepted.labels(run.task, run.kind).inc()
         log.info("run accepted", run_id=run.run_id, kind=run.kind, task=run.task, data_url=run.data_url)
         return run

@@ -38,5 +38,8 @@ class TriggerSettings(CoreSettings):
         description="Predictor's address, {task} in it is replaced: for traffic and the try-it box of the page",
     )
     mlflow_public_url: str | None = Field(None, description="MLflow's address in a browser, for links")
+    max_waiting_runs: int = Field(
+        1000, ge=1, description="Most runs of a task that may wait for their turn; a trigger more is answered 503"
+    )
     max_body_bytes: int = Field(64 * 1024, description="Largest request body, bytes")
     heartbeat_seconds: float = Field(15.0, gt=0, description="Longest silence of the event stream")

@@ -57,7 +57,7 @@ def work(runs: RunStore, settings: WorkerSettings) -> NoReturn:
 
 def work_once(runs: RunStore, settings: WorkerSettings) -> bool:
     """Take the next run to its end; False where none waits."""
-    run = runs.next_to_run()
+    run = runs.claim()
     if run is None:
         return False
     run_to_end(run, settings, runs.save, attempts=settings.step_attempts)

@@ -15,6 +15,7 @@ STATES = {
     RunState.UNCHANGED: "Unchanged",
     RunState.SUPERSEDED: "Superseded",
     RunState.ROLLED_BACK: "Rolled back",
+    RunState.CANCELLED: "Cancelled",
     RunState.FAILED: "Failed",
 }
 
@@ -27,6 +28,7 @@ _OUTCOMES = {
     RunState.UNCHANGED: "This very dataset is in service already.",
     RunState.SUPERSEDED: "A later dataset was promoted first.",
     RunState.ROLLED_BACK: "The new version did not stand; the one before serves.",
+    RunState.CANCELLED: "Somebody ended it.",
     RunState.FAILED: "Ended early; the log has more.",
 }
 

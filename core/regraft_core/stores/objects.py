@@ -10,14 +10,20 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from regraft_core.errors import RegraftError, TemporaryError
+from regraft_core.errors import RegraftError, TemporaryError, UnreadableError
+from regraft_core.logs import get_logger, log_once
+
+WRITING = ".writing-"
+"""Begin of the names of files that are being written."""
+
+log = get_logger(__name__)
 
 
 class ObjectStore(Protocol):
@@ -62,9 +68,30 @@ def put_model(store: ObjectStore, key: str, model: BaseModel) -> None:
 
 
 def get_model[M: BaseModel](store: ObjectStore, key: str, kind: type[M]) -> M | None:
-    """Read a pydantic model back, None where there is no such object."""
+    """Read a pydantic model back, None where there is no such object. Raises UnreadableError."""
     data = store.get(key)
-    return None if data is None else kind.model_validate_json(data)
+    if data is None:
+        return None
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        raise UnreadableError(f"{key!r} in the store cannot be read: {_first(error)}", key=key) from error
+
+
+def find_model[M: BaseModel](store: ObjectStore, key: str, kind: type[M]) -> M | None:
+    """Read a pydantic model back, None where there is none, or one that cannot be read: that is logged once."""
+    try:
+        return get_model(store, key, kind)
+    except UnreadableError as error:
+        log_once(log, key, "object is left aside", key=key, reason=error.message)
+        return None
+
+
+def _first(error: ValidationError) -> str:
+    first, *more = error.errors(include_url=False, include_input=False, include_context=False)
+    place = ".".join(map(str, first["loc"]))
+    others = f" (and {len(more)} more)" if more else ""
+    return f"{place + ': ' if place else ''}{first['msg']}{others}"
 
 
 def open_store(url: str, *, endpoint_url: str | None = None) -> ObjectStore:
@@ -99,7 +126,7 @@ class FileStore:
     def _replacing(self, key: str) -> Iterator[IO[bytes]]:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=WRITING, delete=False) as file:
             try:
                 yield file
                 file.flush()
@@ -141,16 +168,31 @@ class FileStore:
         """Remove an object."""
         self._path(key).unlink(missing_ok=True)
 
+    def sweep(self) -> None:
+        """Remove what writers that were killed have left. Only where nobody writes."""
+        for left in self.root.rglob(f"{WRITING}*"):
+            left.unlink(missing_ok=True)
+
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys that begin with the prefix, in their order."""
         folder = self.root.joinpath(*PurePosixPath(prefix).parts) if prefix.endswith("/") else self.root
-        found = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".writing-"))
+        found = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(WRITING))
         names = (p.relative_to(self.root).as_posix() for p in found)
         yield from sorted(name for name in names if name.startswith(prefix))
 
     def uri(self, key: str) -> str:
         """Return the object's file:// address."""
         return self._path(key).absolute().as_uri()
+
+
+def _refused(key: str, response: Mapping[str, Any], error: Exception) -> RegraftError:
+    """Return what an answer of S3 means; one that says no status can pass by itself."""
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 503)
+    if status == 404:
+        return _missing(key)
+    if status == 429 or status >= 500:
+        return TemporaryError(f"the object store answers {status} for {key!r}", code="store_busy")
+    return RegraftError(f"the object store refuses {key!r}: {error}", code="store_refused")
 
 
 class S3Store:
@@ -176,17 +218,17 @@ class S3Store:
 
     @contextlib.contextmanager
     def _calling(self, key: str) -> Iterator[None]:
+        from boto3.exceptions import Boto3Error  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         try:
             yield
         except ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if status == 404:
-                raise _missing(key) from error
-            if status == 429 or status >= 500:
-                raise TemporaryError(f"the object store answers {status} for {key!r}", code="store_busy") from error
-            raise RegraftError(f"the object store refuses {key!r}: {error}", code="store_refused") from error
+            raise _refused(key, error.response, error) from error
+        except Boto3Error as error:
+            # Boto3 wraps what the transfer of a file met, and keeps it as the context only.
+            met = error.__context__
+            raise _refused(key, met.response if isinstance(met, ClientError) else {}, error) from error
         except BotoCoreError as error:
             raise TemporaryError(f"the object store cannot be reached: {error}", code="store_unreachable") from error
 

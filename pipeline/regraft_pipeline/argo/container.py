@@ -20,17 +20,17 @@ import structlog
 from regraft_core import layout
 from regraft_core.errors import RegraftError
 from regraft_core.logs import configure_logging, get_logger
+from regraft_core.record import compose, keep
+from regraft_core.results import RESULTS, Attempt
 from regraft_core.runs import Cause, RunRequest, StepState, now
 from regraft_core.stores.objects import get_model, open_store, put_model
 from regraft_core.workflows import (
-    CONTINUE,
     FAILURES_VARIABLE,
     OUTCOME_FILE,
     PARAMETERS,
     REQUEST_PREFIX,
     request_of,
 )
-from regraft_pipeline.record import RESULTS, Attempt, compose, keep
 from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.steplog import kept_log
 
@@ -89,14 +89,13 @@ def run_step(step: str, request: RunRequest, settings: PipelineSettings) -> str:
     attempt.state, attempt.finished_at, attempt.message = StepState.SUCCEEDED, now(), result.message
     tell()
     log.info("step finished", end=result.end, message=result.message)
-    return result.end or CONTINUE
+    return result.outcome
 
 
 def record(request: RunRequest, settings: PipelineSettings, failures: Mapping[str, str]) -> None:
     """Write the record of the run: the last thing of every workflow, however it ended."""
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    run = compose(store, request, failures)
-    keep(store, run)
+    run = keep(store, compose(store, request, failures))
     log.info("run ended", state=run.state, cause=run.cause and run.cause.message, version=run.version)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from hera.workflows import Container, EmptyDirVolume, Parameter, Resources, RetryStrategy, Step, Steps, WorkflowTemplate
@@ -55,12 +56,21 @@ CONTAINER_SECURITY = argo.SecurityContext(
     capabilities=argo.Capabilities(drop=["ALL"]),
 )
 
+NO_SIDECARS = argo.Metadata(
+    labels={"sidecar.istio.io/inject": "false"},
+    annotations={"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"},
+)
+"""A proxy that a service mesh puts beside a step would keep its pod from ending."""
+
 RESOURCES = Resources(cpu_request="100m", memory_request="256Mi", memory_limit="1Gi")
 TRAIN_RESOURCES = Resources(cpu_request="250m", memory_request="512Mi", memory_limit="2Gi")
 
 
 def workflow_template() -> WorkflowTemplate:
-    """Return the WorkflowTemplate: the steps one after the other, and the record whatever happened."""
+    """Return the WorkflowTemplate: the steps one after the other, and the record whatever happened.
+
+    The whole has no deadline: it would count while a lock is waited for, and cut the record off. The steps have theirs.
+    """
     with WorkflowTemplate(
         name=TEMPLATE,
         labels={"app.kubernetes.io/name": "regraft", "app.kubernetes.io/component": "pipeline"},
@@ -70,8 +80,8 @@ def workflow_template() -> WorkflowTemplate:
         arguments=[Parameter(name=name, value=DEFAULTS.get(name)) for name in PARAMETERS],
         service_account_name=STEP_ACCOUNT,
         security_context=POD_SECURITY,
-        active_deadline_seconds=2 * HOUR,
         ttl_strategy=argo.TTLStrategy(seconds_after_completion=24 * HOUR),
+        pod_metadata=NO_SIDECARS,
         pod_gc=argo.PodGC(strategy="OnPodSuccess", delete_delay_duration="10m"),
         archive_logs=False,
     ) as template:
@@ -80,19 +90,37 @@ def workflow_template() -> WorkflowTemplate:
             "record",
             env=[Env(name=FAILURES_VARIABLE, value="{{workflow.failures}}")],
         )
-        with Steps(name="run"):
-            for name, container in containers.items():
-                Step(name=name, template=container, when=_condition(name))
+        with Steps(name="run") as run, run.parallel():
+            for steps, sign in ((STEPS, "!="), (ROLLBACK_STEPS, "==")):
+                begin = _from(steps[0])
+                Step(name=begin, template=begin, when=f"'{{{{workflow.parameters.kind}}}}' {sign} 'rollback'")
+        for name, container in containers.items():
+            with Steps(name=_from(name)) as chain:
+                Step(name=name, template=container)
+                with chain.parallel() if _after(name) else nullcontext():
+                    for outcome, after in _after(name).items():
+                        Step(name=_from(after), template=_from(after), when=_says(name, outcome))
     return template
 
 
-def _condition(step: str) -> str:
-    """When a step runs. The outcome of a step that was skipped is nothing, so those after it are skipped as well."""
-    if step == STEPS[0]:
-        return "'{{workflow.parameters.kind}}' != 'rollback'"
-    before = STEPS[STEPS.index(step) - 1]
-    goes_on = f"'{{{{steps.{before}.outputs.parameters.{OUTCOME}}}}}' == '{CONTINUE}'"
-    return f"'{{{{workflow.parameters.kind}}}}' == 'rollback' || {goes_on}" if step in ROLLBACK_STEPS else goes_on
+def _from(step: str) -> str:
+    """Name of the template of a step and all after it.
+
+    They are nested, each in the one before, so that a condition asks only for the outcome of a step that has run: some
+    releases of Argo wait for ever for the outcome of one that was skipped.
+    """
+    return f"from-{step}"
+
+
+def _after(step: str) -> dict[str, str]:
+    """The steps that may come after a step, by its outcome: the next one, or one that it names."""
+    later = STEPS[STEPS.index(step) + 1 :]
+    return {CONTINUE: later[0]} | ({"deploy": "deploy"} if step == "download" else {}) if later else {}
+
+
+def _says(step: str, outcome: str) -> str:
+    """The condition that a step has this outcome."""
+    return f"'{{{{steps.{step}.outputs.parameters.{OUTCOME}}}}}' == '{outcome}'"
 
 
 def _step(name: str) -> Container:

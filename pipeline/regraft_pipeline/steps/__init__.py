@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
-from pydantic import BaseModel, Field
 
 from regraft_core import layout
 from regraft_core.errors import RegraftError
-from regraft_core.runs import Cause, RunRequest, RunState
+from regraft_core.record import is_cancelled
+from regraft_core.results import DeployResult, DownloadResult, RegisterResult, Result, TrainResult, ValidateResult
+from regraft_core.runs import RunRequest
 from regraft_core.stores.objects import ObjectStore, get_model, put_model
 from regraft_core.verdict import Verdict
 from regraft_pipeline.deployers import Deployer
@@ -24,53 +24,19 @@ from regraft_pipeline.registry.registry import Registry
 from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.tasks import Task
 
+__all__ = [
+    "Context",
+    "DeployResult",
+    "DownloadResult",
+    "Progress",
+    "RegisterResult",
+    "Result",
+    "TrainResult",
+    "ValidateResult",
+]
+
 Progress = Callable[[float | None, str], None]
 """Tell how far a step is: share done (None where unknown) and what it is doing."""
-
-
-class Result(BaseModel):
-    """What a step leaves for the next ones. ``end`` is set where the run ends with this step."""
-
-    end: RunState | None = None
-    cause: Cause | None = None
-    message: str = ""
-
-
-class DownloadResult(Result):
-    """The dataset is in the store."""
-
-    data_sha256: str
-    bytes: int
-    final_url: str = Field(description="Address after redirects")
-
-
-class ValidateResult(Result):
-    """The verdict and the report are in the store."""
-
-    accepted: bool
-
-
-class TrainResult(Result):
-    """The bundle is in the store, below ``layout.bundle(run_id)``."""
-
-    metrics: dict[str, float]
-    parameters: dict[str, Any]
-    seconds: float
-
-
-class RegisterResult(Result):
-    """The version is in the registry."""
-
-    version: str
-    uri: str = Field(description="Address of the bundle's folder, ends with a slash")
-    mlflow_run_id: str
-    link: str = Field(description="Address of MLflow's run in a browser")
-
-
-class DeployResult(Result):
-    """The version is in service, or the old one is back."""
-
-    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +66,10 @@ class Context:
         if found is None:
             raise RegraftError(f"{self.request.run_id} has no verdict", code="step_missing")
         return found
+
+    def cancelled(self) -> bool:
+        """Whether somebody wants the run to end: a step that changes what serves asks before, and puts back after."""
+        return is_cancelled(self.store, self.request.run_id)
 
     def finish[R: Result](self, step: str, result: R) -> R:
         """Write a step's result; the step is done when this returns."""

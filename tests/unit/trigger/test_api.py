@@ -4,13 +4,19 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from regraft_core import layout
-from regraft_core.runs import RunState
+from regraft_core.record import is_cancelled
+from regraft_core.runs import Run, RunState, new_run_id
+from regraft_core.stores.objects import FileStore, get_model
+from regraft_core.stores.queue import RunStore
 from regraft_core.verdict import Verdict
-from tests.unit.trigger.serving import DATA_URL, Running, Serve
+from regraft_trigger.backends.local import LocalBackend
+from tests.unit.trigger.serving import DATA_URL, Running, Serve, running, wait_for
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -130,6 +136,94 @@ def test_a_run_that_there_is_not_is_not_found(service: Running, run_id: str) -> 
         answer = service.client.get(path)
         assert answer.status_code == 404, path
         assert answer.json()["code"] in ("run_unknown", "route_unknown")
+
+
+def test_a_run_that_waits_is_cancelled_with_its_record(serve: Serve) -> None:
+    service = serve()
+    run = service.accept()
+
+    answer = service.client.post(f"/runs/{run.run_id}/cancel")
+    again = service.client.post(f"/runs/{run.run_id}/cancel")
+    page = service.client.get(f"/runs/{run.run_id}", headers={"Accept": "text/html"})
+
+    assert (answer.status_code, answer.json()["run_id"]) == (202, run.run_id)
+    assert answer.headers["location"] == f"{service.url}/runs/{run.run_id}"
+    assert service.client.get(f"/runs/{run.run_id}").json()["state"] == "cancelled"
+    assert (again.status_code, again.json()["code"]) == (409, "run_ended")
+    assert "Cancelled" in page.text
+    record = get_model(service.objects, layout.record(run.run_id), Run)
+    assert record is not None
+    assert record.state == RunState.CANCELLED
+    wait_for(lambda: 'regraft_runs_ended_total{state="cancelled",task="passwords"} 1.0' in metrics(service))
+
+
+def test_who_works_on_a_run_is_asked_to_end_it(serve: Serve) -> None:
+    service = serve()
+    run = service.accept()
+    service.runs.claim()
+
+    answers = [service.client.post(f"/runs/{run.run_id}/cancel").status_code for _ in range(2)]
+
+    assert answers == [202, 202]
+    assert is_cancelled(service.objects, run.run_id)
+    assert service.client.get(f"/runs/{run.run_id}").json()["state"] == "running"
+
+
+def test_cancelling_needs_the_token_and_a_run(serve: Serve) -> None:
+    service = serve(trigger_token="s3cret")
+
+    assert service.client.post("/runs/run-aaaaaaaaaaaa/cancel").status_code == 401
+    answer = service.client.post("/runs/run-aaaaaaaaaaaa/cancel", headers={"Authorization": "Bearer s3cret"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "run_unknown")
+
+
+@pytest.mark.parametrize("other", [{"data_url": f"{DATA_URL}?2"}, {"force": True}, {"task": "heart-disease"}])
+def test_a_key_stands_for_one_request(service: Running, other: dict[str, Any]) -> None:
+    headers = {"Idempotency-Key": f"key-{next(iter(other))}"}
+    first = service.client.post("/trigger", json={"data_url": DATA_URL}, headers=headers)
+    again = service.client.post("/trigger", json={"data_url": DATA_URL, "task": "passwords"}, headers=headers)
+    another = service.client.post("/trigger", json={"data_url": DATA_URL} | other, headers=headers)
+
+    assert first.json() == again.json()
+    assert (another.status_code, another.json()["code"]) == (422, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize("key", ["bootstrap/passwords/0", "rollback x"])
+def test_a_key_never_is_the_id_of_a_run_of_another_kind(service: Running, key: str) -> None:
+    if " " not in key:
+        answer = service.client.post("/trigger", json={"data_url": DATA_URL}, headers={"Idempotency-Key": key})
+        assert answer.json()["run_id"] != new_run_id(key)
+    rollback = service.client.post("/rollback", json={"task": "passwords"}, headers={"Idempotency-Key": "x"})
+    trigger = service.client.post("/trigger", json={"data_url": DATA_URL}, headers={"Idempotency-Key": "x"})
+    assert rollback.json()["run_id"] != trigger.json()["run_id"]
+
+
+def test_a_queue_that_is_full_says_when_to_come_again(serve: Serve, tmp_path: Path) -> None:
+    backend = LocalBackend(RunStore(tmp_path / "regraft.db"), FileStore(tmp_path / "bucket"), most_waiting=1)
+    with running(tmp_path, backend) as service:
+        service.accept()
+        answer = service.client.post("/trigger", json={"data_url": DATA_URL})
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "queue_full", "30")
+
+
+def test_what_is_damaged_costs_itself_only(service: Running) -> None:
+    run, other = service.accept(), service.accept()
+    with closing(sqlite3.connect(service.runs.path, isolation_level=None)) as db:
+        db.execute("UPDATE runs SET run = '{' WHERE run_id = ?", (run.run_id,))
+    service.objects.put(layout.serving("passwords"), b"{")
+
+    listed = {item["run_id"]: item for item in service.client.get("/runs").json()["runs"]}
+    page = service.client.get("/")
+
+    assert listed[run.run_id]["cause"]["code"] == "record_unreadable"
+    assert listed[other.run_id]["state"] == "queued"
+    assert page.status_code == 200
+    assert other.run_id in page.text
+    assert "cannot be read" in page.text
+
+
+def metrics(service: Running) -> str:
+    return service.client.get("/metrics").text
 
 
 def test_a_report_may_not_do_anything(service: Running) -> None:

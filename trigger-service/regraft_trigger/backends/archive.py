@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import dropwhile, islice
 
 from regraft_core import layout
-from regraft_core.errors import UnavailableError
-from regraft_core.runs import Run
+from regraft_core import record as records
+from regraft_core.errors import UnavailableError, UnreadableError
+from regraft_core.logs import get_logger, log_once
+from regraft_core.runs import Cause, Run, RunRequest
 from regraft_core.serving import Serving
-from regraft_core.stores.objects import ObjectStore, get_model
+from regraft_core.stores.objects import ObjectStore, find_model, get_model, put_model
 from regraft_core.verdict import Verdict
 
 STORE_SECONDS = 5.0
 """How long the object store may take to answer."""
 
+LONG_SECONDS = 30.0
+"""How long it may take where nobody waits for the answer."""
+
 REMEMBERED = 500
 """Records that are kept in memory."""
+
+log = get_logger(__name__)
 
 
 class Archive:
@@ -42,6 +49,50 @@ class Archive:
             if len(self._records) > REMEMBERED:
                 del self._records[next(iter(self._records))]
         return self._records[key]
+
+    async def of_history(self, place: str) -> Run | None:
+        """Return the run of a place in the history; one that cannot be read is shown as that."""
+        run_id = layout.run_of(place)
+        try:
+            return await self.record(run_id)
+        except UnreadableError as error:
+            log_once(log, place, "record is left aside", run_id=run_id, reason=error.message)
+            return Run.unreadable(run_id, layout.task_of(place), layout.accepted_of(place), error.message)
+
+    async def open_runs(self) -> list[RunRequest]:
+        """Return the requests of the runs that had not ended when somebody last looked."""
+
+        def read() -> list[RunRequest]:
+            keys = list(self._objects.keys(layout.OPEN))
+            return [found for key in keys if (found := find_model(self._objects, key, RunRequest)) is not None]
+
+        return await self._ask(read, LONG_SECONDS)
+
+    async def remember_open(self, request: RunRequest) -> None:
+        """Remember that a run has not ended."""
+
+        def write() -> None:
+            if not self._objects.exists(layout.record(request.run_id)):
+                put_model(self._objects, layout.open_run(request.run_id), request)
+
+        await self._ask(write)
+
+    async def complete(self, request: RunRequest, failures: Mapping[str, str], otherwise: Cause) -> tuple[Run, bool]:
+        """Return the record of a run that has ended, and whether it had to be written."""
+
+        def write() -> tuple[Run, bool]:
+            found = find_model(self._objects, layout.record(request.run_id), Run)
+            if found is not None:
+                self._objects.remove(layout.open_run(request.run_id))
+                return found, False
+            composed = records.compose(self._objects, request, failures, otherwise)
+            return records.keep(self._objects, composed), True
+
+        return await self._ask(write, LONG_SECONDS)
+
+    async def cancel(self, run_id: str) -> None:
+        """Ask for the end of a run, of whoever works on it."""
+        await self._ask(lambda: records.cancel(self._objects, run_id))
 
     async def places(self, *, task: str | None, after: str, limit: int) -> list[str]:
         """Return the first places in the history after the given one, those of a task where one is given."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,15 +13,17 @@ from pydantic import Field
 
 from regraft_core import layout
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError, UnavailableError
-from regraft_core.kube import Cluster, answer, reaching
+from regraft_core.kube import MERGE_PATCH, Cluster, answer, reaching
 from regraft_core.logs import get_logger
+from regraft_core.record import CANCELLED
 from regraft_core.runs import Run, RunRequest, StepState, now
 from regraft_core.serving import Serving
 from regraft_core.settings import CoreSettings
 from regraft_core.stores.objects import ObjectStore, open_store
 from regraft_core.workflows import API_VERSION, TASK_LABEL
 from regraft_trigger.backends.archive import Archive
-from regraft_trigger.backends.workflows import run_of, run_workflow
+from regraft_trigger.backends.reconcile import Reconciler
+from regraft_trigger.backends.workflows import has_begun, run_of, run_workflow
 
 CREATE_SECONDS = 5
 """How long the API server may take to create a Workflow; it gives up by itself then."""
@@ -53,11 +55,17 @@ class ArgoSettings(CoreSettings):
     argo_public_url: str | None = Field(None, description="Address of Argo's pages in a browser, for links")
 
 
-def make_argo_backend() -> ArgoBackend:
+def make_argo_backend(most_waiting: int) -> ArgoBackend:
     """Return the backend on the cluster that this pod runs in, or that kubectl would speak to."""
     settings = ArgoSettings()
     objects = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    return ArgoBackend(Cluster.find(), settings.namespace, objects, argo_public_url=settings.argo_public_url)
+    return ArgoBackend(
+        Cluster.find(),
+        settings.namespace,
+        objects,
+        argo_public_url=settings.argo_public_url,
+        most_waiting=most_waiting,
+    )
 
 
 class ArgoBackend:
@@ -67,12 +75,21 @@ class ArgoBackend:
     """
 
     def __init__(
-        self, cluster: Cluster, namespace: str, objects: ObjectStore, *, argo_public_url: str | None = None
+        self,
+        cluster: Cluster,
+        namespace: str,
+        objects: ObjectStore,
+        *,
+        argo_public_url: str | None = None,
+        most_waiting: int | None = None,
     ) -> None:
+        self._most_waiting = most_waiting
         self._api = cluster.async_client(timeout=CREATE_SECONDS + 1)
         self._path = f"/apis/{API_VERSION}/namespaces/{namespace}/workflows"
         self._pages = f"{argo_public_url.rstrip('/')}/workflows/{namespace}" if argo_public_url else None
         self._archive = Archive(objects)
+        self._reconciler = Reconciler(self._archive)
+        self._listed = asyncio.Event()
         self._followed: dict[str, Run] | None = None
         self._last_accepted = datetime.min.replace(tzinfo=UTC)
 
@@ -80,6 +97,7 @@ class ArgoBackend:
         """Create the run's Workflow; it is in the cluster when this returns."""
         if past := await self._past(request.run_id):
             return past
+        self._check_room(request)
         self._last_accepted = max(request.accepted_at, self._last_accepted + timedelta(microseconds=1))
         run = await self._accept(request.model_copy(update={"accepted_at": self._last_accepted}))
         if self._followed is not None:
@@ -90,6 +108,23 @@ class ArgoBackend:
         """Return a run, None where there is none."""
         run = (self._followed or {}).get(run_id) or await self._find(run_id)
         return await self._archive.record(run_id) if run is None else await self._detailed(run)
+
+    async def cancel(self, run: Run) -> None:
+        """End a run: a deploy that has begun ends itself, for it may have to put back; everything else is deleted.
+
+        Deleting is what ends a Workflow in every state: one that waits in Argo's own lock heeds no stop.
+        """
+        await self._archive.cancel(run.run_id)  # a deploy that begins from now on changes nothing
+        workflow = await self._workflow(run.run_id)
+        if workflow is not None and run_of(workflow).state.ended:
+            return
+        if workflow is not None and has_begun(workflow, "deploy"):
+            if workflow["spec"].get("suspend"):
+                await self._change("PATCH", run.run_id, json={"spec": {"suspend": False}}, headers=MERGE_PATCH)
+            return
+        await self._archive.complete(run, {}, CANCELLED)
+        if workflow is not None:
+            await self._change("DELETE", run.run_id, json={"propagationPolicy": "Background"})
 
     async def recent(self, *, task: str | None, limit: int, before: str | None) -> list[Run]:
         """Return runs, newest first: Workflows, and those of which there is nothing but a record."""
@@ -107,18 +142,30 @@ class ArgoBackend:
             log.warning("history cannot be read", error=error.message)
             past = []
         places = sorted({*past, *(place for place in here if place > after)})[:limit]
-        past_runs = [await self._archive.record(layout.run_of(place)) for place in places if place not in here]
+        past_runs = [await self._archive.of_history(place) for place in places if place not in here]
         found = [await self._detailed(here[place]) for place in places if place in here]
         found += [run for run in past_runs if run is not None]
         return sorted(found, key=_place)
 
     async def changes(self) -> AsyncIterator[Run]:
         """Follow every change from now on; where the API server cannot be reached this waits, and then catches up."""
+        news: asyncio.Queue[Run] = asyncio.Queue()
+        followers = {
+            asyncio.create_task(self._follow(news.put)),
+            asyncio.create_task(self._reconcile(news.put)),
+        }
         try:
-            async for run in self._follow():
-                yield await self._detailed(run)
+            while True:
+                change = asyncio.create_task(news.get())
+                done, _ = await asyncio.wait({change, *followers}, return_when=asyncio.FIRST_COMPLETED)
+                for follower in done & followers:
+                    follower.result()  # neither ends but by an error
+                yield await self._detailed(change.result())
         finally:
             self._followed = None
+            self._listed.clear()
+            for follower in followers:
+                follower.cancel()
 
     async def report(self, run_id: str) -> bytes | None:
         """Return the data report of a run, None where it has none (yet)."""
@@ -145,6 +192,16 @@ class ArgoBackend:
         await self._api.aclose()
         self._archive.close()
 
+    def _check_room(self, request: RunRequest) -> None:
+        """Raise UnavailableError (``queue_full``) where as many runs of the task are open as may be."""
+        runs = self._followed or {}
+        if self._most_waiting is None or request.run_id in runs or len(runs) < self._most_waiting:
+            return
+        if sum(run.task == request.task and not run.state.ended for run in runs.values()) >= self._most_waiting:
+            raise UnavailableError(
+                f"{self._most_waiting} runs of {request.task} wait already", code="queue_full", retry_after=30
+            )
+
     async def _past(self, run_id: str) -> Run | None:
         try:
             return await self._archive.record(run_id, seconds=DUPLICATE_SECONDS)
@@ -170,9 +227,24 @@ class ArgoBackend:
 
     async def _find(self, run_id: str) -> Run | None:
         """Return the run of a Workflow, None where there is no such Workflow."""
+        workflow = await self._workflow(run_id)
+        return None if workflow is None else run_of(workflow)
+
+    async def _change(self, method: str, run_id: str, **content: Any) -> None:
+        """Change a Workflow, or delete it; one that is gone is left alone."""
         try:
             with reaching():
-                return run_of(answer(await self._api.get(f"{self._path}/{run_id}")))
+                answer(await self._api.request(method, f"{self._path}/{run_id}", **content))
+        except NotFoundError:
+            return
+        except RegraftError as error:
+            raise UnavailableError(f"the Workflow of {run_id} cannot be ended now: {error.message}") from error
+
+    async def _workflow(self, run_id: str) -> Json | None:
+        """Return a Workflow, None where there is none of this name."""
+        try:
+            with reaching():
+                return answer(await self._api.get(f"{self._path}/{run_id}"))
         except NotFoundError:
             return None
         except TemporaryError as error:
@@ -185,25 +257,41 @@ class ArgoBackend:
         runs = [run for workflow in found["items"] if (run := _readable(workflow)) is not None]
         return {run.run_id: run for run in runs}, found["metadata"]["resourceVersion"]
 
-    async def _follow(self) -> AsyncIterator[Run]:
+    async def _reconcile(self, tell: Callable[[Run], Awaitable[None]]) -> None:
+        """Look after the records, as soon as it is known which Workflows there are."""
+        await self._listed.wait()
+        await self._reconciler.follow(lambda: self._followed or {}, tell)
+
+    async def _follow(self, tell: Callable[[Run], Awaitable[None]]) -> None:
         version = ""
         while True:
             try:
                 if not version:
                     runs, version = await self._list()
-                    news, self._followed = _changed(self._followed, runs), runs
-                    for run in news:
-                        yield run
+                    for run in self._begin_anew(runs):
+                        await tell(run)
                 async for kind, workflow in self._watch(version):
                     version = workflow["metadata"]["resourceVersion"]
                     if changed := self._take_in(kind, workflow):
-                        yield changed
+                        await tell(changed)
+                continue  # the watch has come to its agreed end
             except NotFoundError as error:
                 log.info("list of workflows begun anew", reason=error.message)
                 version = ""
             except RegraftError as error:
                 log.warning("watch broke off", error=error.message)
-                await asyncio.sleep(PAUSE)
+            await asyncio.sleep(PAUSE)
+
+    def _begin_anew(self, runs: dict[str, Run]) -> list[Run]:
+        """Take in the list of all runs, and return those that have changed since the one before."""
+        before, self._followed = self._followed, runs
+        self._listed.set()
+        for run in runs.values():
+            self._reconciler.see(run)
+        for run in (before or {}).values():
+            if run.run_id not in runs and not run.state.ended:
+                self._reconciler.miss(run)
+        return _changed(before, runs)
 
     async def _watch(self, version: str) -> AsyncIterator[tuple[str, Json]]:
         """Follow the Workflows from a version of the list on. Raises NotFoundError where that is too long ago."""
@@ -233,7 +321,10 @@ class ArgoBackend:
             return None
         if kind == "DELETED":
             followed.pop(run.run_id, None)
+            if not run.state.ended:
+                self._reconciler.miss(run)
             return None
+        self._reconciler.see(run)
         is_news = followed.get(run.run_id) != run
         followed[run.run_id] = run
         return run if is_news else None

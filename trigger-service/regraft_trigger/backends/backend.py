@@ -31,6 +31,13 @@ class Backend(Protocol):
         """Follow every change of a run from now on, each as the run is then. Ends when the consumer stops."""
         ...
 
+    async def cancel(self, run: Run) -> None:
+        """See to it that a run ends ``cancelled``, wherever it stands; nothing happens where it has ended.
+
+        Raises UnavailableError where that cannot be seen to now.
+        """
+        ...
+
     async def report(self, run_id: str) -> bytes | None:
         """Return the data report of a run, None where it has none (yet)."""
         ...

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from regraft_core import layout
 from regraft_core.errors import RegraftError, UnavailableError
 from regraft_core.logs import get_logger
+from regraft_core.record import cancel, compose, keep
 from regraft_core.runs import Run, RunRequest
 from regraft_core.serving import Serving
 from regraft_core.stores.objects import ObjectStore, get_model
@@ -24,13 +25,14 @@ log = get_logger(__name__)
 class LocalBackend:
     """Runs in the SQLite file that the worker shares, reports and what serves in the object store."""
 
-    def __init__(self, runs: RunStore, objects: ObjectStore) -> None:
+    def __init__(self, runs: RunStore, objects: ObjectStore, *, most_waiting: int | None = None) -> None:
         self._runs = runs
+        self._most_waiting = most_waiting
         self._objects = objects
 
     async def submit(self, request: RunRequest) -> Run:
         """Accept a run; on disk when this returns."""
-        return await _in_thread(lambda: self._runs.submit(request))
+        return await _in_thread(lambda: self._runs.submit(request, most_waiting=self._most_waiting))
 
     async def get(self, run_id: str) -> Run | None:
         """Return a run, None where there is none."""
@@ -53,6 +55,16 @@ class LocalBackend:
             for number, run in news:
                 yield run
                 seen = number
+
+    async def cancel(self, run: Run) -> None:
+        """End a run that waits; the worker ends one that it is at."""
+        await _in_thread(lambda: self._cancel(run))
+
+    def _cancel(self, run: Run) -> None:
+        cancel(self._objects, run.run_id)
+        ended = compose(self._objects, run, {})
+        if self._runs.cancel(ended):
+            keep(self._objects, ended)
 
     async def report(self, run_id: str) -> bytes | None:
         """Return the data report of a run, None where it has none (yet)."""

@@ -64,6 +64,12 @@ def run_of(workflow: Json) -> Run:
     return run
 
 
+def has_begun(workflow: Json, step: str) -> bool:
+    """Whether a container of a step has ever run; one whose pod waits, or that waits for a lock, has not."""
+    nodes = workflow.get("status", {}).get("nodes", {}).values()
+    return any(node["type"] == "Pod" and node["templateName"] == step and node["phase"] != "Pending" for node in nodes)
+
+
 def _step(name: str, node: Json | None, nodes: Iterable[Json], *, run_ended: bool) -> Step:
     if node is None:
         return Step(name=name, state=StepState.SKIPPED if run_ended else StepState.PENDING)
@@ -97,7 +103,7 @@ def _outcome(nodes: Iterable[Json]) -> RunState:
         for parameter in node.get("outputs", {}).get("parameters", ())
         if parameter["name"] == OUTCOME
     ]
-    ends = [outcome for outcome in outcomes if outcome != CONTINUE]
+    ends = [outcome for outcome in outcomes if outcome not in (CONTINUE, *STEPS)]
     return RunState(ends[-1]) if ends else RunState.FAILED
 
 

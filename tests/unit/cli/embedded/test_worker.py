@@ -24,7 +24,7 @@ def settings(tmp_path: Path) -> WorkerSettings:
 
 
 def end_all(runs: RunStore, state: RunState) -> None:
-    while run := runs.next_to_run():
+    while run := runs.claim():
         run.state = state
         runs.save(run)
 

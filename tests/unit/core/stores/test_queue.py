@@ -1,9 +1,11 @@
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from regraft_core.errors import UnavailableError
 from regraft_core.runs import RunRequest, RunState
 from regraft_core.stores.queue import RunStore
 
@@ -47,16 +49,65 @@ def test_runs_are_listed_newest_first_by_task_and_in_pages(store: RunStore) -> N
 
 def test_an_interrupted_run_goes_on_before_the_next_one_starts(store: RunStore) -> None:
     first, second = (store.submit(request(f"run-{letter}")) for letter in "ab")
-    assert store.next_to_run() == first
     second.state = RunState.RUNNING
     store.save(second)
-    found = store.next_to_run()
+    found = store.claim()
     assert found is not None
-    assert found.run_id == "run-b"
-    for run in (first, second):
-        run.state = RunState.FAILED
-        store.save(run)
-    assert store.next_to_run() is None
+    assert (found.run_id, found.state) == ("run-b", RunState.RUNNING)
+    second.state = RunState.FAILED
+    store.save(second)
+    found = store.claim()
+    assert found is not None
+    assert found.run_id == "run-a"
+    first.state = RunState.FAILED
+    store.save(first)
+    assert store.claim() is None
+
+
+def test_a_task_that_is_busy_does_not_hold_up_another(store: RunStore) -> None:
+    for letter, task in zip("abc", ("slow", "slow", "quick"), strict=True):
+        store.submit(request(f"run-{letter}", task=task))
+    assert [run and run.run_id for run in (store.claim(), store.claim(["slow"]))] == ["run-a", "run-c"]
+    assert store.claim(["slow", "quick"]) is None
+
+
+def test_a_row_that_is_damaged_costs_that_run_only_and_is_shown(store: RunStore) -> None:
+    start = store.last_change()
+    for letter in "abc":
+        store.submit(request(f"run-{letter}"))
+    with sqlite3.connect(store.path) as db:
+        db.execute("UPDATE runs SET run = 'no JSON' WHERE run_id = 'run-a'")
+        db.execute("""UPDATE runs SET run = json_set(run, '$.state', 'grafted') WHERE run_id = 'run-b'""")
+    for listed in (store.recent(), [run for _, run in reversed(store.changes(start))]):
+        assert [run.run_id for run in listed] == ["run-c", "run-b", "run-a"]
+        assert [run.cause and run.cause.code for run in listed] == [None, "record_unreadable", "record_unreadable"]
+    found = store.claim()
+    assert found is not None
+    assert found.run_id == "run-c"
+    assert store.count() == {RunState.FAILED: 2, RunState.RUNNING: 1}
+    assert store.submit(request("run-a")).state == RunState.FAILED
+
+
+def test_a_queue_is_full_at_some_point_for_that_task(store: RunStore) -> None:
+    for letter in "ab":
+        store.submit(request(f"run-{letter}"), most_waiting=2)
+    with pytest.raises(UnavailableError) as caught:
+        store.submit(request("run-c"), most_waiting=2)
+    assert (caught.value.code, caught.value.retry_after) == ("queue_full", 30)
+    assert store.get("run-c") is None
+    store.submit(request("run-a"), most_waiting=2)
+    store.submit(request("run-d", task="heart-disease"), most_waiting=2)
+
+
+def test_a_run_that_waits_is_cancelled_and_one_that_is_worked_on_is_not(store: RunStore) -> None:
+    for letter in "ab":
+        store.submit(request(f"run-{letter}"))
+    first, second = store.claim(), store.get("run-b")
+    assert first is not None
+    assert second is not None
+    first.state = second.state = RunState.CANCELLED
+    assert [store.cancel(first), store.cancel(second), store.cancel(second)] == [False, True, False]
+    assert [run.state for run in store.recent()] == [RunState.CANCELLED, RunState.RUNNING]
 
 
 def test_readers_follow_changes_by_their_number(store: RunStore) -> None:

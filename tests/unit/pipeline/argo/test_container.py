@@ -10,12 +10,12 @@ import pytest
 
 from regraft_core import layout
 from regraft_core.errors import RegraftError, SourceError, TemporaryError
+from regraft_core.results import Attempt
 from regraft_core.runs import Run, RunRequest, RunState, StepState
 from regraft_core.stores.objects import FileStore, get_model, put_model
 from regraft_core.workflows import FAILURES_VARIABLE, REQUEST_PREFIX, parameters_of
 from regraft_pipeline.argo import container
 from regraft_pipeline.argo.container import failures_from, main, request_from
-from regraft_pipeline.record import Attempt
 from regraft_pipeline.steps import Context, DownloadResult, ValidateResult
 
 REQUEST = RunRequest(run_id="run-a", task="passwords", data_url="http://d/x.csv", accepted_at=datetime.now(UTC))

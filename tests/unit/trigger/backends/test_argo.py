@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +11,13 @@ import pytest
 
 from regraft_core import layout
 from regraft_core.errors import TemporaryError, UnavailableError
+from regraft_core.record import is_cancelled
 from regraft_core.runs import Cause, Run, RunRequest, RunState, StepState
 from regraft_core.serving import Serving
-from regraft_core.stores.objects import FileStore, put_model
+from regraft_core.stores.objects import FileStore, get_model, put_model
 from regraft_core.verdict import Verdict
 from regraft_core.workflows import parameters_of
-from regraft_trigger.backends import argo
+from regraft_trigger.backends import argo, reconcile
 from regraft_trigger.backends.argo import ArgoBackend
 from regraft_trigger.backends.workflows import run_of, run_workflow
 from tests.apiserver import ApiServer
@@ -125,6 +126,11 @@ class TestRunOf:
     def test_a_workflow_that_could_not_begin_tells_why(self) -> None:
         run = run_of(workflow(request(), "Error", message="workflowtemplate not found", finishedAt=LATER))
         assert run.cause == Cause(code="workflow_failed", message="workflowtemplate not found")
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "PAUSE", 0.02)
 
 
 @pytest.fixture
@@ -351,6 +357,160 @@ class TestChanges:
             api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Running"), kind="ADDED")
             assert (await asyncio.wait_for(changes.get(), 5)).run_id == "run-a"
             assert not failures
+
+
+LOCK = {"type": "Pod", "message": "Waiting for regraft/Mutex/regraft-deploy-passwords lock. Lock status: 0/1"}
+
+
+class TestCancel:
+    @pytest.mark.parametrize(
+        ("phase", "nodes", "spec"),
+        [
+            ("", [], {}),
+            ("Running", [node("download", **says("continue")), node("validate", "Running")], {}),
+            ("Running", [node("register", **says("continue")), node("deploy", "Pending", **LOCK)], {}),
+            ("Running", [node("train", "Pending")], {"suspend": True}),
+        ],
+        ids=["queued", "runs", "waits for the lock", "suspended"],
+    )
+    async def test_a_run_is_ended_wherever_it_stands(
+        self, api: ApiServer, store: FileStore, phase: str, nodes: list[dict[str, Any]], spec: dict[str, Any]
+    ) -> None:
+        item = workflow(request(), phase, nodes)
+        item["spec"] |= spec
+        api.put(f"{WORKFLOWS}/run-a", item)
+        async with opened(api, store) as backend, followed(backend) as changes:
+            run = await backend.get("run-a")
+            assert run is not None
+            await backend.cancel(run)
+            assert f"{WORKFLOWS}/run-a" not in api.objects
+            told = await asyncio.wait_for(changes.get(), 5)
+            assert (told.run_id, told.state) == ("run-a", RunState.CANCELLED)
+            shown = await backend.get("run-a")
+            listed = await backend.recent(task=None, limit=5, before=None)
+        assert shown is not None
+        assert (shown.state, shown.cause and shown.cause.code) == (RunState.CANCELLED, "cancelled")
+        assert [run.state for run in listed] == [RunState.CANCELLED]
+
+    @pytest.mark.parametrize("suspended", [False, True])
+    async def test_a_deploy_that_has_begun_ends_itself(self, api: ApiServer, store: FileStore, suspended: bool) -> None:
+        item = workflow(request(), "Running", [node("deploy", "Running")])
+        item["spec"]["suspend"] = suspended
+        api.put(f"{WORKFLOWS}/run-a", item)
+        async with opened(api, store) as backend:
+            await backend.cancel(run_of(item))
+        assert is_cancelled(store, "run-a")
+        assert api.objects[f"{WORKFLOWS}/run-a"]["spec"]["suspend"] is False
+        assert not store.exists(layout.record("run-a"))
+
+    async def test_a_run_that_has_just_ended_stays_as_it_ended(self, api: ApiServer, store: FileStore) -> None:
+        seen = run_of(workflow(request(), "Running"))
+        api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Succeeded", finishedAt=LATER))
+        record(store, request())
+        async with opened(api, store) as backend:
+            await backend.cancel(seen)
+            run = await backend.get("run-a")
+        assert run is not None
+        assert run.state == RunState.PROMOTED
+
+    async def test_where_the_cluster_refuses_that_is_said(self, api: ApiServer, store: FileStore) -> None:
+        api.put(f"{WORKFLOWS}/run-a", workflow(request()))
+        api.before = lambda method, path: 403 if method == "DELETE" else None
+        async with opened(api, store) as backend:
+            with pytest.raises(UnavailableError, match="403"):
+                await backend.cancel(run_of(workflow(request())))
+
+
+class TestRecords:
+    """Every accepted run ends, with its record."""
+
+    async def test_a_workflow_that_is_deleted_before_its_end_gets_one(self, api: ApiServer, store: FileStore) -> None:
+        going = workflow(request(), "Running", [node("download", **says("continue"))])
+        api.put(f"{WORKFLOWS}/run-a", going)
+        async with opened(api, store) as backend, followed(backend) as changes:
+            api.put(f"{WORKFLOWS}/run-a", going, kind="DELETED")
+            told = await asyncio.wait_for(changes.get(), 5)
+        assert (told.state, told.cause and told.cause.code) == (RunState.FAILED, "workflow_gone")
+        assert get_model(store, layout.record("run-a"), Run) == told
+        assert list(store.keys(layout.HISTORY)) == [layout.history(told.accepted_at, "passwords", "run-a")]
+
+    async def test_one_that_was_deleted_while_nobody_looked_gets_one_at_the_start(
+        self, api: ApiServer, store: FileStore
+    ) -> None:
+        going = workflow(request(), "Running")
+        api.put(f"{WORKFLOWS}/run-a", going)
+        async with opened(api, store) as backend, followed(backend):
+            await until(lambda: store.exists(layout.open_run("run-a")))
+        del api.objects[f"{WORKFLOWS}/run-a"]
+        async with opened(api, store) as backend, followed(backend) as changes:
+            told = await asyncio.wait_for(changes.get(), 5)
+        assert (told.run_id, told.cause and told.cause.code) == ("run-a", "workflow_gone")
+        assert list(store.keys(layout.OPEN)) == []
+
+    @pytest.mark.parametrize("phase", ["Failed", "Error", "Succeeded"])
+    async def test_one_that_ended_without_gets_one(self, api: ApiServer, store: FileStore, phase: str) -> None:
+        ended = workflow(request(), phase, [node("download", "Failed", message="OOMKilled")], finishedAt=LATER)
+        api.put(f"{WORKFLOWS}/run-a", ended)
+        async with opened(api, store) as backend, followed(backend):
+            await until(lambda: store.exists(layout.record("run-a")))
+        found = get_model(store, layout.record("run-a"), Run)
+        assert found is not None
+        assert (found.state, found.cause) == (
+            RunState.FAILED,
+            Cause(code="step_stopped", message="download: OOMKilled"),
+        )
+
+    async def test_one_that_has_its_record_is_left_alone(self, api: ApiServer, store: FileStore) -> None:
+        kept = record(store, request())
+        api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Succeeded", finishedAt=LATER))
+        api.put(f"{WORKFLOWS}/run-b", workflow(request("run-b"), "Failed", finishedAt=LATER))
+        async with opened(api, store) as backend, followed(backend):
+            await until(lambda: store.exists(layout.record("run-b")))
+        assert get_model(store, layout.record("run-a"), Run) == kept
+
+    async def test_a_record_that_cannot_be_read_costs_that_run_only_and_is_shown(
+        self, api: ApiServer, store: FileStore
+    ) -> None:
+        for letter in "ab":
+            record(store, request(f"run-{letter}"))
+        store.put(layout.record("run-b"), (store.get(layout.record("run-b")) or b"").replace(b"promoted", b"grafted"))
+        async with opened(api, store) as backend:
+            runs = await backend.recent(task=None, limit=5, before=None)
+        assert {run.run_id: run.cause and run.cause.code for run in runs} == {
+            "run-a": None,
+            "run-b": "record_unreadable",
+        }
+
+    @pytest.mark.parametrize("status", [404, 410])
+    async def test_a_list_that_is_refused_is_not_asked_for_without_a_pause(
+        self, api: ApiServer, store: FileStore, status: int
+    ) -> None:
+        api.before = lambda method, path: status
+        async with opened(api, store) as backend:
+            task = asyncio.ensure_future(anext(aiter(backend.changes())))
+            await asyncio.sleep(0.5)
+            task.cancel()
+            await asyncio.wait([task])
+        assert len(api.requests) == 1
+
+
+class TestQueue:
+    async def test_is_full_at_some_point_for_that_task(self, api: ApiServer, store: FileStore) -> None:
+        backend = ArgoBackend(api.cluster, "regraft", store, most_waiting=1)
+        async with followed(backend):
+            await backend.submit(request())
+            with pytest.raises(UnavailableError) as caught:
+                await backend.submit(request("run-b"))
+            await backend.submit(request("run-c", task="heart-disease"))
+        await backend.close()
+        assert caught.value.code == "queue_full"
+        assert len(api.objects) == 2
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  (files have no events)
+            await asyncio.sleep(0.02)
 
 
 class TestReady:

@@ -6,11 +6,19 @@ from pathlib import Path
 import pytest
 
 from regraft_core import layout
+from regraft_core.record import cancel, compose, keep
+from regraft_core.results import (
+    Attempt,
+    DeployResult,
+    DownloadResult,
+    RegisterResult,
+    Result,
+    TrainResult,
+    ValidateResult,
+)
 from regraft_core.runs import Cause, Run, RunRequest, RunState, StepState
 from regraft_core.stores.objects import FileStore, get_model, put_model
 from regraft_core.verdict import Verdict
-from regraft_pipeline.record import Attempt, compose, keep
-from regraft_pipeline.steps import DeployResult, DownloadResult, RegisterResult, Result, TrainResult, ValidateResult
 
 REQUEST = RunRequest(run_id="run-a", task="passwords", data_url="http://d/x.csv", accepted_at=datetime.now(UTC))
 DOWNLOADED = DownloadResult(data_sha256="ab", bytes=3, final_url="http://d/x.csv")
@@ -50,6 +58,33 @@ def test_a_rejected_run_has_its_verdict_and_skipped_steps(store: FileStore) -> N
     assert (run.state, run.cause) == (RunState.REJECTED, cause)
     assert run.verdict is not None
     assert [step.state for step in run.steps[2:]] == [StepState.SKIPPED] * 3
+
+
+def test_a_run_that_somebody_ended_is_cancelled_unless_it_had_come_to_an_end(store: FileStore) -> None:
+    cancel(store, "run-a")
+    leave(store, download=DOWNLOADED)
+    run = compose(store, REQUEST, {"validate": "pod deleted"})
+    assert (run.state, run.cause and run.cause.code) == (RunState.CANCELLED, "cancelled")
+    leave(store, validate=ValidateResult(accepted=False, end=RunState.REJECTED, cause=Cause(code="x", message="y")))
+    assert compose(store, REQUEST, {}).state == RunState.REJECTED
+
+
+def test_the_first_record_stands(store: FileStore) -> None:
+    put_model(store, layout.open_run("run-a"), REQUEST)
+    first = keep(store, compose(store, REQUEST, {}))
+    leave(store, download=DOWNLOADED)
+    assert keep(store, compose(store, REQUEST, {})) == first
+    assert not store.exists(layout.open_run("run-a"))
+
+
+def test_what_cannot_be_read_is_left_out_of_the_record_and_does_not_prevent_it(store: FileStore) -> None:
+    deployed = DeployResult(end=RunState.PROMOTED, version="7")
+    leave(store, download=DOWNLOADED, validate=ACCEPTED, train=TRAINED, register=REGISTERED, deploy=deployed)
+    for key in (layout.attempt("run-a", "train"), layout.step_result("run-a", "download"), layout.record("run-a")):
+        store.put(key, b"{")
+    run = keep(store, compose(store, REQUEST, {}))
+    assert (run.state, run.version, run.data_sha256) == (RunState.PROMOTED, "7", None)
+    assert get_model(store, layout.record("run-a"), Run) == run
 
 
 def test_a_failed_step_gives_the_cause(store: FileStore) -> None:

@@ -1,0 +1,97 @@
+"""The record of a run: what its steps have left in the object store, put together.
+
+An open run's end is its record, and the first record stands: whoever comes later finds it and leaves it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from regraft_core import layout
+from regraft_core.results import (
+    RESULTS,
+    Attempt,
+    Cancellation,
+    DeployResult,
+    DownloadResult,
+    RegisterResult,
+    Result,
+    TrainResult,
+    ValidateResult,
+)
+from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState, now
+from regraft_core.stores.objects import ObjectStore, find_model, put_model
+from regraft_core.verdict import Verdict
+
+STOPPED = Cause(code="workflow_stopped", message="the workflow was stopped before a step could fail")
+"""Why a run ended of which no step says why."""
+
+CANCELLED = Cause(code="cancelled", message="the run was cancelled")
+
+
+def compose(store: ObjectStore, request: RunRequest, failures: Mapping[str, str], otherwise: Cause = STOPPED) -> Run:
+    """Return the run as it ended; what cannot be read of it is left out.
+
+    ``failures`` are messages by step, for steps whose container was stopped before it could tell anything itself;
+    ``otherwise`` is the cause where no step says one.
+    """
+    run = Run.accept(request)
+    run.state = RunState.FAILED
+    for number, name in enumerate(step.name for step in run.steps):
+        attempt = find_model(store, layout.attempt(run.run_id, name), Attempt) or Attempt(name=name)
+        result = find_model(store, layout.step_result(run.run_id, name), RESULTS[name])
+        if result is not None:
+            attempt.state = StepState.SUCCEEDED
+            take_in(run, store, result)
+        elif attempt.state != StepState.PENDING or name in failures:
+            message = failures.get(name, "the container of the step was stopped")
+            run.cause = attempt.cause or Cause(code="step_stopped", message=f"{name}: {message}")
+            attempt.state, attempt.message = StepState.FAILED, run.cause.message
+        else:
+            attempt.state = StepState.SKIPPED
+        run.steps[number] = Step(**attempt.model_dump(include=set(Step.model_fields)))
+    if run.state == RunState.FAILED and is_cancelled(store, run.run_id):
+        run.state, run.cause = RunState.CANCELLED, CANCELLED
+    if run.state == RunState.FAILED and run.cause is None:
+        run.cause = otherwise
+    run.updated_at = run.finished_at = now()
+    return run
+
+
+def keep(store: ObjectStore, run: Run) -> Run:
+    """Write the record of a run that has ended, and its name into the history; return the record that stands."""
+    record = find_model(store, layout.record(run.run_id), Run)
+    if record is None:
+        record = run
+        put_model(store, layout.record(run.run_id), run)
+    store.put(layout.history(run.accepted_at, run.task, run.run_id), b"")
+    store.remove(layout.open_run(run.run_id))
+    return record
+
+
+def take_in(run: Run, store: ObjectStore, result: Result) -> None:
+    """Add what a finished step found."""
+    if result.end is not None:
+        run.state, run.cause = result.end, result.cause
+    match result:
+        case DownloadResult():
+            run.data_sha256 = result.data_sha256
+        case ValidateResult():
+            run.verdict = find_model(store, layout.verdict(run.run_id), Verdict)
+        case TrainResult():
+            run.metrics = result.metrics
+        case RegisterResult():
+            run.version = result.version
+            run.links["mlflow"] = result.link
+        case DeployResult():
+            run.version = result.version or run.version
+
+
+def cancel(store: ObjectStore, run_id: str) -> None:
+    """Ask for the end of a run, of whoever works on it."""
+    put_model(store, layout.cancellation(run_id), Cancellation(at=now()))
+
+
+def is_cancelled(store: ObjectStore, run_id: str) -> bool:
+    """Whether somebody wants the run to end."""
+    return store.exists(layout.cancellation(run_id))

@@ -1,0 +1,85 @@
+"""What the steps of a run leave in the object store, for the next ones and for the record of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from regraft_core.runs import Cause, RunState, Step
+from regraft_core.workflows import CONTINUE
+
+
+class Result(BaseModel):
+    """What a step leaves for the next ones. ``end`` is set where the run ends with this step."""
+
+    end: RunState | None = None
+    cause: Cause | None = None
+    then: str | None = Field(None, description="The step the run goes on with, where that is not the next one")
+    message: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """What the workflow of the run is told: the state the run ends in, the step it goes on with, or ``continue``."""
+        return self.end or self.then or CONTINUE
+
+
+class DownloadResult(Result):
+    """The dataset is in the store."""
+
+    data_sha256: str
+    bytes: int
+    final_url: str = Field(description="Address after redirects")
+
+
+class ValidateResult(Result):
+    """The verdict and the report are in the store."""
+
+    accepted: bool
+
+
+class TrainResult(Result):
+    """The bundle is in the store, below ``layout.bundle(run_id)``."""
+
+    metrics: dict[str, float]
+    parameters: dict[str, Any]
+    seconds: float
+
+
+class RegisterResult(Result):
+    """The version is in the registry."""
+
+    version: str
+    uri: str = Field(description="Address of the bundle's folder, ends with a slash")
+    mlflow_run_id: str
+    link: str = Field(description="Address of MLflow's run in a browser")
+
+
+class DeployResult(Result):
+    """The version is in service, or the old one is back."""
+
+    version: str | None = None
+
+
+RESULTS: Mapping[str, type[Result]] = {
+    "download": DownloadResult,
+    "validate": ValidateResult,
+    "train": TrainResult,
+    "register": RegisterResult,
+    "deploy": DeployResult,
+}
+"""What each step leaves."""
+
+
+class Attempt(Step):
+    """The last time that a step was tried, as its own container tells it."""
+
+    cause: Cause | None = None
+
+
+class Cancellation(BaseModel):
+    """Somebody wants the run to end. Whoever works on it heeds this where it can."""
+
+    at: datetime
