@@ -22,7 +22,7 @@ class Result(BaseModel):
 
     @property
     def outcome(self) -> str:
-        """What the workflow of the run is told: the state the run ends in, the step it goes on with, or ``continue``."""
+        """What the workflow is told: the state the run ends in, the step it goes on with, or ``continue``."""
         return self.end or self.then or CONTINUE
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from hera.workflows import Workflow
 from hera.workflows.models import WorkflowTemplateRef
 
-from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState
+from regraft_core.runs import STEPS, Cause, Run, RunRequest, RunState, Step, StepState
 from regraft_core.workflows import CONTINUE, ORDER_ANNOTATION, OUTCOME, TASK_LABEL, TEMPLATE, parameters_of, request_of
 
 STEP_STATES = {
