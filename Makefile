@@ -1,8 +1,6 @@
-# `make` alone lists what there is.
+# `make` alone lists what there is. Every recipe works with GNU make 3.81, which macOS has: each of its lines is a shell of its own.
 SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.ONESHELL:
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -12,8 +10,8 @@ SOURCES := $(MEMBERS) tests
 
 .PHONY: help
 help:  ## This list
-	@awk 'BEGIN { FS = ":.*## " }
-	  /^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) }
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ On this machine
@@ -40,18 +38,16 @@ test-browser: $(STAMP) $(AXE)  ## The page in a real browser (needs chromium and
 .PHONY: screenshots
 screenshots: $(STAMP) $(AXE)  ## Pictures of the page into docs/screenshots/ (the font Inter, where installed, looks best)
 	@mkdir -p docs/screenshots
-	REGRAFT_SCREENSHOTS=docs/screenshots REGRAFT_BROWSER_TESTS=required $(BIN)/pytest --quiet tests/browser
+	@REGRAFT_SCREENSHOTS=docs/screenshots REGRAFT_BROWSER_TESTS=required $(BIN)/pytest --quiet tests/browser
 
 .PHONY: check
 check: $(STAMP)  ## Play the checker against any installation: make check TRIGGER=url PREDICT=url [DATA=url]
 	@: $${TRIGGER:?make check TRIGGER=http://HOST/trigger PREDICT=http://HOST/predict}
-	$(BIN)/python -m tests.checker --trigger "$$TRIGGER" --predict "$$PREDICT" $(if $(DATA),--data "$(DATA)")
+	@$(BIN)/python -m tests.checker --trigger "$$TRIGGER" --predict "$$PREDICT" $(if $(DATA),--data "$(DATA)")
 
 .PHONY: bench
 bench: $(STAMP)  ## Measure speed beside others, into docs/speed.md: predictor, run, hot swap under load, reading (needs wrk)
-	@status=0
-	for bench in servers latency throughput; do $(BIN)/python -m tests.bench.$$bench || status=1; done
-	exit $$status
+	@status=0; for bench in servers latency throughput; do $(BIN)/python -m tests.bench.$$bench || status=1; done; exit $$status
 
 .PHONY: bench-quality
 bench-quality: $(STAMP)  ## Measure how good the estimators are, beside their targets, seeded, with spread
@@ -72,19 +68,19 @@ setup: $(STAMP)  ## Python environment with everything a developer needs (brings
 
 $(STAMP): requirements/dev.txt pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS)) scripts/setup.sh
 	@scripts/setup.sh
-	touch $@
+	@touch $@
 
 .PHONY: lint
 lint: $(STAMP)  ## ruff, mypy, and which package may import which
 	@$(BIN)/ruff check --quiet $(SOURCES)
-	$(BIN)/ruff format --quiet --check $(SOURCES)
-	out=$$($(BIN)/lint-imports --no-logo --no-cache) || { echo "$$out"; exit 1; }
-	$(BIN)/mypy
+	@$(BIN)/ruff format --quiet --check $(SOURCES)
+	@out=$$($(BIN)/lint-imports --no-logo --no-cache) || { echo "$$out"; exit 1; }
+	@$(BIN)/mypy
 
 .PHONY: format
 format: $(STAMP)  ## Write the code as ruff wants it
 	@$(BIN)/ruff check --quiet --fix $(SOURCES)
-	$(BIN)/ruff format --quiet $(SOURCES)
+	@$(BIN)/ruff format --quiet $(SOURCES)
 
 .PHONY: manifests
 manifests: $(STAMP)  ## Render the Hera templates into k8s/
@@ -103,12 +99,13 @@ without = $(addprefix --no-emit-package ,$(1))
 NO_CLIENT := aiohappyeyeballs aiohttp aiohttp-retry aiosignal attrs cffi cryptography frozenlist grpcio-tools multidict \
 	pillow prettytable propcache pyasn1 pycparser pyjwt setuptools tzdata wcwidth websockets yarl
 
+lock lock-images: export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
 .PHONY: lock
 lock:  ## Compile requirements/*.txt from the pyproject files
-	@PATH="$$PWD/.tools/bin:$$PATH"
-	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
-	$(LOCK) inference/pyproject.toml --extra server --extra s3 $(call without,$(NO_CLIENT)) -c requirements/dev.txt -o requirements/inference.txt
-	$(LOCK) pipeline/pyproject.toml cli/pyproject.toml $(call without,prettytable tzdata wcwidth) -c requirements/dev.txt -o requirements/pipeline.txt
-	$(LOCK) trigger-service/pyproject.toml $(call without,watchfiles websockets) -c requirements/dev.txt -o requirements/trigger.txt
+	@$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	@$(LOCK) inference/pyproject.toml --extra server --extra s3 $(call without,$(NO_CLIENT)) -c requirements/dev.txt -o requirements/inference.txt
+	@$(LOCK) pipeline/pyproject.toml cli/pyproject.toml $(call without,prettytable tzdata wcwidth) -c requirements/dev.txt -o requirements/pipeline.txt
+	@$(LOCK) trigger-service/pyproject.toml $(call without,watchfiles websockets) -c requirements/dev.txt -o requirements/trigger.txt
 
 -include k8s.mk

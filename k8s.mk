@@ -12,7 +12,17 @@ export ARGO_WORKFLOWS_MANIFEST CERT_MANAGER_MANIFEST KSERVE_CRDS_MANIFEST KSERVE
 CLUSTER ?= regraft
 TAG ?= dev
 IMAGES := trigger pipeline predictor mlflow
-export CLUSTER IMAGES
+export CLUSTER IMAGES KIND_NODE_IMAGE
+
+# Where the cluster of `make up` is found on this machine.
+HTTP_PORT ?= 8080
+MLFLOW_PORT ?= 8081
+export HTTP_PORT MLFLOW_PORT
+export REGRAFT_E2E_URL ?= http://localhost:$(HTTP_PORT)
+export REGRAFT_E2E_MLFLOW_URL ?= http://localhost:$(MLFLOW_PORT)
+
+# Attestations carry the time of the build: with them an image has another id each time, and all that runs it would be renewed.
+export BUILDX_NO_DEFAULT_ATTESTATIONS := 1
 
 DOCKERFILE_trigger := trigger-service/Dockerfile
 DOCKERFILE_pipeline := pipeline/Dockerfile
@@ -23,9 +33,11 @@ BUILD_ARGS = --file $(DOCKERFILE_$*) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --
 .PHONY: images
 images: $(addprefix image-,$(IMAGES))  ## Build the images: make images [TAG=dev]
 
+# The whole name, for podman calls a short one localhost/regraft/..., which no cluster asks for.
+
 .PHONY: $(addprefix image-,$(IMAGES))
 $(addprefix image-,$(IMAGES)): image-%:
-	@docker build --quiet $(BUILD_ARGS) --tag regraft/$*:$(TAG) .
+	@docker build --quiet $(BUILD_ARGS) --tag docker.io/regraft/$*:$(TAG) .
 
 .PHONY: image-study
 image-study: $(STAMP)  ## What each measure does to the size of the images, into docs/images.md (half an hour)
@@ -37,15 +49,14 @@ push: $(addprefix push-,$(IMAGES))  ## Build and push them: make push REGISTRY=h
 .PHONY: $(addprefix push-,$(IMAGES))
 $(addprefix push-,$(IMAGES)): push-%:
 	@: $${REGISTRY:?make push REGISTRY=host/path TAG=version}
-	if [ -n "$(PLATFORMS)" ]; then
-	  docker buildx build $(BUILD_ARGS) --platform $(PLATFORMS) --tag $(REGISTRY)/$*:$(TAG) --push .
-	else
-	  docker build --quiet $(BUILD_ARGS) --tag $(REGISTRY)/$*:$(TAG) .
-	  docker push $(REGISTRY)/$*:$(TAG)
+	@if [ -n "$(PLATFORMS)" ]; then \
+	  docker buildx build $(BUILD_ARGS) --platform $(PLATFORMS) --tag $(REGISTRY)/$*:$(TAG) --push .; \
+	else \
+	  docker build --quiet $(BUILD_ARGS) --tag $(REGISTRY)/$*:$(TAG) . && docker push $(REGISTRY)/$*:$(TAG); \
 	fi
 
 .PHONY: up
-up:  ## All of it on kind: cluster, images, platform, Regraft; prints the addresses. Can be repeated
+up:  ## All of it on kind, prints the addresses, can be repeated: make up [HTTP_PORT=8080] [MLFLOW_PORT=8081]
 	@k8s/scripts/up.sh
 
 .PHONY: e2e
@@ -75,13 +86,12 @@ dump:  ## Everything that explains a failure, into the folder e2e-logs
 
 .PHONY: manifests-check
 manifests-check:  ## Whether both overlays can be built
-	@for overlay in kind production; do kubectl kustomize k8s/overlays/$$overlay > /dev/null; done
-	kubectl kustomize --load-restrictor LoadRestrictionsNone k8s/platform > /dev/null
+	@for overlay in kind production; do kubectl kustomize k8s/overlays/$$overlay > /dev/null || exit 1; done
+	@kubectl kustomize --load-restrictor LoadRestrictionsNone k8s/platform > /dev/null
 
 lock: lock-images
 
 .PHONY: lock-images
 lock-images:
-	@PATH="$$PWD/.tools/bin:$$PATH"
-	$(LOCK) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
-	$(LOCK) requirements/mlflow.in -c requirements/dev.txt -o requirements/mlflow.txt
+	@$(LOCK) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
+	@$(LOCK) requirements/mlflow.in -c requirements/dev.txt -o requirements/mlflow.txt

@@ -5,22 +5,27 @@ set -euo pipefail
 
 kubectl() { command kubectl --namespace regraft "$@"; }
 
-pod=regraft-$(date +%s)
-image=$(kubectl get workflowtemplate regraft-pipeline --output 'jsonpath={.spec.templates[0].container.image}')
+pod=regraft-$(date +%s)-$RANDOM
+image=$(kubectl get workflowtemplate regraft-pipeline --output 'jsonpath={.spec.templates[?(@.container)].container.image}')
+image=${image%% *}
 # As JSON strings; an argument is text without control characters.
 arguments=$(for argument in regraft "$@"; do sed 's/["\\]/\\&/g; s/.*/"&"/' <<< "$argument"; done | paste -sd, -)
 
 trap 'kubectl delete pod "$pod" --wait=false > /dev/null' EXIT
-kubectl run "$pod" --restart Never --image "$image" --overrides '{
+# The label is who the network policies know it by.
+kubectl run "$pod" --restart Never --image "$image" --labels app.kubernetes.io/name=command,app.kubernetes.io/part-of=regraft --overrides '{
   "spec": {
     "automountServiceAccountToken": false,
+    "serviceAccountName": "regraft-step",
     "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
     "volumes": [{"name": "tmp", "emptyDir": {}}],
     "containers": [{
       "name": "regraft",
       "image": "'"$image"'",
+      "imagePullPolicy": "IfNotPresent",
       "args": ['"$arguments"'],
-      "envFrom": [{"configMapRef": {"name": "regraft"}}, {"secretRef": {"name": "regraft-s3"}}],
+      "envFrom": [{"configMapRef": {"name": "regraft"}}, {"secretRef": {"name": "regraft-s3", "optional": true}}],
+      "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}},
       "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
       "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}}
     }]

@@ -3,6 +3,8 @@
 source "$(dirname "$0")/common.sh"
 
 CLUSTER=${CLUSTER:-regraft}
+HTTP_PORT=${HTTP_PORT:-8080}
+MLFLOW_PORT=${MLFLOW_PORT:-8081}
 
 # Never another cluster than the one that this makes.
 kubectl() { command kubectl --context "kind-$CLUSTER" "$@"; }
@@ -20,12 +22,15 @@ part() {  # part WHAT
 
 main() {
   local started=$SECONDS
+  need_tools
+  need_ports
   trap failed ERR
   build_log=$(mktemp)
   # The cluster's own processes come first: an API server that must wait for a build is given up by kind.
   nice make --no-print-directory images TAG=dev > "$build_log" 2>&1 &
   build=$!
   create_cluster
+  know_ports
   install_argo_workflows
   install_cert_manager
   install_kserve
@@ -34,15 +39,15 @@ main() {
   install_regraft
   say "up after $((SECONDS - started)) s"
   cat <<ADDRESSES
-  page      http://localhost:8080/
-  trigger   http://localhost:8080/trigger
-  predict   http://localhost:8080/predict   (http://localhost:8080/TASK/predict for each task)
-  MLflow    http://localhost:8081
+  page      http://localhost:$HTTP_PORT/
+  trigger   http://localhost:$HTTP_PORT/trigger
+  predict   http://localhost:$HTTP_PORT/predict   (http://localhost:$HTTP_PORT/TASK/predict for each task)
+  MLflow    http://localhost:$MLFLOW_PORT
   datasets  http://datasets.regraft-datasets/   (from inside the cluster)
 next
-  .venv/bin/regraft trigger 'http://datasets.regraft-datasets/good.csv?seed=1' --wait --url http://localhost:8080
+  .venv/bin/regraft trigger 'http://datasets.regraft-datasets/good.csv?seed=1' --wait --url http://localhost:$HTTP_PORT
   make status    what runs and what serves
-  make check TRIGGER=http://localhost:8080/trigger PREDICT=http://localhost:8080/predict
+  make check TRIGGER=http://localhost:$HTTP_PORT/trigger PREDICT=http://localhost:$HTTP_PORT/predict
   make down      remove it all
 ADDRESSES
 }
@@ -53,11 +58,44 @@ failed() {
   say "what explains it is in e2e-logs/up (overview.txt first); look with 'make status', then 'make up' again goes on from there"
 }
 
+need_tools() {
+  local tool
+  for tool in docker kind kubectl curl; do
+    command -v "$tool" > /dev/null || { say "$tool is missing: README.md says what is needed, and in which version"; exit 1; }
+  done
+}
+
+exists() { kind get clusters 2> /dev/null | grep -qx "$CLUSTER"; }
+
+need_ports() {
+  local variable port
+  if exists; then return; fi
+  for variable in HTTP_PORT MLFLOW_PORT; do
+    port=${!variable}
+    if (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null; then
+      say "port $port of this machine is taken ('regraft up' has 8080, too): end what listens there, or take another: make up $variable=$((port + 1000))"
+      exit 1
+    fi
+  done
+}
+
 create_cluster() {
-  if kind get clusters 2>/dev/null | grep -qx "$CLUSTER"; then return; fi
+  if exists; then return; fi
   part "cluster $CLUSTER: creating it, building images meanwhile (some minutes the first time)"
+  local config
+  config=$(mktemp)
+  sed -e "s/hostPort: 8080/hostPort: $HTTP_PORT/" -e "s/hostPort: 8081/hostPort: $MLFLOW_PORT/" kind-config.yaml > "$config"
   # On a machine that has much else to do, kind gives up early; the second time what it needs is there.
-  try 3 kind create cluster --name "$CLUSTER" --config kind-config.yaml
+  try 3 kind create cluster --name "$CLUSTER" --config "$config" --image "$KIND_NODE_IMAGE"
+  rm "$config"
+  kubectl annotate nodes --all --overwrite "regraft.dev/ports=$HTTP_PORT,$MLFLOW_PORT" > /dev/null
+}
+
+# A cluster keeps the ports that it was made with.
+know_ports() {
+  local ports
+  ports=$(kubectl get nodes --output 'jsonpath={.items[0].metadata.annotations.regraft\.dev/ports}')
+  if [ -n "$ports" ]; then HTTP_PORT=${ports%,*} MLFLOW_PORT=${ports#*,}; fi
 }
 
 fetch() {  # fetch FILE-OR-URL TARGET
@@ -120,10 +158,10 @@ load_images() {
   wait "$build" || { cat "$build_log" >&2; return 1; }
   local image id held changed=()
   for image in $IMAGES; do
-    id=$(docker image inspect --format '{{.Id}}' "regraft/$image:dev")
+    id=$(docker image inspect --format '{{.Id}}' "docker.io/regraft/$image:dev")
     held=$(kubectl get nodes --output "jsonpath={.items[0].metadata.annotations.regraft\.dev/image-$image}")
     if [ "$held" = "$id" ]; then continue; fi
-    kind load docker-image "regraft/$image:dev" --name "$CLUSTER"
+    kind load docker-image "docker.io/regraft/$image:dev" --name "$CLUSTER"
     if [ -n "$held" ]; then renew "$image"; fi
     kubectl annotate nodes --all --overwrite "regraft.dev/image-$image=$id" > /dev/null
   done
@@ -133,6 +171,7 @@ renew() {  # renew IMAGE: what runs it takes the new one; steps do by themselves
   case $1 in
     trigger) kubectl --namespace regraft rollout restart deployment regraft-trigger ;;
     mlflow) kubectl --namespace regraft-platform rollout restart deployment mlflow ;;
+    pipeline) kubectl --namespace regraft delete job regraft-bootstrap --ignore-not-found ;;
     predictor)
       local service at
       at=$(date -u +%FT%TZ)
@@ -144,15 +183,25 @@ renew() {  # renew IMAGE: what runs it takes the new one; steps do by themselves
   esac >&2
 }
 
-again() {  # again NAMESPACE JOB: a Job that is there cannot be changed; these can run any number of times
-  kubectl --namespace "$1" delete job "$2" --ignore-not-found > /dev/null
+# A Job cannot be changed, and those here can run any number of times: one that has failed, or is another than the one to be applied
+# (manifests are standard input), goes first. One that has done its work stays as it is.
+apply_with_job() {  # apply_with_job NAMESPACE JOB
+  local manifests complete
+  manifests=$(mktemp)
+  cat > "$manifests"
+  complete=$(kubectl --namespace "$1" get job "$2" --ignore-not-found --output 'jsonpath={.status.succeeded}' 2> /dev/null || true)
+  if [ "$complete" != 1 ] ||
+    ! kubectl apply --server-side --force-conflicts --dry-run=server --filename "$manifests" > /dev/null 2>&1; then
+    kubectl --namespace "$1" delete job "$2" --ignore-not-found > /dev/null
+  fi
+  apply --filename "$manifests"
+  rm "$manifests"
 }
 
 install_platform() {
   part "platform: ingress, bucket, MLflow, datasets: applying, waiting until all are ready"
-  again regraft-platform bucket
   # The datasets are the checker's, which is outside of the folder.
-  kubectl kustomize --load-restrictor LoadRestrictionsNone k8s/platform | apply --filename -
+  kubectl kustomize --load-restrictor LoadRestrictionsNone k8s/platform | apply_with_job regraft-platform bucket
   rolled_out traefik traefik
   rolled_out regraft-platform minio mlflow
   rolled_out regraft-datasets datasets
@@ -161,13 +210,13 @@ install_platform() {
 
 install_regraft() {
   part "Regraft: applying, waiting for the trigger service"
-  again regraft regraft-bootstrap
-  apply -k k8s/overlays/kind
+  kubectl kustomize k8s/overlays/kind | sed -e "s#localhost:8080#localhost:$HTTP_PORT#" -e "s#localhost:8081#localhost:$MLFLOW_PORT#" |
+    apply_with_job regraft regraft-bootstrap
   rolled_out regraft regraft-trigger
   part "first versions: training, registering and rolling out one for each task"
   kubectl --namespace regraft wait --for condition=Complete job/regraft-bootstrap --timeout 600s > /dev/null
   rolled_out regraft passwords-predictor heart-disease-predictor
-  curl --fail --silent --show-error --retry 30 --retry-delay 1 --retry-all-errors --output /dev/null http://localhost:8080/health
+  curl --fail --silent --show-error --retry 30 --retry-delay 1 --retry-all-errors --output /dev/null "http://localhost:$HTTP_PORT/health"
 }
 
 main

@@ -28,6 +28,7 @@ SETTINGS = {
     "MLFLOW_HOST": MLFLOW_HOST,
     "INGRESS_CLASS": "traefik",
     "TLS_SECRET": "regraft-tls",
+    "INGRESS_CIDR": "127.0.0.1/32",
     "STORE_URL": f"s3://{BUCKET}",
     "ARTIFACT_ROOT": f"s3://{BUCKET}/mlflow",
     "S3_ENDPOINT_URL": f"http://s3.{SITE}:9000",
@@ -55,8 +56,8 @@ class Site:
         """Make what is there before Regraft: bucket, database, certificate."""
         _say("the site: S3, PostgreSQL, certificate")
         dockerfile = ROOT / "tests/rehearsal/postgresql"
-        _run("docker", "build", "--quiet", "--tag", "regraft/postgresql:dev", str(dockerfile))
-        _run("kind", "load", "docker-image", "regraft/postgresql:dev", "--name", CLUSTER)
+        _run("docker", "build", "--quiet", "--tag", "docker.io/regraft/postgresql:dev", str(dockerfile))
+        _run("kind", "load", "docker-image", "docker.io/regraft/postgresql:dev", "--name", CLUSTER)
         kubectl("delete", "namespace", SITE, "--ignore-not-found")
         kubectl("create", "namespace", SITE)
         literals = {
