@@ -42,6 +42,8 @@ class Code(StrEnum):
     VALUE_NAN = "value_nan", "A value says that it is not known."
     VALUE_NOT_NUMERIC = "value_not_numeric", "A value is no number."
     VALUE_NOT_INTEGER = "value_not_integer", "A value is a fraction in a column of integers."
+    VALUE_NOT_BOOLEAN = "value_not_boolean", "A value is neither true nor false."
+    VALUE_NOT_DATE = "value_not_date", "A value is no date, or not written as the contract says."
     VALUE_INFINITE = "value_infinite", "A value is infinite, or too large for a double."
     VALUE_NEGATIVE = "value_negative", "A value is negative in a column that has no negative values."
     VALUE_TOO_SMALL = "value_too_small", "A value is below the least that the contract allows."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -15,6 +16,9 @@ PROBABILITIES = "probabilities"
 
 TEXT_LENGTH = 65_536
 """Most characters of a text where the contract does not say."""
+
+NUMBER_FORMAT = re.compile(r"(?P<before>\D*?)1(?P<thousands>[,. ']?)234((?P<decimal>[.,])5+)?(?P<after>\D*)")
+"""How numbers are written, told by an example such as $1,234.5 or 1.234,5 €."""
 
 JSON_TYPES: dict[str, dict[str, Any]] = {
     "number": {"type": "number"},
@@ -69,6 +73,10 @@ class Column(BaseModel):
             raise ValueError(f"column {self.name!r}: the categories of a string are strings; put them into quotes")
         if self.format is not None and not (numeric or self.is_time):
             raise ValueError(f"column {self.name!r}: format is for numbers and dates, not for type {self.type}")
+        if self.format is not None and numeric and not NUMBER_FORMAT.fullmatch(self.format):
+            raise ValueError(f"column {self.name!r}: format is no number such as 1,234.5 or 1.234,5 or $1234.5")
+        if self.format is not None and self.is_time and "%" not in self.format:
+            raise ValueError(f"column {self.name!r}: format is no date such as %d.%m.%Y")
         if not 0 <= self.nullable <= 1:
             raise ValueError(f"column {self.name!r}: nullable is true, false or a share between 0 and 1")
         return self

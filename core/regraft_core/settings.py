@@ -35,5 +35,6 @@ class CoreSettings(BaseSettings):
         description="Buckets (BUCKET or BUCKET/FOLDER, with *) that an s3:// address may name, read as the site itself",
     )
     s3_endpoint_url: str | None = Field(None, description="Address of the S3 server where it is not AWS")
+    tasks_dir: Path = Field(Path("tasks"), description="Folder of task files, DIR/*/task.yaml, besides those that ship")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_human: bool = Field(False, description="Coloured text instead of JSON lines, for a terminal")

@@ -1,7 +1,19 @@
 """A task as a file: ``task.yaml``, its model, and how it is read."""
 
+from regraft_core.definition.files import FILE_NAME, TaskFile, task_files
 from regraft_core.definition.gates import GateSettings
-from regraft_core.definition.task import API_VERSION, ColumnDefinition, TaskDefinition
+from regraft_core.definition.task import API_VERSION, ColumnDefinition, TaskDefinition, json_schema
 from regraft_core.definition.yaml import TaskFileError, read_definition
 
-__all__ = ["API_VERSION", "ColumnDefinition", "GateSettings", "TaskDefinition", "TaskFileError", "read_definition"]
+__all__ = [
+    "API_VERSION",
+    "FILE_NAME",
+    "ColumnDefinition",
+    "GateSettings",
+    "TaskDefinition",
+    "TaskFile",
+    "TaskFileError",
+    "json_schema",
+    "read_definition",
+    "task_files",
+]

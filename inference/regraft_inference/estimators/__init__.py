@@ -93,7 +93,7 @@ def estimator_class(name: str) -> type[Estimator]:
         return found
     known = ", ".join(sorted({entry.name for entry in entry_points(group=GROUP)}))
     raise BundleError(
-        f"the bundle needs the estimator {name!r}, which is not installed here (there are: {known})",
+        f"the estimator {name!r} is needed, which is not installed here (there are: {known})",
         code="estimator_unknown",
     )
 

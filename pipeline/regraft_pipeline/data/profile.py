@@ -24,6 +24,15 @@ MAX_CHARACTERS = 100
 """Most characters that a profile counts one by one."""
 
 
+MAX_DIFFERENT = 100_000
+"""Most different values of an open string that are counted; of more nothing is said."""
+
+MAX_DIFFERENT_SHARE = 0.5
+"""Largest share of the rows that may have a value of their own where an open string's values are counted."""
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
 @dataclass(frozen=True)
 class Tally:
     """How many rows (or characters) there are of each value; the values differ and ascend."""
@@ -117,12 +126,24 @@ def profile_of(data: pd.DataFrame | Tallies, task: Task, *, data_sha256: str, sk
         target=distribution_of(target),
         inputs={
             column.name: {
-                what: characters_of(tally) if what == "characters" else distribution_of(tally)
+                what: characters_of(tally) if what == "characters" else _distribution(column, what, tally)
                 for what, tally in tallies[column.name].items()
+                if _tells(column, what, tally)
             }
             for column in task.contract.features
         },
     )
+
+
+def _distribution(column: Column, what: str, tally: Tally) -> Levels | Bins:
+    return distribution_of(tally, days=column.is_time and what == "values")
+
+
+def _tells(column: Column, what: str, tally: Tally) -> bool:
+    """Whether an aspect says anything: there are rows, and the values of an open string come again and again."""
+    if not column.is_open or what != "values":
+        return tally.total() > 0
+    return 0 < len(tally.values) <= min(MAX_DIFFERENT, tally.total() * MAX_DIFFERENT_SHARE)
 
 
 def tallies_of(frames: Iterable[pd.DataFrame], task: Task) -> Tallies:
@@ -131,28 +152,62 @@ def tallies_of(frames: Iterable[pd.DataFrame], task: Task) -> Tallies:
     for frame in frames:
         for column in task.contract.columns:
             for what, values in aspects(frame, column).items():
-                tally = Tally.of_characters(values) if what == "characters" else Tally.of(values)
-                found.setdefault(column.name, {}).setdefault(what, []).append(tally)
+                parts = found.setdefault(column.name, {}).setdefault(what, [])
+                if column.is_open and what == "values" and sum(len(part.values) for part in parts) > MAX_DIFFERENT:
+                    continue  # too many different ones to say anything of, or to keep
+                parts.append(Tally.of_characters(values) if what == "characters" else Tally.of(values))
     return {name: {what: Tally.joined(parts) for what, parts in of.items()} for name, of in found.items()}
 
 
 def aspects(frame: pd.DataFrame, column: Column) -> dict[str, Any]:
-    """Return what is counted of a column: numbers as an array, characters as the series of their strings."""
+    """Return what is counted of a column: numbers as an array, characters as the series of their strings.
+
+    Of a column with gaps whether a value is missing is counted for every row, all else of the rows that have one.
+    """
     values = frame[column.name]
-    if column.type == "string" and column.categories is None:
-        return {"length": values.str.len().to_numpy(dtype=np.int64), "characters": values}
-    return {"values": values.to_numpy(dtype=object if column.type == "string" else None)}
+    if not column.nullable:
+        return _present(values, column)
+    missing = values.isna().to_numpy(dtype=bool)
+    gaps = {"missing": np.where(missing, "missing", "there").astype(object)}
+    return gaps | _present(values[~missing], column)
 
 
-def distribution_of(tally: Tally) -> Levels | Bins:
+def rows_of(frame: pd.DataFrame, column: Column, what: str) -> pd.DataFrame:
+    """Return the rows that an aspect counts."""
+    return frame if what == "missing" or not column.nullable else frame[frame[column.name].notna()]
+
+
+def _present(values: pd.Series, column: Column) -> dict[str, Any]:
+    if column.is_open:
+        lengths = values.str.len().to_numpy(dtype=np.int64)
+        found = {"length": lengths, "characters": values}
+        return found | {"values": values.to_numpy(dtype=object)} if column.type == "string" else found
+    if column.type == "string":
+        return {"values": values.to_numpy(dtype=object)}
+    if column.type == "boolean":
+        return {"values": np.where(values.to_numpy(dtype=bool), "true", "false").astype(object)}
+    if column.is_time:
+        times = values.to_numpy(dtype="datetime64[us]")
+        days = times.astype("datetime64[D]").astype(np.int64)
+        return {"values": days, "weekday": np.array(WEEKDAYS, dtype=object)[(days + 3) % 7]}
+    return {"values": values.to_numpy()}
+
+
+def distribution_of(tally: Tally, *, days: bool = False) -> Levels | Bins:
     """Count values one by one where there are few different ones, else in bins at quantiles."""
     found = tally.values
-    if len(found) <= MAX_LEVELS or found.dtype == object:
-        levels = Levels(levels=tuple(found[:MAX_LEVELS].tolist()), counts=(), shares=())
+    if found.dtype == object and len(found) > MAX_LEVELS:
+        order = np.argsort(-tally.counts, kind="stable")[:MAX_LEVELS]
+        found = found[np.sort(order)]
+    if found.dtype == object or (len(found) <= MAX_LEVELS and not days):
+        levels = Levels(levels=tuple(found.tolist()), counts=(), shares=())
         return levels.model_copy(update=_counted(count(levels, tally)))
     edges = np.unique(tally.quantiles(QUANTILES))
-    edges = edges[edges < found[-1]] if edges[0] < found[-1] else found[-2:-1]
-    bins = Bins(edges=tuple(edges.tolist()), counts=(), shares=(), minimum=found[0], maximum=found[-1])
+    if edges[0] < found[-1]:
+        edges = edges[edges < found[-1]]
+    elif len(found) > 1:
+        edges = found[-2:-1]
+    bins = Bins(edges=tuple(edges.tolist()), counts=(), shares=(), minimum=found[0], maximum=found[-1], days=days)
     return bins.model_copy(update=_counted(count(bins, tally)))
 
 

@@ -19,7 +19,7 @@ from scipy.stats import chi2
 from regraft_core.profile import Comparison, Distribution, Profile
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.csv import examples
-from regraft_pipeline.data.profile import Tallies, Tally, among, aspects, count, tallies_of
+from regraft_pipeline.data.profile import Tallies, Tally, among, aspects, count, rows_of, tallies_of
 from regraft_pipeline.tasks import Task
 
 MIN_EXPECTED = 5.0
@@ -36,7 +36,7 @@ def compare(data: pd.DataFrame | Tallies, task: Task, reference: Profile) -> lis
         found += [
             _compared(column.name, what, known[what], tally)
             for what, tally in tallies[column.name].items()
-            if what in known
+            if what in known and tally.total() and not (column.trend and what == "values")
         ]
     return found
 
@@ -131,10 +131,11 @@ def _rows_at(
     """Return rows that belong to one count of a comparison."""
     values: Any
     if found.what == "target":
-        known, values = reference.target, frame[found.column].to_numpy()
+        known, values = reference.target, aspects(frame, task.contract.target)["values"]
     else:
         column = next(column for column in task.contract.features if column.name == found.column)
         known, values = reference.inputs[found.column][found.what], aspects(frame, column)[found.what]
+        frame = rows_of(frame, column, found.what)
     return examples(frame[among(known, values, at)])
 
 

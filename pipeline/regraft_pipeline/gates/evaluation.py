@@ -5,6 +5,7 @@ In folds: every row is predicted by a model that has not seen it. Shared by the 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -24,6 +25,12 @@ CLOSE = 0.05
 
 HEAVY_TAIL = 10.0
 """A target is a heavy tail where 1 + its .99 quantile is more than this many times 1 + its median."""
+
+MANY_CLASSES = 20
+"""Most classes of which each has its own recall among the metrics."""
+
+_NAME = re.compile(r"[^\w .:/-]")
+"""What a registry's metric cannot be named with."""
 
 type Scale = Literal["classes", "linear", "log"]
 type Floats = NDArray[np.float64]
@@ -179,7 +186,7 @@ def scale_of(target: NDArray[Any], task: Task) -> Scale:
 
 def folds_of(target: NDArray[Any], number: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return the fold of each row, 0 to ``number`` - 1, such that the target is distributed alike in all folds."""
-    order = np.lexsort((rng.random(len(target)), target))
+    order = np.lexsort((rng.random(len(target)), np.unique(target, return_inverse=True)[1]))
     folds = np.empty(len(target), dtype=np.int64)
     folds[order] = np.arange(len(target)) % number
     return folds
@@ -216,8 +223,15 @@ def _skill(error: float, of_constant: float) -> float:
 
 def _classification(target: NDArray[Any], predicted: NDArray[Any], probabilities: Floats | None) -> dict[str, float]:
     classes = np.unique(target)
-    recall = np.mean([(predicted[target == one] == one).mean() for one in classes])
-    found = {"accuracy": (predicted == target).mean(), "skill": _skill(1 - recall, 1 - 1 / len(classes))}
+    recalls = [float((predicted[target == one] == one).mean()) for one in classes]
+    recall = np.mean(recalls)
+    found: dict[str, Any] = {
+        "accuracy": (predicted == target).mean(),
+        "recall": recall,
+        "skill": _skill(1 - recall, 1 - 1 / len(classes)),
+    }
+    if MANY_CLASSES >= len(classes) > 2:
+        found |= {f"recall_{_NAME.sub('_', str(one))}": value for one, value in zip(classes, recalls, strict=True)}
     if probabilities is not None and len(classes) == 2:
         positive = target == classes[1]
         sure = np.clip(np.where(positive, probabilities, 1 - probabilities), 1e-15, 1.0)

@@ -11,6 +11,9 @@ from regraft_inference.bundle import Bundle
 from regraft_pipeline.gates.evaluation import Evaluation
 from regraft_pipeline.tasks import Task
 
+LESS_IS_BETTER = frozenset({"mae", "rmse", "rmsle", "log_loss", "brier"})
+"""Metrics that are errors."""
+
 PARTS = 20
 """Parts of the rows that are left out in turn, to see how much a figure depends on them."""
 
@@ -25,24 +28,28 @@ def check(evaluation: Evaluation, task: Task, incumbent: Bundle | None) -> list[
 
 def _floor(evaluation: Evaluation, task: Task) -> list[Reason]:
     floor = task.gates.quality_floor
-    metric = main_metric(evaluation)
-    if floor is None or evaluation.metrics[metric] >= floor:
-        return []
+    metric = main_metric(evaluation, task)
     value = evaluation.metrics[metric]
+    less_is_better = metric in LESS_IS_BETTER
+    if floor is None or (value <= floor if less_is_better else value >= floor):
+        return []
     return [
         Reason(
             code="quality_below_floor",
             gate="quality",
-            message=f"{metric} of the new model on held-out rows is {value:.3f}; the floor is {floor:g}",
+            message=f"{metric} of the new model on held-out rows is {value:.3f}; the floor is {floor:g}"
+            + (" (less is better)" if less_is_better else ""),
             figures={"metric": metric, "value": value, "limit": floor},
-            remedy=f"{metric} of at least {floor:g}",
+            remedy=f"{metric} of at {'most' if less_is_better else 'least'} {floor:g}",
             rows=evaluation.worst(evaluation.errors()),
         )
     ]
 
 
-def main_metric(evaluation: Evaluation) -> str:
-    """Return the metric that the floor is for: ROC AUC where there are probabilities, else skill."""
+def main_metric(evaluation: Evaluation, task: Task) -> str:
+    """Return the metric that the floor is for: the task's; else ROC AUC where there are probabilities, else skill."""
+    if task.metric is not None and task.metric in evaluation.metrics:
+        return task.metric
     return "roc_auc" if "roc_auc" in evaluation.metrics else "skill"
 
 

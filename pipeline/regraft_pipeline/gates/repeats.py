@@ -54,7 +54,11 @@ class Rows:
         contract = self._task.contract
         if self._task.gates.one_target_per_input:
             self._hashes.append(_hashes(frame[contract.feature_names]))
-        self._targets.append(frame[contract.target.name].to_numpy(dtype=np.float64))
+        target = frame[contract.target.name]
+        if contract.has_labels and contract.classes is not None:  # a label stands for its place among the classes
+            self._targets.append(np.searchsorted(list(contract.classes), target.astype(str)).astype(np.float64))
+        else:
+            self._targets.append(target.to_numpy(dtype=np.float64))
         self._lines.append(frame.index.to_numpy(dtype=np.uint32))
         self._count += len(frame)
 

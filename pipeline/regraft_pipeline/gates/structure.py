@@ -19,14 +19,11 @@ from regraft_core.verdict import Reason
 from regraft_pipeline.data import csv as reading
 from regraft_pipeline.data.csv import EXAMPLES, examples, reason
 from regraft_pipeline.data.dataset import Dataset, Shuffle
+from regraft_pipeline.data.types import typed
 from regraft_pipeline.gates import repeats
 from regraft_pipeline.tasks import GateSettings, Task
 
 CLEAN_FILE = "clean.parquet"
-
-_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-_NOT_A_NUMBER = ("nan", "na", "n/a", "null", "none", "-nan", "<na>", "#n/a")
-_INFINITE = r"[+-]?inf(inity)?"
 
 type Mask = NDArray[np.bool_]
 
@@ -47,7 +44,7 @@ def check(path: Path, task: Task, folder: Path) -> Structure:
     shuffle = Shuffle.of(path, folder, seed=task.gates.seed)
     schema = schema_of(task.contract)
     for text in sheet.blocks():
-        frame = _valid(_typed(text, task.contract, findings), text, schema, findings)
+        frame = _valid(typed(text, task.contract, findings.add), text, schema, findings)
         rows.add(frame)
         shuffle.add(frame)
     if not sheet.readable:
@@ -59,53 +56,10 @@ def check(path: Path, task: Task, folder: Path) -> Structure:
         reasons.append(_too_few(len(data), sheet.rows, task.gates.min_rows))
     targets = rows.targets()[found.others]
     if len(data) and (targets == targets[0]).all():
-        reasons.append(_constant(task.contract.target.name, targets[0], len(data)))
+        classes = task.contract.classes
+        value = f"{targets[0]:g}" if not task.contract.has_labels or classes is None else classes[int(targets[0])]
+        reasons.append(_constant(task.contract.target.name, str(value), len(data)))
     return Structure(data, sheet.rows, reasons)
-
-
-# From text to types
-
-
-def _typed(text: pd.DataFrame, contract: Contract, findings: _Findings) -> pd.DataFrame:
-    """Return the rows whose values all have their column's type."""
-    bad = np.zeros(len(text), dtype=bool)
-    columns: dict[str, pd.Series] = {}
-    for column in contract.columns:
-        values = text[column.name]
-        missing = (values == "").to_numpy(dtype=bool)
-        findings.add("value_missing", column, text, missing)
-        bad |= missing
-        if column.type == "string":
-            columns[column.name] = values
-        else:
-            columns[column.name], wrong = _numbers(column, text, missing, findings)
-            bad |= wrong
-    frame = pd.DataFrame(columns, index=text.index)[~bad]
-    whole = {column.name: "int64" for column in contract.columns if column.type == "integer"}
-    return frame.astype(whole)
-
-
-def _numbers(column: Column, text: pd.DataFrame, missing: Mask, findings: _Findings) -> tuple[pd.Series, Mask]:
-    values = text[column.name].str.strip()
-    written = values.str.fullmatch(_NUMBER).to_numpy(dtype=bool)
-    numbers = np.full(len(text), np.nan)
-    numbers[written] = values[written].astype("float64").to_numpy()
-    nan, infinite = np.zeros(len(text), dtype=bool), np.isinf(numbers)
-    others = np.flatnonzero(~written & ~missing)
-    if len(others):  # there are hardly ever any, and a search takes its time even where there is nothing to search
-        lower = values.iloc[others].str.lower()
-        nan[others] = lower.isin(_NOT_A_NUMBER)
-        infinite[others] = lower.str.fullmatch(_INFINITE)
-    words = ~written & ~missing & ~nan & ~infinite
-    fractions = np.zeros(len(text), dtype=bool)
-    if column.type == "integer":
-        with np.errstate(invalid="ignore"):
-            fractions = written & ~infinite & ((numbers % 1 != 0) | (np.abs(numbers) > 2**53))
-    findings.add("value_nan", column, text, nan)
-    findings.add("value_infinite", column, text, infinite)
-    findings.add("value_not_numeric", column, text, words)
-    findings.add("value_not_integer", column, text, fractions)
-    return pd.Series(numbers, index=text.index), nan | infinite | words | fractions
 
 
 # From types to the contract
@@ -113,13 +67,16 @@ def _numbers(column: Column, text: pd.DataFrame, missing: Mask, findings: _Findi
 
 def schema_of(contract: Contract) -> pa.DataFrameSchema:
     """Return the contract as a pandera schema of the typed frame. The name of each check is the code of its reason."""
-    return pa.DataFrameSchema({column.name: pa.Column(checks=_checks(column)) for column in contract.columns})
+    columns = {
+        column.name: pa.Column(checks=_checks(column), nullable=bool(column.nullable)) for column in contract.columns
+    }
+    return pa.DataFrameSchema(columns)
 
 
 def _checks(column: Column) -> list[pa.Check]:
     if column.categories is not None:
         return [pa.Check.isin(column.categories, error="value_not_in_categories")]
-    if column.type == "string":
+    if column.is_open:
         return [
             pa.Check(lambda s: s.str.len() >= column.min_length, error="value_too_short"),
             pa.Check(lambda s: s.str.len() <= column.max_length, error="value_too_long"),
@@ -153,6 +110,8 @@ _WRONG_TYPE = {
     "value_infinite": "is infinite",
     "value_not_numeric": "is not a number",
     "value_not_integer": "is not a whole number",
+    "value_not_boolean": "is not true or false",
+    "value_not_date": "is not a date",
 }
 _AGAINST_CONTRACT = {
     "value_not_in_categories": "is none of the allowed values",
@@ -196,7 +155,9 @@ class _Findings:
                 for code, what in codes.items():
                     found = self._found.get((code, name))
                     if found is not None and code in _MISSING:
-                        reasons.append(_missing(column, found, total, code=code, limit=settings.max_null_share))
+                        limit = float(column.nullable) or settings.max_null_share
+                        if not column.nullable or found.count > limit * total:
+                            reasons.append(_missing(column, found, total, code=code, limit=limit))
                     elif found is not None:
                         reasons.append(_refused(column, found, total, code=code, what=what))
         return reasons
@@ -216,10 +177,10 @@ def _refused(column: Column, found: _Finding, total: int, *, code: str, what: st
 
 def _missing(column: Column, found: _Finding, total: int, *, code: str, limit: float) -> Reason:
     share = found.count / total
+    allowed = "may be" if column.nullable else "are dropped"
     return reason(
         code,
-        f"{column.name} {_MISSING[code]} in {found.count} of {total} rows "
-        f"({share:.2%}; at most {limit:.0%} are dropped)",
+        f"{column.name} {_MISSING[code]} in {found.count} of {total} rows ({share:.2%}; at most {limit:.0%} {allowed})",
         f"a value in at least {1 - limit:.0%} of the rows",
         severity="error" if share > limit else "warning",
         column=column.name,
@@ -234,6 +195,8 @@ def _remedy(code: str, column: Column) -> str:
         "value_infinite": "finite numbers",
         "value_not_numeric": "numbers with a decimal point",
         "value_not_integer": "whole numbers",
+        "value_not_boolean": "true or false, yes or no, 1 or 0",
+        "value_not_date": f"dates as {column.format or '2026-01-31'}",
         "value_not_in_categories": f"one of {', '.join(map(str, column.categories or ()))}",
         "value_too_short": f"at least {column.min_length} characters",
         "value_too_long": f"at most {column.max_length} characters",
@@ -255,10 +218,10 @@ def _too_few(usable: int, rows: int, limit: int) -> Reason:
     )
 
 
-def _constant(target: str, value: float, rows: int) -> Reason:
+def _constant(target: str, value: str, rows: int) -> Reason:
     return reason(
         "target_constant",
-        f"{target} is {value:g} in all {rows} rows: there is nothing to learn",
+        f"{target} is {value} in all {rows} rows: there is nothing to learn",
         "at least two different values",
         column=target,
         figures={"rows": rows, "values": 1, "limit": 2},

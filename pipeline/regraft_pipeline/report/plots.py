@@ -90,7 +90,7 @@ def predicted_against_actual(held_out: HeldOut, label: str) -> str:
     title = "Predictions of rows the model has not seen"
     actual, predicted = np.unique(held_out.target), np.unique(held_out.predicted)
     if max(len(actual), len(predicted)) <= MAX_NAMED:
-        names = [short(value) for value in actual.tolist()], [short(value) for value in predicted.tolist()]
+        names = [_named(value) for value in actual.tolist()], [_named(value) for value in predicted.tolist()]
         rows, columns = np.searchsorted(actual, held_out.target), np.searchsorted(predicted, held_out.predicted)
         counts = np.zeros((len(actual), len(predicted)), dtype=int)
         np.add.at(counts, (rows, columns), 1)
@@ -103,6 +103,10 @@ def predicted_against_actual(held_out: HeldOut, label: str) -> str:
     plot = Plot(x, y, f"Predicted against actual {label}, {len(points)} rows")
     note = f"{len(points):,} of {len(held_out.target):,} rows; the broken line is where prediction and truth agree"
     return plot.line([(x.low, x.low), (x.high, x.high)], "ideal").points(points).chart().document(title, note)
+
+
+def _named(value: float | str) -> str:
+    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else short(value)
 
 
 def residuals(held_out: HeldOut, target: Column) -> str:
@@ -141,7 +145,7 @@ def reliability(target: Floats, probability: Floats, label: str) -> str:
     points = list(zip(said, came, strict=True))
     axes = (
         Axis("predicted probability", 0.0, 1.0),
-        Axis(f"share of rows with {label} {target.max():g}", 0.0, 1.0),
+        Axis(f"share of rows with {label} {target.max()}", 0.0, 1.0),
     )
     plot = Plot(*axes, f"Reliability diagram; expected calibration error {error:.3f}").line([(0, 0), (1, 1)], "ideal")
     plot.line(points).knots(zip(points, (f"{n:,}" for n in rows[used].tolist()), strict=True))

@@ -22,6 +22,7 @@ METRICS = {
     "rmsle": "the same of log(1 + target), less is better",
     "within_0.05": "share of rows predicted within 0.05, more is better",
     "accuracy": "share of rows predicted right, more is better",
+    "recall": "mean over the classes of the share found, more is better",
     "roc_auc": "area under the ROC curve, more is better",
     "log_loss": "of the probabilities, less is better",
     "brier": "squared error of the probabilities, less is better",

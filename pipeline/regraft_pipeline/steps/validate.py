@@ -59,7 +59,8 @@ def _incumbent(context: Context) -> Bundle | None:
     except BundleError as error:
         context.log.warning("version in service not compared", version=prod.number, reason=error.message)
         return None
-    if bundle.contract.features != context.task.contract.features:
+    mine, its = context.task.contract, bundle.contract
+    if its.features != mine.features or its.target.type != mine.target.type:
         context.log.warning("version in service not compared", version=prod.number, reason="it has another contract")
         return None
     return bundle

@@ -32,12 +32,20 @@ def test_targets_below_zero_have_no_logarithmic_error() -> None:
 
 def test_classes_are_measured_by_recall_and_with_probabilities_by_ranking() -> None:
     target = np.array([0, 0, 0, 1])
-    assert metrics_of(target, np.zeros(4, dtype=int), "classes") == {"accuracy": 0.75, "skill": 0}
+    assert metrics_of(target, np.zeros(4, dtype=int), "classes") == {"accuracy": 0.75, "recall": 0.5, "skill": 0}
     found = metrics_of(target, target, "classes", np.array([0.1, 0.2, 0.6, 0.4]))
     assert found["roc_auc"] == pytest.approx(2 / 3)
     assert found["skill"] == pytest.approx(1 / 3)
     assert found["brier"] == pytest.approx((0.01 + 0.04 + 0.36 + 0.36) / 4)
     assert found["log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.4]).mean())
+
+
+def test_more_than_two_classes_have_a_recall_each() -> None:
+    target = np.array(["Adelie", "Adelie", "Chin%strap", "Gentoo"], dtype=object)
+    predicted = np.array(["Adelie", "Gentoo", "Chin%strap", "Adelie"], dtype=object)
+    found = metrics_of(target, predicted, "classes")
+    assert found["recall"] == 0.5
+    assert (found["recall_Adelie"], found["recall_Chin_strap"], found["recall_Gentoo"]) == (0.5, 1, 0)
 
 
 def test_the_scale_follows_the_target() -> None:

@@ -1,0 +1,166 @@
+"""From text to types: what the values of a CSV mean under a contract, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regraft_core.contract import NUMBER_FORMAT, Column, Contract
+from regraft_inference.columns import TIME, dtype_of
+
+type Mask = NDArray[np.bool_]
+type Add = Callable[[str, Column, pd.DataFrame, Mask], None]
+"""Take note of the rows of a block of text in which a column has what a code says."""
+
+NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+NOT_KNOWN = ("nan", "na", "n/a", "null", "none", "-nan", "<na>", "#n/a", "nat")
+"""What programs write, in lower case, where a value is not known."""
+
+INFINITE = r"[+-]?inf(inity)?"
+TRUE = ("true", "t", "yes", "y", "1", "on", "1.0")
+FALSE = ("false", "f", "no", "n", "0", "off", "0.0")
+DATE = r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?"
+DATETIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|[+-]\d{2}:?\d{2}))?)?"
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """How numbers are written, told by an example such as ``$1,234.5`` or ``1.234,5 €``."""
+
+    before: str = ""
+    thousands: str = ""
+    decimal: str = "."
+    after: str = ""
+
+    @classmethod
+    def of(cls, example: str | None) -> NumberFormat:
+        """Return what the example tells. Raises ValueError where it is none."""
+        if example is None:
+            return cls()
+        found = NUMBER_FORMAT.fullmatch(example)
+        if found is None:
+            raise ValueError(f"{example!r} is no number such as 1,234.5 or 1.234,5 or $1234.5")
+        decimal = found["decimal"] or ("," if found["thousands"] == "." else ".")
+        return cls(found["before"].strip(), found["thousands"], decimal, found["after"].strip())
+
+    def plain(self, values: pd.Series[str]) -> pd.Series[str]:
+        """Return numbers as they are mostly written; what does not follow the format becomes no number."""
+        if self == NumberFormat():
+            return values
+        found = values.str.removeprefix(self.before).str.strip() if self.before else values
+        if self.after:
+            found = found.str.removesuffix(self.after).str.strip()
+        if self.thousands:
+            whole = rf"[+-]?\d{{1,3}}({re.escape(self.thousands)}\d{{3}})*({re.escape(self.decimal)}\d*)?"
+            grouped = found.str.fullmatch(whole)
+            found = found.where(~grouped, found.str.replace(self.thousands, "", regex=False))
+        if self.decimal != ".":
+            swapped = found.str.replace(".", "\0", regex=False).str.replace(self.decimal, ".", regex=False)
+            found = found.where(found.str.fullmatch(r"[+-]?\d+"), swapped)
+        return found
+
+
+def typed(text: pd.DataFrame, contract: Contract, add: Add) -> pd.DataFrame:
+    """Return the rows whose values all have their column's type; what is wrong with the others goes to ``add``."""
+    bad = np.zeros(len(text), dtype=bool)
+    columns: dict[str, pd.Series] = {}
+    for column in contract.columns:
+        columns[column.name], wrong = _READERS[column.type](column, text, add)
+        bad |= wrong
+    frame = pd.DataFrame(columns, index=text.index)[~bad]
+    kinds = {column.name: str(dtype) for column in contract.columns if (dtype := dtype_of(column)) is not None}
+    return frame.astype(kinds)
+
+
+def _missing(column: Column, text: pd.DataFrame, values: pd.Series[str], add: Add) -> tuple[Mask, Mask]:
+    """Return where there is no value, and where that is wrong."""
+    empty = (values == "").to_numpy(dtype=bool)
+    unknown = np.zeros(len(values), dtype=bool)
+    if not column.is_open:
+        lower = values.str.lower()
+        unknown = lower.isin(NOT_KNOWN).to_numpy(dtype=bool)
+        if column.categories is not None and column.type == "string":
+            unknown &= ~values.isin([str(one) for one in column.categories]).to_numpy(dtype=bool)
+    gaps = empty | unknown
+    if column.nullable:
+        if column.nullable is not True:
+            add("value_missing", column, text, gaps)  # how many there are is held against the share
+        return gaps, np.zeros(len(values), dtype=bool)
+    add("value_missing", column, text, empty)
+    if column.type == "string":  # a word that means nothing here is none of the categories
+        return empty, empty
+    add("value_nan", column, text, unknown)
+    return gaps, gaps
+
+
+def _strings(column: Column, text: pd.DataFrame, add: Add) -> tuple[pd.Series, Mask]:
+    values = text[column.name]
+    gaps, wrong = _missing(column, text, values, add)
+    return (values.mask(gaps) if column.nullable else values), wrong
+
+
+def _numbers(column: Column, text: pd.DataFrame, add: Add) -> tuple[pd.Series, Mask]:
+    values = text[column.name].str.strip()
+    gaps, wrong = _missing(column, text, values, add)
+    values = NumberFormat.of(column.format).plain(values)
+    written = values.str.fullmatch(NUMBER).to_numpy(dtype=bool) & ~gaps
+    numbers = np.full(len(text), np.nan)
+    numbers[written] = values[written].astype("float64").to_numpy()
+    infinite = np.isinf(numbers)
+    others = np.flatnonzero(~written & ~gaps)
+    if len(others):  # there are hardly ever any, and a search takes its time even where there is nothing to search
+        infinite[others] = values.iloc[others].str.lower().str.fullmatch(INFINITE)
+    words = ~written & ~gaps & ~infinite
+    fractions = np.zeros(len(text), dtype=bool)
+    if column.type == "integer":
+        with np.errstate(invalid="ignore"):
+            fractions = written & ~infinite & ((numbers % 1 != 0) | (np.abs(numbers) > 2**53))
+    add("value_infinite", column, text, infinite)
+    add("value_not_numeric", column, text, words)
+    add("value_not_integer", column, text, fractions)
+    return pd.Series(numbers, index=text.index), wrong | infinite | words | fractions
+
+
+def _booleans(column: Column, text: pd.DataFrame, add: Add) -> tuple[pd.Series, Mask]:
+    values = text[column.name].str.strip()
+    gaps, wrong = _missing(column, text, values, add)
+    lower = values.str.lower()
+    true, false = (lower.isin(words).to_numpy(dtype=bool) for words in (TRUE, FALSE))
+    words = ~true & ~false & ~gaps
+    add("value_not_boolean", column, text, words)
+    return pd.Series(np.where(gaps, np.nan, true.astype(np.float64)), index=text.index), wrong | words
+
+
+def _times(column: Column, text: pd.DataFrame, add: Add) -> tuple[pd.Series, Mask]:
+    values = text[column.name].str.strip()
+    gaps, wrong = _missing(column, text, values, add)
+    words = values.astype(object)
+    iso = values.str.fullmatch(DATE if column.type == "date" else DATETIME).to_numpy(dtype=bool) & ~gaps
+    times = np.full(len(text), np.datetime64("NaT", "us"), dtype=TIME)
+    times[iso] = _parsed(words[iso], "ISO8601")
+    if column.format is not None and (other := ~iso & ~gaps).any():
+        times[other] = _parsed(words[other], column.format)
+    no_time = np.isnat(times) & ~gaps
+    add("value_not_date", column, text, no_time)
+    return pd.Series(times, index=text.index), wrong | no_time
+
+
+def _parsed(values: pd.Series[str], form: str) -> NDArray[np.datetime64]:
+    found = pd.to_datetime(values, format=form, errors="coerce", utc=True)
+    return found.dt.tz_localize(None).to_numpy(dtype=TIME)
+
+
+_READERS: dict[str, Callable[[Column, pd.DataFrame, Add], tuple[pd.Series, Mask]]] = {
+    "string": _strings,
+    "text": _strings,
+    "number": _numbers,
+    "integer": _numbers,
+    "boolean": _booleans,
+    "date": _times,
+    "datetime": _times,
+}
