@@ -13,12 +13,14 @@ arguments=$(for argument in regraft "$@"; do sed 's/["\\]/\\&/g; s/.*/"&"/' <<< 
 
 trap 'kubectl delete pod "$pod" --wait=false > /dev/null' EXIT
 # The label is who the network policies know it by.
-kubectl run "$pod" --restart Never --image "$image" --labels app.kubernetes.io/name=command,app.kubernetes.io/part-of=regraft --overrides '{
+kubectl run "$pod" --restart Never --image "$image" \
+  --labels app.kubernetes.io/name=command,app.kubernetes.io/part-of=regraft,sidecar.istio.io/inject=false \
+  --annotations sidecar.istio.io/inject=false --annotations linkerd.io/inject=disabled --overrides '{
   "spec": {
     "automountServiceAccountToken": false,
     "serviceAccountName": "regraft-step",
     "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
-    "volumes": [{"name": "tmp", "emptyDir": {}}],
+    "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "ca", "configMap": {"name": "regraft-ca", "optional": true}}],
     "containers": [{
       "name": "regraft",
       "image": "'"$image"'",
@@ -26,7 +28,7 @@ kubectl run "$pod" --restart Never --image "$image" --labels app.kubernetes.io/n
       "args": ['"$arguments"'],
       "envFrom": [{"configMapRef": {"name": "regraft"}}, {"secretRef": {"name": "regraft-s3", "optional": true}}],
       "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}},
-      "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+      "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "ca", "mountPath": "/etc/regraft/ca", "readOnly": true}],
       "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}}
     }]
   }

@@ -21,16 +21,24 @@ secret() {  # secret NAME KEY=VALUE...
     kubectl apply --server-side --force-conflicts --field-manager regraft-secrets --filename -
 }
 
-for name in AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY MLFLOW_BACKEND_STORE_URI; do ask "$name"; done
+ask MLFLOW_BACKEND_STORE_URI
 token=${REGRAFT_TRIGGER_TOKEN:-$(python3 -c 'import secrets; print(secrets.token_urlsafe(32))')}
 endpoint=$(setting S3_ENDPOINT_URL)
 
 kubectl apply --server-side --filename k8s/base/namespace.yaml
-secret regraft-s3 "AWS_ACCESS_KEY_ID=$AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY=$AWS_SECRET_ACCESS_KEY"
-# By these KServe knows where the bucket is.
-case $endpoint in http://*) https=0 ;; *) https=1 ;; esac
-kubectl --namespace regraft annotate secret regraft-s3 --overwrite \
-  "serving.kserve.io/s3-endpoint=${endpoint#*://}" "serving.kserve.io/s3-usehttps=$https" "serving.kserve.io/s3-region=$(setting S3_REGION)"
+if [ "$(setting STATIC_KEYS)" = yes ]; then
+  ask AWS_ACCESS_KEY_ID
+  ask AWS_SECRET_ACCESS_KEY
+  secret regraft-s3 "AWS_ACCESS_KEY_ID=$AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY=$AWS_SECRET_ACCESS_KEY"
+  # By these KServe knows where the bucket is.
+  case $endpoint in http://*) https=0 ;; *) https=1 ;; esac
+  kubectl --namespace regraft annotate secret regraft-s3 --overwrite \
+    "serving.kserve.io/s3-endpoint=${endpoint#*://}" "serving.kserve.io/s3-usehttps=$https" "serving.kserve.io/s3-region=$(setting S3_REGION)"
+  if [ -n "$(setting CA_BUNDLE)" ]; then
+    kubectl --namespace regraft annotate secret regraft-s3 --overwrite \
+      "serving.kserve.io/s3-cabundle-configmap=$(setting CA_BUNDLE)" "serving.kserve.io/s3-cabundle=/etc/ssl/custom-certs/ca.crt"
+  fi
+fi
 secret regraft-mlflow "MLFLOW_BACKEND_STORE_URI=$MLFLOW_BACKEND_STORE_URI"
 secret regraft-trigger-token "token=$token"
 echo "the token is in the Secret regraft-trigger-token; a TLS Secret $(setting TLS_SECRET) must be there as well"

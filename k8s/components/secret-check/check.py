@@ -19,7 +19,12 @@ def trouble(name: str, secret: str | None) -> str | None:
     return None
 
 
-secrets = {"AWS_SECRET_ACCESS_KEY": os.environ.get("AWS_SECRET_ACCESS_KEY")}
+# What a cloud puts into pods that it gives access to itself: there are no keys then.
+IDENTITY = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+
+secrets = {}
+if "AWS_SECRET_ACCESS_KEY" in os.environ or not any(name in os.environ for name in IDENTITY):
+    secrets["AWS_SECRET_ACCESS_KEY"] = os.environ.get("AWS_SECRET_ACCESS_KEY")
 if "REGRAFT_TRIGGER_TOKEN" in os.environ:
     secrets["REGRAFT_TRIGGER_TOKEN"] = os.environ["REGRAFT_TRIGGER_TOKEN"]
 if "MLFLOW_BACKEND_STORE_URI" in os.environ:

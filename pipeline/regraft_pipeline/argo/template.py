@@ -143,7 +143,7 @@ def _container(name: str, *, env: Sequence[Env] = (), resources: Resources = RES
         image_pull_policy="IfNotPresent",
         command=["python", "-m", "regraft_pipeline.argo.container"],
         args=[name],
-        env_from=[ConfigMapEnvFrom(name="regraft"), SecretEnvFrom(name="regraft-s3")],
+        env_from=[ConfigMapEnvFrom(name="regraft"), SecretEnvFrom(name="regraft-s3", optional=True)],
         env=[*request, one_thread, *env],
         volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp")],  # noqa: S108  (a volume of this pod alone)
         active_deadline_seconds=DEADLINES.get(name, 10 * MINUTE),
