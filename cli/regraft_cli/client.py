@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from regraft_core.addresses import redacted
 from regraft_core.errors import RegraftError, UnavailableError
 from regraft_core.runs import Run
 
 POLL_SECONDS = 0.2
+UPLOAD = httpx.Timeout(30.0, read=300.0, write=300.0)
+
+_MAGIC = {b"\x1f\x8b": "application/gzip", b"PK\x03\x04": "application/zip", b"PAR1": "application/vnd.apache.parquet"}
 
 
 class TriggerClient:
@@ -25,12 +31,20 @@ class TriggerClient:
         is_local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=30.0, trust_env=not is_local)
 
-    def trigger(self, data_url: str, *, task: str | None = None, force: bool = False) -> str:
-        """Ask for a run and return its id."""
-        body: dict[str, Any] = {"data_url": data_url, "force": force}
-        if task:
-            body["task"] = task
-        run_id: str = self._call("POST", "/trigger", json=body)["run_id"]
+    def trigger(self, dataset: str, *, task: str | None = None, force: bool = False) -> str:
+        """Ask for a run on a dataset, an address or a file that is sent itself, and return its id."""
+        asked: dict[str, Any] = {"force": force} | ({"task": task} if task else {})
+        file = file_of(dataset)
+        if file is None:
+            run_id: str = self._call("POST", "/trigger", json={"data_url": dataset, **asked})["run_id"]
+            return run_id
+        headers = {"Content-Type": content_type(file), "Content-Disposition": f'attachment; filename="{_name(file)}"'}
+        with file.open("rb") as content:
+            parameters = {
+                name: str(value).lower() if isinstance(value, bool) else value for name, value in asked.items()
+            }
+            sent = self._call("POST", "/trigger", content=content, params=parameters, headers=headers, timeout=UPLOAD)
+        run_id = sent["run_id"]
         return run_id
 
     def rollback(self, task: str | None, version: str | None) -> str:
@@ -66,16 +80,48 @@ class TriggerClient:
             response = self._http.request(method, path, **content)
         except httpx.TransportError as error:
             raise UnavailableError(
-                f"no trigger service answers at {self.url} ({error}); `regraft up` starts one, --url names another"
+                f"no trigger service answers at {redacted(self.url)} ({error}); `regraft up` starts one, --url names another"
             ) from error
         if response.is_success:
             return response.json()
         raise _error(response)
 
 
+def file_of(dataset: str) -> Path | None:
+    """Return the file that a dataset on the command line is, None where it is an address.
+
+    Raises RegraftError (``data_missing``) for what is neither.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", dataset.strip()):
+        return None
+    path = Path(dataset)
+    if path.is_file():
+        return path
+    what = "is a folder" if path.is_dir() else "there is no such file"
+    raise RegraftError(
+        f"{dataset!r}: {what}, and it is no address that begins with http://, https:// or s3://", code="data_missing"
+    )
+
+
+def content_type(file: Path) -> str:
+    """Return what a file is, by its first bytes: packed, Parquet, or text."""
+    with file.open("rb") as content:
+        begin = content.read(4)
+    return next((kind for magic, kind in _MAGIC.items() if begin.startswith(magic)), "text/csv")
+
+
+def _name(file: Path) -> str:
+    """Return a file's name as it may stand in a header."""
+    return "".join(sign if sign.isascii() and sign.isprintable() and sign not in '"\\' else "_" for sign in file.name)
+
+
 def _error(response: httpx.Response) -> RegraftError:
     try:
         problem = response.json()
     except ValueError:
-        return RegraftError(f"the trigger service answers {response.status_code}: {response.text[:300]}")
-    return RegraftError(str(problem.get("detail")), code=str(problem.get("code")))
+        problem = None
+    if isinstance(problem, dict) and "code" in problem and "detail" in problem:
+        return RegraftError(str(problem["detail"]), code=str(problem["code"]))
+    return RegraftError(
+        f"the trigger service at {redacted(str(response.url))} answers {response.status_code}: {response.text[:300]}"
+    )

@@ -42,7 +42,9 @@ Token = Annotated[str | None, typer.Option("--token", envvar="REGRAFT_TRIGGER_TO
 TaskName = Annotated[str | None, typer.Option("--task", help="Which task; the first one where none is named")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table")]
 Force = Annotated[bool, typer.Option("--force", help="Train even on the very dataset that is in service")]
-DataUrl = Annotated[str, typer.Argument(help="Address of the dataset: a CSV behind http or https")]
+Dataset = Annotated[
+    str, typer.Argument(metavar="DATA", help="The dataset: a file, or its address (http://, https://, s3://)")
+]
 
 DEFAULT_DATA = Path("regraft-data")
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -89,7 +91,7 @@ def up(
 
 @app.command()
 def run(
-    data_url: DataUrl,
+    dataset: Dataset,
     data: Data = DEFAULT_DATA,
     task: TaskName = None,
     force: Force = False,
@@ -106,16 +108,16 @@ def run(
     record = record_of(data)
     if record is not None:
         client = TriggerClient(record.trigger_url, token)
-        _watch(client, client.trigger(data_url, task=task, force=force), as_json)
+        _watch(client, client.trigger(dataset, task=task, force=force), as_json)
     with _ending_on_signals(), running(data, Ports(trigger=0, predict=0, mlflow=0), task_names()) as stack:
         _wait_ready(stack)
         client = TriggerClient(stack.trigger_url, token)
-        _watch(client, client.trigger(data_url, task=task, force=force), as_json, _in(data))
+        _watch(client, client.trigger(dataset, task=task, force=force), as_json, _in(data))
 
 
 @app.command()
 def trigger(
-    data_url: DataUrl,
+    dataset: Dataset,
     task: TaskName = None,
     force: Force = False,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the run until it ends")] = False,
@@ -123,9 +125,9 @@ def trigger(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Post a dataset's address to the trigger service."""
+    """Post a dataset to the trigger service: its address, or the file itself."""
     client = _client(url, token)
-    run_id = client.trigger(data_url, task=task, force=force)
+    run_id = client.trigger(dataset, task=task, force=force)
     _tell_accepted(client, run_id, wait=wait, as_json=as_json)
 
 
@@ -182,17 +184,17 @@ def cancel(
 
 @app.command()
 def verdict(
-    csv: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="File to judge")],
+    dataset: Dataset,
     task: TaskName = None,
     data: Data = DEFAULT_DATA,
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file, too")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the gates alone about a file. Exit code 0: accepted; 3: rejected.
+    """Ask the gates alone about a dataset. Exit code 0: accepted; 3: rejected.
 
     The reference is that of the data folder where it has one, else the task's bootstrap dataset.
     """
-    with err.status(f"asking the gates about {csv.name}"):
+    with err.status("asking the gates"), _as_file(dataset, data) as csv:
         found = _judge(csv, task or task_names()[0], data)
     if html:
         from regraft_pipeline.report.report import render
@@ -310,6 +312,26 @@ def _url_option(url: str) -> str:
     return "" if url == DEFAULT_URL else f" --url {shlex.quote(url)}"
 
 
+@contextmanager
+def _as_file(dataset: str, data: Path) -> Iterator[Path]:
+    """Bring a dataset here where it is an address; a file is taken where it is. Raises SourceError, RegraftError."""
+    from regraft_cli.client import file_of
+
+    if file := file_of(dataset):
+        yield file
+        return
+    import tempfile
+
+    from regraft_core.addresses import redacted
+    from regraft_pipeline.sources import fetch
+    from regraft_pipeline.steps.download import site_of
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / (Path(redacted(dataset).partition("?")[0]).name or "data.csv")
+        fetch(dataset, path, site=site_of(_settings(data)), progress=lambda share, message: None)
+        yield path
+
+
 def _judge(csv: Path, name: str, data: Path) -> Report:
     from regraft_core.stores.objects import open_store
     from regraft_pipeline import reference
@@ -361,7 +383,7 @@ def _addresses(stack: Stack) -> list[tuple[str, str]]:
         *((f"predict {task}", f"{stack.predict_url}/{task}/predict") for task in stack.tasks),
         ("MLflow", stack.mlflow_url),
         ("data and logs", str(stack.folder)),
-        ("post a dataset", f"regraft trigger DATA_URL --wait{_url_option(stack.trigger_url)}"),
+        ("post a dataset", f"regraft trigger DATA --wait{_url_option(stack.trigger_url)}"),
         ("stop", "Ctrl-C; what was accepted goes on at the next start"),
     ]
 

@@ -16,6 +16,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from regraft_core.addresses import can_be_posted
 from regraft_core.runs import Run, RunState, Step, StepState, now
 
 if TYPE_CHECKING:
@@ -170,7 +171,8 @@ def end(run: Run, way: End) -> Group:
         found = report_of(run.verdict, run_id=run.run_id, data_url=run.data_url, commands=commands)
         parts.append(report(found, brief=True))
     elif run.state == RunState.FAILED and run.kind == "train":
-        again = f"{way.post} {shlex.quote(run.data_url or 'DATA_URL')} --task {run.task}{way.options}"
+        data = run.data_url if run.data_url and can_be_posted(run.data_url) else "DATA"
+        again = f"{way.post} {shlex.quote(data)} --task {run.task}{way.options}"
         parts.append(steps([("Put right what stands above, then ask again", again)]))
     elif run.state in OUTCOMES:
         parts.append(Text(OUTCOMES[run.state].format(version=run.version, task=run.task)))

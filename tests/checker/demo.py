@@ -109,7 +109,7 @@ def _print_addresses(stack: Stack, console: Console) -> None:
 
 def _print_next(console: Console) -> None:
     console.print("\nNext, in a browser and with your own data:")
-    for command in ("make demo KEEP=1", ".venv/bin/regraft up", ".venv/bin/regraft trigger DATA_URL --wait"):
+    for command in ("make demo KEEP=1", ".venv/bin/regraft up", ".venv/bin/regraft trigger DATA --wait"):
         console.print(f"  [cyan]{command}[/]", highlight=False)
 
 
@@ -118,7 +118,7 @@ def _stay(stack: Stack, console: Console) -> None:
     _print_addresses(stack, console)
     url = f"http://127.0.0.1:{stack.trigger_port}"
     console.print("Every run has its page and its data report there, also in a second terminal:")
-    for command in (f"runs --url {url}", f"trigger DATA_URL --wait --url {url}"):
+    for command in (f"runs --url {url}", f"trigger DATA --wait --url {url}"):
         console.print(f"  [cyan].venv/bin/regraft {command}[/]", soft_wrap=True, highlight=False)
     try:
         while True:

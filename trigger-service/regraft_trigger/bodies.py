@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from regraft_core.addresses import redacted_text, s3_parts
 from regraft_core.errors import BadRequestError, TooLargeError
 
-MAX_URL_LENGTH = 2048
+MAX_URL_LENGTH = 8192
+
+TAKEN = 'it must be {"data_url": "https://..."}, or the dataset itself with Content-Type: text/csv'
+"""What a trigger takes, for those who send something else."""
 
 _CODES = {
     "json_invalid": "not_json",
@@ -26,16 +31,25 @@ _CODES = {
 """Codes for pydantic's types of errors; all others are ``field_invalid``."""
 
 
-def _http_url(value: str) -> str:
-    if any(character.isspace() or not character.isprintable() for character in value) or "\\" in value:
-        raise _not_a_data_url("it contains spaces, control characters or backslashes")
+def _without_blanks(value: object) -> object:
+    """Blanks and line ends around an address are no part of it."""
+    return value.strip() if isinstance(value, str) else value
+
+
+def _data_url(value: str) -> str:
+    if any(not character.isprintable() for character in value) or "\\" in value:
+        raise _not_a_data_url("it contains control characters or backslashes")
+    if all(s3_parts(value)):
+        return value
+    if any(character.isspace() for character in value):
+        raise _not_a_data_url("it contains spaces")
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise _not_a_data_url(str(error)) from error
+        raise _not_a_data_url(redacted_text(str(error))) from error
     if parts.scheme not in ("http", "https") or not host:
-        raise _not_a_data_url("it must begin with http:// or https:// and name a host")
+        raise _not_a_data_url("it must begin with http:// or https:// and name a host, or be s3://BUCKET/KEY")
     if parts.username is not None or parts.password is not None:
         raise _not_a_data_url("it must not carry a user name or password, because it is shown and kept with the run")
     return value
@@ -58,11 +72,12 @@ class TriggerBody(Body):
         str,
         Field(
             max_length=MAX_URL_LENGTH,
-            description="Address of the dataset, one CSV file behind http or https",
+            description="Address of the dataset: one file behind http or https, or in a bucket that the site lists",
             examples=["https://data.example.org/passwords.csv"],
-            json_schema_extra={"format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"},
+            json_schema_extra={"format": "uri", "pattern": "^\\s*([Hh][Tt][Tt][Pp][Ss]?|[Ss]3)://"},
         ),
-        AfterValidator(_http_url),
+        BeforeValidator(_without_blanks),
+        AfterValidator(_data_url),
     ]
     task: Annotated[str, Field(max_length=63)] | None = Field(None, description="Which task; none: the default one")
     force: bool = Field(False, description="Train even on the very dataset that is in service")
@@ -98,7 +113,7 @@ async def read_bytes(request: Request, limit: int) -> bytes:
 def parse_body[B: Body](data: bytes, kind: type[B]) -> B:
     """Read a body from JSON. Raises BadRequestError with the code of the first thing that is wrong, and all of them."""
     try:
-        return kind.model_validate_json(data)
+        return kind.model_validate_json(data.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         raise refusal(error, kind) from error
 
@@ -114,12 +129,16 @@ def _explain(detail: ErrorDetails, kind: type[Body]) -> dict[str, str]:
     code = _CODES.get(detail["type"], "field_invalid")
     field = str(detail["loc"][0])[:100] if detail["loc"] else ""
     message = {
-        "not_json": f"the body is not JSON: {detail['msg'].removeprefix('Invalid JSON: ')}",
+        "not_json": f"the body is not JSON ({detail['msg'].removeprefix('Invalid JSON: ')}); {_taken(kind)}",
         "not_an_object": f"the body must be a JSON object with the fields {_fields(kind)}",
         "field_missing": f"the field {field!r} is missing",
         "field_unknown": f"there is no field {field!r}; there are: {_fields(kind)}",
     }.get(code, f"the field {field!r} is not valid: {_lower_first(detail['msg'])}")
     return {"code": code, "field": field, "message": message} if field else {"code": code, "message": message}
+
+
+def _taken(kind: type[Body]) -> str:
+    return TAKEN if kind is TriggerBody else f"it must be an object with the fields {_fields(kind)}"
 
 
 def _fields(kind: type[Body]) -> str:

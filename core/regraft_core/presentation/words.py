@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+from regraft_core.addresses import CUT, uploaded_name, uploaded_sha256
 from regraft_core.runs import Run, RunState, Step, StepState, now
 
 STATES = {
@@ -71,7 +72,9 @@ def subject(run: Run) -> str:
 
 
 def short_address(address: str) -> str:
-    """Return host and last part of a path, enough to know a dataset by."""
+    """Return host and last part of a path, enough to know a dataset by; of an upload the file's name."""
+    if (name := uploaded_name(address)) is not None:
+        return f"{name or str(uploaded_sha256(address))[:12]} (uploaded)"
     parts = urlsplit(address)
     folder, _, name = parts.path.rpartition("/")
     return f"{parts.netloc}{'/…' if folder else ''}/{name}{'?' + parts.query if parts.query else ''}"
@@ -129,5 +132,5 @@ def figure(value: object) -> str:
 
 
 def is_web_address(value: str) -> bool:
-    """Whether an address may become a link: no script and no file behind it."""
-    return value.lower().startswith(("http://", "https://"))
+    """Whether an address may become a link: no script and no file behind it, and nothing of it cut."""
+    return value.lower().startswith(("http://", "https://")) and CUT not in value

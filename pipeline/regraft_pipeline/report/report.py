@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from regraft_core.addresses import can_be_posted
 from regraft_core.presentation.distributions import Distribution, compared, groups_of
 from regraft_core.profile import Profile
 from regraft_core.verdict import Figure, Gate, Reason, Verdict
@@ -161,10 +162,13 @@ def render(verdict: Verdict, *, run_id: str, data_url: str | None) -> str:
 def next_steps(verdict: Verdict, run_id: str | None, data_url: str | None, commands: Commands) -> list[Step]:
     """Return what to do about a verdict, with the commands; nothing where a run was accepted and goes on by itself."""
     task = "" if verdict.task == "passwords" else f" --task {shlex.quote(verdict.task)}"
-    post = f"{commands.post} {shlex.quote(data_url) if data_url else 'DATA_URL'}{task}{commands.post_options}"
+    data = shlex.quote(data_url if data_url and can_be_posted(data_url) else "DATA")
+    post = f"{commands.post} {data if run_id else shlex.quote(commands.file)}{task}{commands.post_options}"
     ask = f"regraft verdict {shlex.quote(commands.file)}{task}{commands.data_option}"
     if verdict.accepted:
-        return [] if run_id else [Step("Put it behind an address that Regraft can reach, and post that", post)]
+        return (
+            [] if run_id else [Step("Send it, or put it behind an address that Regraft can reach and post that", post)]
+        )
     if all(reason.gate == "drift" for reason in verdict.errors):
         which = shlex.quote(run_id) if run_id else f"{shlex.quote(commands.file)}{task}"
         bless = f"regraft bless {which} --why REASON{commands.data_option}"

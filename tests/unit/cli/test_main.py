@@ -38,7 +38,7 @@ def test_a_verdict_is_given_with_its_exit_code(tmp_path: Path, name: str, exit_c
     assert result.exit_code == exit_code
     verdict = json.loads(result.stdout)
     assert verdict["summary"].startswith("Rejected: " if exit_code else "Accepted: ")
-    assert verdict["next"][-1]["command"] == "regraft trigger DATA_URL --wait"
+    assert verdict["next"][-1]["command"] == f"regraft trigger {csv} --wait"
     assert verdict["accepted"] is (exit_code == 0)
     assert all(reason["code"] for reason in verdict["reasons"])
     assert not (tmp_path / "none").exists()

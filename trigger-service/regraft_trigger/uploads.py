@@ -1,0 +1,173 @@
+"""Datasets that come as the body of the trigger itself: received to disk, known by their SHA-256, put into the store."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+from fastapi import Query, Request
+from pydantic import BaseModel, Field
+from starlette.datastructures import Headers
+
+from regraft_core.addresses import upload_address
+from regraft_core.codings import CodingError, Unpacker, unpacker
+from regraft_core.errors import BadRequestError, TooLargeError, UnavailableError
+
+TYPES = frozenset(
+    {
+        *("text/csv", "application/csv", "application/x-csv", "text/x-csv", "text/comma-separated-values"),
+        *("text/tab-separated-values", "application/vnd.ms-excel"),  # the latter: CSV, as Windows calls it
+        *("application/gzip", "application/x-gzip", "application/zip", "application/x-zip-compressed"),
+        *("application/vnd.apache.parquet", "application/x-parquet", "application/parquet"),
+        "application/octet-stream",
+    }
+)
+"""Content types of a dataset; every other body is taken for JSON."""
+
+BATCH_BYTES = 1 << 20
+SILENCE_SECONDS = 30.0
+"""Longest silence in the middle of an upload."""
+
+LONGEST_NAME = 100
+_FILENAME = re.compile(r"""filename\s*=\s*(?:"([^"]*)"|([^;\s]+))""", re.IGNORECASE)
+
+
+class UploadParameters(BaseModel):
+    """What the query says of a dataset that is the body: the fields that are beside ``data_url`` otherwise."""
+
+    task: Annotated[str, Field(max_length=63)] | None = None
+    force: bool = False
+
+
+async def upload_parameters(
+    task: Annotated[
+        str | None, Query(max_length=63, description="Body is a dataset: which task; none: the default one")
+    ] = None,
+    force: Annotated[
+        bool, Query(description="Body is a dataset: train even on the very one that is in service")
+    ] = False,
+) -> UploadParameters:
+    """Read the query of a trigger."""
+    return UploadParameters(task=task, force=force)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A dataset that was received."""
+
+    path: Path
+    sha256: str
+    name: str
+
+    @property
+    def address(self) -> str:
+        """What stands for its address in the run."""
+        return upload_address(self.sha256, self.name)
+
+
+def is_upload(headers: Headers) -> bool:
+    """Whether the body of a request is the dataset itself."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower() in TYPES
+
+
+class Uploads:
+    """Receives a few datasets at a time, each up to a limit; nothing of them is kept in memory."""
+
+    def __init__(self, *, max_bytes: int, at_once: int) -> None:
+        self._max_bytes = max_bytes
+        self._at_once = at_once
+        self._now = 0
+
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Take one of the places. Raises UnavailableError where all are taken."""
+        if self._now >= self._at_once:
+            raise UnavailableError(f"{self._at_once} datasets are being received already", code="uploads_full")
+        self._now += 1
+        try:
+            yield
+        finally:
+            self._now -= 1
+
+    async def receive(self, request: Request, folder: Path) -> Upload:
+        """Write the body of a request to a file in a folder.
+
+        Raises TooLargeError, BadRequestError (``content_coding_invalid``, ``body_incomplete``).
+        """
+        declared = request.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > self._max_bytes:
+            raise self._too_large()
+        path, digest, size = folder / "dataset", hashlib.sha256(), 0
+        with _coding_errors():
+            stages = unpacker(request.headers.get("content-encoding", ""))
+        with path.open("wb") as file:
+            async for batch in _batches(request.stream()):
+                with _coding_errors():
+                    size = await asyncio.to_thread(self._write, batch, stages, file, digest, size)
+        with _coding_errors():
+            stages.finish()
+        return Upload(path, digest.hexdigest(), _name(request.headers.get("content-disposition", "")))
+
+    def _write(self, batch: bytes, stages: Unpacker, file: IO[bytes], digest: Any, size: int) -> int:
+        for chunk in stages.feed(batch):
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise self._too_large()
+            file.write(chunk)
+            digest.update(chunk)
+        return size
+
+    def _too_large(self) -> TooLargeError:
+        return TooLargeError(
+            f"the dataset has more than {self._max_bytes:,} bytes; REGRAFT_MAX_DATASET_BYTES sets the limit",
+            limit=self._max_bytes,
+        )
+
+
+async def _batches(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Put what comes together in pieces that are worth a thread's time."""
+    batch = bytearray()
+    chunks = aiter(stream)
+    while True:
+        try:
+            chunk = await asyncio.wait_for(anext(chunks), SILENCE_SECONDS)
+        except StopAsyncIteration:
+            break
+        except TimeoutError as error:
+            message = f"the body stopped for longer than {SILENCE_SECONDS:.0f} s"
+            raise BadRequestError(message, code="body_incomplete") from error
+        batch += chunk
+        if len(batch) >= BATCH_BYTES:
+            yield bytes(batch)
+            batch.clear()
+    if batch:
+        yield bytes(batch)
+
+
+@contextmanager
+def _coding_errors() -> Iterator[None]:
+    try:
+        yield
+    except CodingError as error:
+        raise BadRequestError(f"the body cannot be read: {error}", code="content_coding_invalid") from error
+
+
+def _name(disposition: str) -> str:
+    """Return the name that a client gives its file, for people alone: the last part of it, printable, not too long."""
+    found = _FILENAME.search(disposition)
+    name = re.split(r"[/\\]", (found[1] or found[2] or "") if found else "")[-1]
+    return "".join(sign for sign in name if sign.isprintable())[:LONGEST_NAME]
+
+
+@contextmanager
+def workspace() -> Iterator[Path]:
+    """A folder for one upload, gone when it has ended, however it ended."""
+    with tempfile.TemporaryDirectory(prefix="regraft-upload-") as folder:
+        yield Path(folder)
