@@ -158,6 +158,11 @@ def in_buckets(bucket: str, key: str, patterns: Iterable[str]) -> bool:
     )
 
 
+def was_cut(address: str) -> bool:
+    """Whether an address is one of which something was cut, and so leads nowhere."""
+    return address.endswith((f"?{CUT}", f"#{CUT}"))
+
+
 def can_be_posted(address: str) -> bool:
     """Whether an address as it is shown can be asked for again: nothing was cut, and it is no upload."""
-    return address.partition(":")[0].lower() in ("http", "https", "s3") and CUT not in address
+    return address.partition(":")[0].lower() in ("http", "https", "s3") and not was_cut(address)

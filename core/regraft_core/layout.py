@@ -12,6 +12,11 @@ def raw_dataset(sha256: str) -> str:
     return f"datasets/{sha256}/raw.csv"
 
 
+def source(run_id: str) -> str:
+    """The whole address of the run's dataset where it holds a secret, as long as it is needed, as JSON."""
+    return f"runs/{run_id}/source.json"
+
+
 def step_result(run_id: str, step: str) -> str:
     """What a finished step tells the next ones, as JSON."""
     return f"runs/{run_id}/{step}.json"

@@ -21,6 +21,7 @@ from regraft_trigger.page import prefers_html, run_page
 from regraft_trigger.problems import documented
 from regraft_trigger.service import Current, Service
 from regraft_trigger.settings import TriggerSettings
+from regraft_trigger.uploads import TYPES, Asked, asked, is_upload, workspace
 
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -100,7 +101,7 @@ def make_router(settings: TriggerSettings) -> APIRouter:
             response_model=Accepted,
             responses=refusals,
             dependencies=guards,
-            openapi_extra={"requestBody": body_schema(body, settings.tasks)},
+            openapi_extra={"requestBody": body_schema(body, settings.tasks, TYPES if body is TriggerBody else ())},
         )
     router.add_api_route("/runs", runs, response_model=Runs, responses=documented(400, 503))
     router.add_api_route("/runs/{run_id}", run, response_model=Run, responses=documented(404, 503), name="run")
@@ -135,8 +136,15 @@ class MetricsText(Response):
     media_type = CONTENT_TYPE_LATEST
 
 
-async def trigger(request: Request, service: Current, key: Key) -> JSONResponse:
-    """Accept a run on a dataset. The answer comes when the run is durable, not when it has ended."""
+async def trigger(
+    request: Request, service: Current, key: Key, asked: Annotated[Asked, Depends(asked)]
+) -> JSONResponse:
+    """Accept a run on a dataset, named or sent. The answer comes when the run is durable, not when it has ended."""
+    if is_upload(request.headers):
+        service.known_task(asked.task or service.settings.tasks[0])
+        with service.uploads.room(), workspace() as folder:
+            upload = await service.uploads.receive(request, folder)
+            return _accepted(request, await service.trigger_upload(upload, asked, key))
     body = await read_body(request, TriggerBody, service.settings.max_body_bytes)
     return _accepted(request, await service.trigger(body, key))
 

@@ -18,6 +18,7 @@ from regraft_trigger.predictors import Predictors
 from regraft_trigger.problems import install_handlers
 from regraft_trigger.service import Service
 from regraft_trigger.settings import TriggerSettings
+from regraft_trigger.uploads import Uploads
 
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
@@ -26,7 +27,9 @@ def create_app(settings: TriggerSettings, backend: Backend) -> FastAPI:
     """Return the service on a backend, which it closes when it stops."""
     metrics = Metrics(settings.tasks)
     feed = Feed(backend, settings.heartbeat_seconds, metrics.observe)
-    service = Service(settings, backend, metrics, feed, Predictors(settings.predictor_url, settings.tasks))
+    predictors = Predictors(settings.predictor_url, settings.tasks)
+    uploads = Uploads(max_bytes=settings.max_dataset_bytes, at_once=settings.max_uploads)
+    service = Service(settings, backend, metrics, feed, predictors, uploads)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -51,7 +52,7 @@ def _data_url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not host:
         raise _not_a_data_url("it must begin with http:// or https:// and name a host, or be s3://BUCKET/KEY")
     if parts.username is not None or parts.password is not None:
-        raise _not_a_data_url("it must not carry a user name or password, because it is shown and kept with the run")
+        raise _not_a_data_url("it must not carry a user name or password; a signed link, or s3://, does without")
     return value
 
 
@@ -149,8 +150,12 @@ def _lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def body_schema(kind: type[Body], tasks: list[str]) -> dict[str, Any]:
-    """Return the ``requestBody`` of OpenAPI for a body, with the names of the tasks that there are."""
+def body_schema(kind: type[Body], tasks: list[str], types: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the ``requestBody`` of OpenAPI for a body, with the names of the tasks that there are.
+
+    ``types`` are the content types of a dataset that may be the body itself.
+    """
     schema = kind.model_json_schema()
     schema["properties"]["task"]["examples"] = tasks
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
+    datasets = {name: {"schema": {"type": "string", "format": "binary"}} for name in sorted(types)}
+    return {"required": True, "content": {"application/json": {"schema": schema}, **datasets}}

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from regraft_core.addresses import in_buckets, redacted, s3_parts
 from regraft_core.errors import BadRequestError, ConflictError, KeyReusedError, NotFoundError, RegraftError
 from regraft_core.logs import get_logger
 from regraft_core.runs import Run, RunRequest, new_run_id, now, same_request
@@ -19,6 +20,7 @@ from regraft_trigger.feed import CATCH_UP, Feed
 from regraft_trigger.metrics import Metrics
 from regraft_trigger.predictors import Predictors
 from regraft_trigger.settings import TriggerSettings
+from regraft_trigger.uploads import Asked, Upload, Uploads
 
 log = get_logger(__name__)
 
@@ -32,6 +34,7 @@ class Service:
     metrics: Metrics
     feed: Feed
     predictors: Predictors
+    uploads: Uploads
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -53,10 +56,25 @@ class Service:
         request = RunRequest(
             run_id=new_run_id(key and f"trigger {key}"),
             task=self.known_task(body.task or self.settings.tasks[0]),
-            data_url=body.data_url,
+            data_url=redacted(body.data_url),
             force=body.force,
             accepted_at=now(),
         )
+        self._check_bucket(body.data_url)
+        if request.data_url == body.data_url:
+            return await self._accept(request)
+        return await self._accept_secretly(request, body.data_url)
+
+    async def trigger_upload(self, upload: Upload, asked: Asked, key: str | None = None) -> Run:
+        """Accept a run on a dataset that was sent itself; it is in the store before the run is accepted."""
+        request = RunRequest(
+            run_id=new_run_id(key and f"trigger {key}"),
+            task=self.known_task(asked.task or self.settings.tasks[0]),
+            data_url=upload.address,
+            force=asked.force,
+            accepted_at=now(),
+        )
+        await self.backend.put_dataset(upload.sha256, upload.path)
         return await self._accept(request)
 
     async def rollback(self, body: RollbackBody, key: str | None = None) -> Run:
@@ -92,6 +110,23 @@ class Service:
             there_are = ", ".join(self.settings.tasks)
             raise BadRequestError(f"there is no task {name!r}; there are: {there_are}", code="task_unknown")
         return name
+
+    def _check_bucket(self, address: str) -> None:
+        """Raise BadRequestError (``data_url_invalid``) for an s3:// address that the site does not allow."""
+        bucket, key = s3_parts(address)
+        if bucket and not in_buckets(bucket, key, self.settings.data_buckets):
+            message = f"s3://{bucket}/ is none of the buckets that REGRAFT_DATA_BUCKETS lists"
+            raise BadRequestError(message, code="data_url_invalid")
+
+    async def _accept_secretly(self, request: RunRequest, address: str) -> Run:
+        """Accept a run whose address carries a secret: the whole of it is kept for the step that downloads alone."""
+        is_new = await self.backend.keep_address(request.run_id, address)
+        try:
+            return await self._accept(request)
+        except RegraftError:
+            if is_new:
+                await self.backend.forget_address(request.run_id)
+            raise
 
     async def _accept(self, request: RunRequest) -> Run:
         run = await self.backend.submit(request)

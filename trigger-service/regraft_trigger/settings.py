@@ -41,5 +41,7 @@ class TriggerSettings(CoreSettings):
     max_waiting_runs: int = Field(
         1000, ge=1, description="Most runs of a task that may wait for their turn; a trigger more is answered 503"
     )
+    max_dataset_bytes: int = Field(1 << 30, description="Largest dataset that is taken as the body of a trigger, bytes")
+    max_uploads: int = Field(4, ge=1, description="How many datasets are received at a time")
     max_body_bytes: int = Field(64 * 1024, description="Largest request body, bytes")
     heartbeat_seconds: float = Field(15.0, gt=0, description="Longest silence of the event stream")

@@ -1,4 +1,4 @@
-"""Datasets that come as the body of the trigger itself: received to disk, known by their SHA-256, put into the store."""
+"""Datasets that are the body of a trigger themselves: received to disk, known by their SHA-256, put into the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, Annotated, Any
 
 from fastapi import Query, Request
-from pydantic import BaseModel, Field
 from starlette.datastructures import Headers
 
 from regraft_core.addresses import upload_address
@@ -35,27 +34,27 @@ BATCH_BYTES = 1 << 20
 SILENCE_SECONDS = 30.0
 """Longest silence in the middle of an upload."""
 
+TOTAL_SECONDS = 900.0
+"""Longest time that a whole upload may take."""
+
 LONGEST_NAME = 100
 _FILENAME = re.compile(r"""filename\s*=\s*(?:"([^"]*)"|([^;\s]+))""", re.IGNORECASE)
 
 
-class UploadParameters(BaseModel):
-    """What the query says of a dataset that is the body: the fields that are beside ``data_url`` otherwise."""
+@dataclass(frozen=True)
+class Asked:
+    """What the query says of a dataset that is the body: what stands beside ``data_url`` otherwise."""
 
-    task: Annotated[str, Field(max_length=63)] | None = None
-    force: bool = False
+    task: str | None
+    force: bool
 
 
-async def upload_parameters(
-    task: Annotated[
-        str | None, Query(max_length=63, description="Body is a dataset: which task; none: the default one")
-    ] = None,
-    force: Annotated[
-        bool, Query(description="Body is a dataset: train even on the very one that is in service")
-    ] = False,
-) -> UploadParameters:
+async def asked(
+    task: Annotated[str | None, Query(max_length=63, description="Of a dataset that is the body: its task")] = None,
+    force: Annotated[bool, Query(description="Of a dataset that is the body: as in the JSON")] = False,
+) -> Asked:
     """Read the query of a trigger."""
-    return UploadParameters(task=task, force=force)
+    return Asked(task, force)
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,14 @@ class Uploads:
 
         Raises TooLargeError, BadRequestError (``content_coding_invalid``, ``body_incomplete``).
         """
+        try:
+            async with asyncio.timeout(TOTAL_SECONDS):
+                return await self._receive(request, folder)
+        except TimeoutError as error:
+            message = f"the body did not come within {TOTAL_SECONDS:.0f} s"
+            raise BadRequestError(message, code="body_incomplete") from error
+
+    async def _receive(self, request: Request, folder: Path) -> Upload:
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self._max_bytes:
             raise self._too_large()

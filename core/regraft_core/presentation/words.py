@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from regraft_core.addresses import CUT, uploaded_name, uploaded_sha256
+from regraft_core.addresses import uploaded_name, uploaded_sha256, was_cut
 from regraft_core.runs import Run, RunState, Step, StepState, now
 
 STATES = {
@@ -133,4 +133,4 @@ def figure(value: object) -> str:
 
 def is_web_address(value: str) -> bool:
     """Whether an address may become a link: no script and no file behind it, and nothing of it cut."""
-    return value.lower().startswith(("http://", "https://")) and CUT not in value
+    return value.lower().startswith(("http://", "https://")) and not was_cut(value)

@@ -166,9 +166,7 @@ def next_steps(verdict: Verdict, run_id: str | None, data_url: str | None, comma
     post = f"{commands.post} {data if run_id else shlex.quote(commands.file)}{task}{commands.post_options}"
     ask = f"regraft verdict {shlex.quote(commands.file)}{task}{commands.data_option}"
     if verdict.accepted:
-        return (
-            [] if run_id else [Step("Send it, or put it behind an address that Regraft can reach and post that", post)]
-        )
+        return [] if run_id else [Step("Send it, or put it behind an address and post that", post)]
     if all(reason.gate == "drift" for reason in verdict.errors):
         which = shlex.quote(run_id) if run_id else f"{shlex.quote(commands.file)}{task}"
         bless = f"regraft bless {which} --why REASON{commands.data_option}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from regraft_core import layout
+from regraft_core.addresses import was_cut
+from regraft_core.errors import SourceError
 from regraft_core.runs import Cause, RunState
+from regraft_core.source import forget_address, whole_address
 from regraft_core.stores.objects import ObjectStore
 from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.sources import Limits, Site, fetch
@@ -17,7 +20,7 @@ def run(context: Context) -> DownloadResult:
     """
     path = context.workdir / "raw.csv"
     fetched = fetch(
-        context.request.data_url or "",
+        _address(context),
         path,
         site=site_of(context.settings, context.store),
         progress=context.progress,
@@ -32,7 +35,18 @@ def run(context: Context) -> DownloadResult:
         final_url=fetched.final_url,
         message=f"{fetched.bytes:,} bytes, SHA-256 {fetched.sha256[:12]}",
     )
-    return context.finish("download", _unchanged(context, result) or result)
+    result = context.finish("download", _unchanged(context, result) or result)
+    forget_address(context.store, context.request.run_id)
+    return result
+
+
+def _address(context: Context) -> str:
+    """Return the whole address. Raises SourceError (``source_gone``) where it was kept apart and is no more."""
+    shown = context.request.data_url or ""
+    address = whole_address(context.store, context.request.run_id) or shown
+    if was_cut(address):
+        raise SourceError(f"the whole of {shown} is not kept any more; post it again", code="source_gone")
+    return address
 
 
 def site_of(settings: PipelineSettings, store: ObjectStore | None = None) -> Site:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import dropwhile, islice
+from pathlib import Path
 
 from regraft_core import layout
 from regraft_core import record as records
@@ -14,6 +15,7 @@ from regraft_core.errors import UnavailableError, UnreadableError
 from regraft_core.logs import get_logger, log_once
 from regraft_core.runs import Cause, Run, RunRequest
 from regraft_core.serving import Serving
+from regraft_core.source import keep_address, put_dataset
 from regraft_core.stores.objects import ObjectStore, find_model, get_model, put_model
 from regraft_core.verdict import Verdict
 
@@ -22,6 +24,9 @@ STORE_SECONDS = 5.0
 
 LONG_SECONDS = 30.0
 """How long it may take where nobody waits for the answer."""
+
+DATASET_SECONDS = 600.0
+"""How long it may take to put a dataset into it."""
 
 REMEMBERED = 500
 """Records that are kept in memory."""
@@ -102,6 +107,18 @@ class Archive:
             return list(islice((place for place in places if task in (None, layout.task_of(place))), limit))
 
         return await self._ask(read)
+
+    async def keep_address(self, run_id: str, address: str) -> bool:
+        """Keep the whole address of a run for the step that reads it."""
+        return await self._ask(lambda: keep_address(self._objects, run_id, address))
+
+    async def forget_address(self, run_id: str) -> None:
+        """Let nothing of a kept address remain."""
+        await self._ask(lambda: self._objects.remove(layout.source(run_id)))
+
+    async def put_dataset(self, sha256: str, path: Path) -> None:
+        """Put a dataset into the store from a file."""
+        await self._ask(lambda: put_dataset(self._objects, sha256, path), DATASET_SECONDS)
 
     async def verdict(self, run_id: str) -> Verdict | None:
         """Return the verdict of a run, None where there is none yet."""

@@ -6,13 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 from pydantic import Field
 
 from regraft_core import layout
-from regraft_core.errors import NotFoundError, RegraftError, TemporaryError, UnavailableError
+from regraft_core.errors import KeyReusedError, NotFoundError, RegraftError, TemporaryError, UnavailableError
 from regraft_core.kube import MERGE_PATCH, Cluster, answer, reaching
 from regraft_core.logs import get_logger
 from regraft_core.record import CANCELLED
@@ -103,6 +104,18 @@ class ArgoBackend:
         if self._followed is not None:
             self._followed.setdefault(run.run_id, run)
         return run
+
+    async def keep_address(self, run_id: str, address: str) -> bool:
+        """Keep the whole address of a run beside its Workflow, which shows it to everybody."""
+        return await _or_unavailable(self._archive.keep_address(run_id, address))
+
+    async def forget_address(self, run_id: str) -> None:
+        """Let nothing of a kept address remain."""
+        await _or_unavailable(self._archive.forget_address(run_id))
+
+    async def put_dataset(self, sha256: str, path: Path) -> None:
+        """Put a dataset into the store from a file."""
+        await _or_unavailable(self._archive.put_dataset(sha256, path))
 
     async def get(self, run_id: str) -> Run | None:
         """Return a run, None where there is none."""
@@ -355,6 +368,16 @@ def _readable(workflow: Json) -> Run | None:
     except (KeyError, ValueError) as error:
         log.warning("workflow is no run", workflow=workflow["metadata"]["name"], error=str(error))
         return None
+
+
+async def _or_unavailable[T](asked: Awaitable[T]) -> T:
+    """Return what the object store answers; without it no run can be accepted."""
+    try:
+        return await asked
+    except KeyReusedError:
+        raise
+    except RegraftError as error:
+        raise UnavailableError(f"the run was not accepted: {error.message}", code="store_unreachable") from error
 
 
 def _place(run: Run) -> str:

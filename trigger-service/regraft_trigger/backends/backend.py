@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Protocol
 
 from regraft_core.runs import Run, RunRequest
@@ -17,6 +18,21 @@ class Backend(Protocol):
 
         Raises UnavailableError where the run could not be accepted; then there is no run.
         """
+        ...
+
+    async def keep_address(self, run_id: str, address: str) -> bool:
+        """Keep the whole address of a run that is about to be accepted, and return whether it was not known yet.
+
+        Raises KeyReusedError where the run has another one, UnavailableError.
+        """
+        ...
+
+    async def forget_address(self, run_id: str) -> None:
+        """Let nothing of a kept address remain: there is no such run."""
+        ...
+
+    async def put_dataset(self, sha256: str, path: Path) -> None:
+        """Put a dataset into the store from a file. Raises UnavailableError."""
         ...
 
     async def get(self, run_id: str) -> Run | None:

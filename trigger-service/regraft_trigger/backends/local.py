@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 from regraft_core import layout
 from regraft_core.errors import RegraftError, UnavailableError
@@ -13,6 +14,7 @@ from regraft_core.logs import get_logger
 from regraft_core.record import cancel, compose, keep
 from regraft_core.runs import Run, RunRequest
 from regraft_core.serving import Serving
+from regraft_core.source import keep_address, put_dataset
 from regraft_core.stores.objects import ObjectStore, get_model
 from regraft_core.stores.queue import RunStore
 
@@ -33,6 +35,18 @@ class LocalBackend:
     async def submit(self, request: RunRequest) -> Run:
         """Accept a run; on disk when this returns."""
         return await _in_thread(lambda: self._runs.submit(request, most_waiting=self._most_waiting))
+
+    async def keep_address(self, run_id: str, address: str) -> bool:
+        """Keep the whole address of a run in a file of its own, which is gone when it has been read."""
+        return await _in_thread(lambda: keep_address(self._objects, run_id, address))
+
+    async def forget_address(self, run_id: str) -> None:
+        """Let nothing of a kept address remain."""
+        await _in_thread(lambda: self._objects.remove(layout.source(run_id)))
+
+    async def put_dataset(self, sha256: str, path: Path) -> None:
+        """Put a dataset into the store from a file."""
+        await _in_thread(lambda: put_dataset(self._objects, sha256, path))
 
     async def get(self, run_id: str) -> Run | None:
         """Return a run, None where there is none."""
