@@ -44,8 +44,7 @@ class TriggerClient:
                 name: str(value).lower() if isinstance(value, bool) else value for name, value in asked.items()
             }
             sent = self._call("POST", "/trigger", content=content, params=parameters, headers=headers, timeout=UPLOAD)
-        run_id = sent["run_id"]
-        return run_id
+        return str(sent["run_id"])
 
     def rollback(self, task: str | None, version: str | None) -> str:
         """Ask for the earlier, or named, version and return the run's id."""
@@ -80,7 +79,8 @@ class TriggerClient:
             response = self._http.request(method, path, **content)
         except httpx.TransportError as error:
             raise UnavailableError(
-                f"no trigger service answers at {redacted(self.url)} ({error}); `regraft up` starts one, --url names another"
+                f"no trigger service answers at {redacted(self.url)} ({error}); "
+                "`regraft up` starts one, --url names another"
             ) from error
         if response.is_success:
             return response.json()

@@ -328,7 +328,7 @@ def _as_file(dataset: str, data: Path) -> Iterator[Path]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / (Path(redacted(dataset).partition("?")[0]).name or "data.csv")
-        fetch(dataset, path, site=site_of(_settings(data)), progress=lambda share, message: None)
+        fetch(dataset, path, site=site_of(_settings(data)), progress=lambda _, __: None)
         yield path
 
 

@@ -20,6 +20,7 @@ from regraft_core.results import (
     ValidateResult,
 )
 from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState, now
+from regraft_core.source import forget_address
 from regraft_core.stores.objects import ObjectStore, find_model, put_model
 from regraft_core.verdict import Verdict
 
@@ -65,6 +66,7 @@ def keep(store: ObjectStore, run: Run) -> Run:
         record = run
         put_model(store, layout.record(run.run_id), run)
     store.put(layout.history(run.accepted_at, run.task, run.run_id), b"")
+    forget_address(store, run.run_id)
     store.remove(layout.open_run(run.run_id))
     return record
 

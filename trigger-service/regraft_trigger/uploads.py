@@ -7,8 +7,10 @@ import hashlib
 import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -83,6 +85,7 @@ class Uploads:
         self._max_bytes = max_bytes
         self._at_once = at_once
         self._now = 0
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="upload")
 
     @contextmanager
     def room(self) -> Iterator[None]:
@@ -98,7 +101,7 @@ class Uploads:
     async def receive(self, request: Request, folder: Path) -> Upload:
         """Write the body of a request to a file in a folder.
 
-        Raises TooLargeError, BadRequestError (``content_coding_invalid``, ``body_incomplete``).
+        Raises TooLargeError, BadRequestError (``not_decodable``, ``body_incomplete``).
         """
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
@@ -117,7 +120,8 @@ class Uploads:
         with path.open("wb") as file:
             async for batch in _batches(request.stream()):
                 with _coding_errors():
-                    size = await asyncio.to_thread(self._write, batch, stages, file, digest, size)
+                    write = partial(self._write, batch, stages, file, digest, size)
+                    size = await asyncio.get_running_loop().run_in_executor(self._threads, write)
         with _coding_errors():
             stages.finish()
         return Upload(path, digest.hexdigest(), _name(request.headers.get("content-disposition", "")))
@@ -163,7 +167,7 @@ def _coding_errors() -> Iterator[None]:
     try:
         yield
     except CodingError as error:
-        raise BadRequestError(f"the body cannot be read: {error}", code="content_coding_invalid") from error
+        raise BadRequestError(f"the body cannot be read: {error}", code="not_decodable") from error
 
 
 def _name(disposition: str) -> str:

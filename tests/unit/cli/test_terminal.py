@@ -71,7 +71,7 @@ def test_an_accepted_file_is_to_be_posted() -> None:
     verdict = Verdict(task="passwords", accepted=True, rows=7, usable_rows=7)
     told = shown(terminal.report(report_of(verdict)))
     assert "✓ Accepted: 7 of 7 rows are fit for training; every gate passed." in told
-    assert "regraft trigger DATA_URL --wait" in told
+    assert "regraft trigger FILE.csv --wait" in told
 
 
 def test_a_run_is_shown_with_what_it_does_and_waits_for() -> None:

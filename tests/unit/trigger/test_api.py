@@ -12,6 +12,7 @@ import pytest
 from regraft_core import layout
 from regraft_core.record import is_cancelled
 from regraft_core.runs import Run, RunState, new_run_id
+from regraft_core.source import whole_address
 from regraft_core.stores.objects import FileStore, get_model
 from regraft_core.stores.queue import RunStore
 from regraft_core.verdict import Verdict
@@ -309,3 +310,36 @@ def test_a_service_without_its_database_is_not_ready_and_accepts_nothing(serve: 
     assert "The runs cannot be read now" in page.text
     assert service.client.get("/ready").status_code == 200
     assert service.client.get("/runs").json()["runs"] == []
+
+
+def test_a_secret_of_an_address_is_kept_for_the_download_alone(service: Running) -> None:
+    secret = "https://data.example.org/a.csv?x=1&X-Amz-Signature=5ECRET42"
+    answer = service.client.post("/trigger", json={"data_url": secret}, headers={"Idempotency-Key": "signed"})
+    run_id = answer.json()["run_id"]
+    run = service.runs.get(run_id)
+    assert run is not None
+    assert run.data_url == "https://data.example.org/a.csv?…"
+    assert whole_address(service.objects, run_id) == secret
+    for path in ("/runs", f"/runs/{run_id}", "/"):
+        assert "5ECRET42" not in service.client.get(path, headers={"Accept": "text/html"}).text
+        assert "5ECRET42" not in service.client.get(path).text
+    other = {"data_url": secret.replace("x=1", "x=2")}
+    again = service.client.post("/trigger", json={"data_url": secret}, headers={"Idempotency-Key": "signed"})
+    reused = service.client.post("/trigger", json=other, headers={"Idempotency-Key": "signed"})
+    assert again.json() == answer.json()
+    assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
+    assert whole_address(service.objects, run_id) == secret
+
+
+def test_a_bucket_is_taken_where_the_site_lists_it(serve: Serve) -> None:
+    service = serve(data_buckets=["data", "shared/daily"])
+    asked = {address: service.client.post("/trigger", json={"data_url": address}).status_code for address in BUCKETS}
+    assert asked == BUCKETS
+
+
+BUCKETS = {
+    "s3://data/a b.csv": 202,
+    "s3://shared/daily/a.csv": 202,
+    "s3://shared/dailyx/a.csv": 400,
+    "s3://x/a.csv": 400,
+}

@@ -52,6 +52,10 @@ def test_a_body_may_name_task_and_force() -> None:
         (b'{"data_url": "https://a.b/\\u0000"}', "data_url_invalid", "data_url"),
         (b'{"data_url": "https://a.b\\\\@c.d/"}', "data_url_invalid", "data_url"),
         (b'{"data_url": "https://me:secret@a.b/"}', "data_url_invalid", "data_url"),
+        (b'{"data_url": "https://a.b/c\\nd"}', "data_url_invalid", "data_url"),
+        (b'{"data_url": "s3://bucket"}', "data_url_invalid", "data_url"),
+        (b'{"data_url": "s3:///key"}', "data_url_invalid", "data_url"),
+        (b'{"data_url": "upload:0123"}', "data_url_invalid", "data_url"),
     ],
 )
 def test_a_wrong_body_is_refused_by_code_and_field(data: bytes, code: str, field: str | None) -> None:
@@ -107,4 +111,28 @@ def test_only_http_addresses_pass(rest: str) -> None:
         accepted = parse_body(data, TriggerBody).data_url
     except BadRequestError:
         return
-    assert accepted.lower().startswith(("http://", "https://"))
+    assert accepted.lower().startswith(("http://", "https://", "s3://"))
+
+
+@pytest.mark.parametrize("text", ["https://a.b/c.csv\n", " https://a.b/c.csv ", "\thttps://a.b/c.csv\r\n"])
+def test_blanks_around_an_address_are_no_part_of_it(text: str) -> None:
+    assert parse_body(json.dumps({"data_url": text}).encode(), TriggerBody).data_url == "https://a.b/c.csv"
+
+
+def test_an_address_of_8192_characters_is_taken_and_one_more_is_not() -> None:
+    address = "https://a.b/".ljust(8192, "c")
+    assert parse_body(json.dumps({"data_url": f" {address}\n"}).encode(), TriggerBody).data_url == address
+    with pytest.raises(BadRequestError) as caught:
+        parse_body(json.dumps({"data_url": address + "c"}).encode(), TriggerBody)
+    assert caught.value.code == "field_too_long"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_body() -> None:
+    assert parse_body(b'\xef\xbb\xbf{"data_url": "s3://bucket/a b.csv"}', TriggerBody).data_url == "s3://bucket/a b.csv"
+
+
+def test_who_sends_a_form_is_told_what_is_taken() -> None:
+    with pytest.raises(BadRequestError) as caught:
+        parse_body(b"data_url=https%3A%2F%2Fa.b", TriggerBody)
+    assert '{"data_url": "https://..."}' in caught.value.message
+    assert "Content-Type: text/csv" in caught.value.message
