@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -125,7 +126,7 @@ def test_those_who_send_slowly_hold_up_nobody_else(serve: Serve, monkeypatch: py
 def test_nothing_of_an_upload_stays_on_the_disk_but_in_the_store(
     service: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda size: send(service, bytes(size)), (10, 1 << 20, 3 << 20)))
     assert [answer.status_code for answer in answers] == [202] * 3
