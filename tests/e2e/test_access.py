@@ -13,7 +13,7 @@ import yaml
 from tests.e2e.cluster import NAMESPACE, eventually, get, kubectl
 from tests.e2e.conftest import Installation
 
-RUNS = {("argoproj.io", "workflows"): {"create", "get", "list", "watch"}}
+RUNS = {("argoproj.io", "workflows"): {"create", "get", "list", "watch", "patch", "delete"}}
 RESULTS = {("argoproj.io", "workflowtaskresults"): {"create", "patch"}}
 ROLLOUTS = {
     ("serving.kserve.io", "inferenceservices"): {"get", "list", "patch"},

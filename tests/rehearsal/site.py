@@ -48,6 +48,9 @@ SETTINGS = {
     "MLFLOW_ALLOWED_HOSTS": f"mlflow:5000,{MLFLOW_HOST}",
 }
 
+QUOTA = ("requests.cpu=8", "requests.memory=12Gi", "limits.cpu=48", "limits.memory=40Gi")
+"""Of the namespace: no pod comes up of which a container has no limits."""
+
 
 class Site:
     """What is secret at the site, where its certificate is, and a copy of the manifests with the site's settings."""
@@ -95,6 +98,7 @@ class Site:
         """Do what docs/operations.md says under `Install`, in its order."""
         _say("Regraft, by the overlay for production")
         self._make_secrets(self.secret_key)
+        kubectl("create", "quota", "team", "--hard", ",".join(QUOTA))
         tls = ("--cert", str(self.certificate), "--key", str(self.key))
         kubectl("create", "secret", "tls", SETTINGS["TLS_SECRET"], *tls)
         kubectl("label", "namespace", "traefik", "regraft.dev/ingress=true", "--overwrite")
@@ -137,7 +141,13 @@ class Site:
     def _write_settings(self) -> None:
         shutil.copytree(ROOT / "k8s", self.manifests / "k8s", ignore=shutil.ignore_patterns("upstream.yaml"))
         settings = "".join(f"{name}={value}\n" for name, value in SETTINGS.items())
-        (self.manifests / "k8s/overlays/production/settings.env").write_text(settings)
+        folder = self.manifests / "k8s/overlays/production"
+        (folder / "settings.env").write_text(settings)
+        kustomization = folder / "kustomization.yaml"
+        offered = "  # - ../../components/quota"
+        text = kustomization.read_text()
+        assert offered in text
+        kustomization.write_text(text.replace(offered, offered.replace("# ", "")))
 
 
 def remove_regraft() -> None:

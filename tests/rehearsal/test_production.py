@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+import subprocess
 from typing import Any
 
 import httpx
@@ -10,6 +12,7 @@ import pytest
 
 from tests.checker.client import Service
 from tests.checker.cycles import COURSE, Course
+from tests.e2e.cluster import NAMESPACE as REGRAFT
 from tests.e2e.cluster import eventually, get, kubectl, rolled_out
 from tests.rehearsal.site import MLFLOW_HOST, SITE, Site, remove_regraft
 
@@ -72,6 +75,42 @@ def test_nothing_starts_with_a_secret_that_everybody_knows(site: Site, url: str,
     rolled_out("regraft-trigger")
 
 
+def test_a_namespace_with_a_quota_runs_the_course(site: Site) -> None:
+    used = get("resourcequota", "team")["status"]["used"]
+    assert all(not amount.startswith("0") for amount in used.values()), used
+
+
+FLOWS = [
+    ("somebody's pod", SITE, "", f"passwords-predictor.{REGRAFT}:80", False),
+    ("somebody's pod", SITE, "", f"mlflow.{REGRAFT}:5000", False),
+    ("somebody's pod", SITE, "", f"regraft-trigger.{REGRAFT}:80", False),
+    ("a pod of the namespace", REGRAFT, "", "mlflow:5000", False),
+    ("a pod of the namespace", REGRAFT, "", "passwords-predictor:80", False),
+    ("regraft.sh", REGRAFT, "app.kubernetes.io/name=command", "mlflow:5000", True),
+    ("a step", REGRAFT, "workflows.argoproj.io/workflow=none", "mlflow:5000", True),
+    ("a step", REGRAFT, "workflows.argoproj.io/workflow=none", "passwords-predictor:80", True),
+    ("a step", REGRAFT, "workflows.argoproj.io/workflow=none", "kubernetes.default:443", True),
+    ("a step", REGRAFT, "workflows.argoproj.io/workflow=none", f"s3.{SITE}:9000", True),
+    ("bootstrap", REGRAFT, "app.kubernetes.io/name=bootstrap", "mlflow:5000", True),
+]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "label", "target", "reached"), [flow[1:] for flow in FLOWS], ids=[f"{f[0]} to {f[3]}" for f in FLOWS]
+)
+def test_who_may_speak_to_whom(site: Site, namespace: str, label: str, target: str, reached: bool) -> None:
+    assert _reaches(namespace, label, target) is reached
+
+
+def test_a_reference_can_be_blessed_from_inside(site: Site, service: Service) -> None:
+    run = service.wait(service.trigger(f"{DATASETS_URL}/good.csv?seed={secrets.randbelow(1_000_000)}"), timeout=400)
+    assert run.state == "promoted", run.message
+    script = str(site.manifests / "k8s/scripts/regraft.sh")
+    command = [script, "bless", run.run_id, "--by", "rehearsal", "--why", "to see that it can be done"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_applying_again_changes_nothing(site: Site) -> None:
     before = _generations()
     site.apply()
@@ -84,6 +123,41 @@ def test_a_new_cluster_serves_what_the_stores_say(site: Site, url: str, browser:
     remove_regraft()
     site.install()
     assert eventually(lambda: _answers(url, browser) == before, seconds=60)
+
+
+def _reaches(namespace: str, label: str, target: str) -> bool:
+    """Whether a pod with a label comes through to an address, by a pod that tries it."""
+    host, port = target.split(":")
+    code = f"import socket; socket.create_connection(('{host}', {port}), 5)"
+    name = f"try-{secrets.token_hex(4)}"
+    container = {
+        "name": name,
+        "image": "docker.io/regraft/trigger:dev",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python", "-c", code],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {"automountServiceAccountToken": False, "securityContext": security, "containers": [container]}
+    options = [
+        "--image",
+        "docker.io/regraft/trigger:dev",
+        "--restart",
+        "Never",
+        "--overrides",
+        json.dumps({"spec": spec}),
+    ]
+    kubectl("run", name, *options, *(["--labels", label] if label else []), namespace=namespace)
+    try:
+        phase = eventually(lambda: _end(name, namespace), seconds=120)
+        return phase == "Succeeded"
+    finally:
+        kubectl("delete", "pod", name, "--wait=false", namespace=namespace)
+
+
+def _end(pod: str, namespace: str) -> str | None:
+    phase: str = get("pod", pod, namespace=namespace)["status"]["phase"]
+    return phase if phase in ("Succeeded", "Failed") else None
 
 
 def _answers(url: str, browser: httpx.Client) -> list[Any] | None:
