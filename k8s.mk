@@ -43,6 +43,16 @@ $(addprefix image-,$(IMAGES)): image-%:
 image-study: $(STAMP)  ## What each measure does to the size of the images, into docs/images.md (half an hour)
 	@$(BIN)/python -m tests.bench.images --python-image $(PYTHON_IMAGE)
 
+.PHONY: image-list
+image-list: export ARGO_WORKFLOWS_VERSION := $(ARGO_WORKFLOWS_VERSION)
+image-list: export PYTHON_IMAGE := $(PYTHON_IMAGE)
+image-list:  ## Every image that runs or is built on, for a mirror or an air-gapped site
+	@k8s/scripts/images.sh
+
+.PHONY: sbom
+sbom:  ## What is in the images, as CycloneDX, into the folder sbom
+	@$(BIN)/python scripts/sbom.py sbom
+
 .PHONY: push
 push: $(addprefix push-,$(IMAGES))  ## Build and push them: make push REGISTRY=host/path TAG=1.0.0 [PLATFORMS=linux/amd64,linux/arm64]
 

@@ -98,13 +98,6 @@ know_ports() {
   if [ -n "$ports" ]; then HTTP_PORT=${ports%,*} MLFLOW_PORT=${ports#*,}; fi
 }
 
-fetch() {  # fetch FILE-OR-URL TARGET
-  case $1 in
-    http://* | https://*) curl --fail --silent --show-error --location --retry 3 --output "$2" "$1" ;;
-    *) cp "$1" "$2" ;;
-  esac
-}
-
 try() {  # try TIMES COMMAND...
   local times=$1
   shift

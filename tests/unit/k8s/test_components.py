@@ -211,3 +211,36 @@ def test_no_sidecar_keeps_what_ends_from_ending() -> None:
     for metadata in (job["spec"]["template"]["metadata"], template["spec"]["podMetadata"]):
         assert metadata["labels"]["sidecar.istio.io/inject"] == "false"
         assert metadata["annotations"]["linkerd.io/inject"] == "disabled"
+
+
+def test_the_limits_of_a_site_stand_in_one_place(overlay: Overlay) -> None:
+    objects = overlay(
+        RUNS_AT_ONCE="3",
+        STEP_MEMORY="3Gi",
+        TRAIN_MEMORY="9Gi",
+        TRAIN_SECONDS="7777",
+        WORKFLOW_TTL_SECONDS="60",
+        PREDICTOR_CPU="4",
+        PREDICTOR_MEMORY="5Gi",
+    )
+    (namespace,) = of_kind(objects, "Namespace")
+    assert namespace["metadata"]["labels"]["workflows.argoproj.io/parallelism-limit"] == "3"
+    (template,) = of_kind(objects, "WorkflowTemplate")
+    assert template["spec"]["ttlStrategy"] == {"secondsAfterCompletion": 60}
+    memory = {
+        each["name"]: each["container"]["resources"]["limits"]["memory"]
+        for each in template["spec"]["templates"]
+        if "container" in each
+    }
+    assert memory == dict.fromkeys(memory, "3Gi") | {"train": "9Gi"}
+    (train,) = (each for each in template["spec"]["templates"] if each["name"] == "train")
+    assert train["activeDeadlineSeconds"] == 7777
+    for service in of_kind(objects, "InferenceService"):
+        assert service["spec"]["predictor"]["model"]["resources"]["limits"] == {"cpu": "4", "memory": "5Gi"}
+
+
+def test_every_setting_is_read() -> None:
+    folder = ROOT / "k8s/overlays/production"
+    names = re.findall(r"^(\w+)=", (folder / "settings.env").read_text(), re.MULTILINE)
+    readers = (folder / "replacements.yaml").read_text() + (ROOT / "k8s/scripts/secrets.sh").read_text()
+    assert [name for name in names if f"data.{name}}}" not in readers and f"setting {name})" not in readers] == []
