@@ -71,8 +71,9 @@ def eventually[T](what: Callable[[], T | None], *, seconds: float = 60) -> T:
 
 @contextlib.contextmanager
 def forwarded(service: str, port: int, *, namespace: str) -> Iterator[str]:
-    """Give the address on this machine under which a Service of the cluster answers."""
-    command = ["kubectl", "--namespace", namespace, "port-forward", f"service/{service}", f":{port}"]
+    """Give the address on this machine under which a Service of the cluster, or ``pod/NAME``, answers."""
+    target = service if "/" in service else f"service/{service}"
+    command = ["kubectl", "--namespace", namespace, "port-forward", target, f":{port}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
