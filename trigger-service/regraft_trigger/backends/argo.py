@@ -54,6 +54,9 @@ class ArgoSettings(CoreSettings):
 
     namespace: str = Field("regraft", description="Namespace of the Workflows")
     argo_public_url: str | None = Field(None, description="Address of Argo's pages in a browser, for links")
+    argo_instance_id: str | None = Field(
+        None, description="Instance ID of the Argo controller that is to run the Workflows, where it has one"
+    )
 
 
 def make_argo_backend(most_waiting: int) -> ArgoBackend:
@@ -65,6 +68,7 @@ def make_argo_backend(most_waiting: int) -> ArgoBackend:
         settings.namespace,
         objects,
         argo_public_url=settings.argo_public_url,
+        argo_instance_id=settings.argo_instance_id,
         most_waiting=most_waiting,
     )
 
@@ -82,8 +86,10 @@ class ArgoBackend:
         objects: ObjectStore,
         *,
         argo_public_url: str | None = None,
+        argo_instance_id: str | None = None,
         most_waiting: int | None = None,
     ) -> None:
+        self._instance_id = argo_instance_id
         self._most_waiting = most_waiting
         self._api = cluster.async_client(timeout=CREATE_SECONDS + 1)
         self._path = f"/apis/{API_VERSION}/namespaces/{namespace}/workflows"
@@ -233,7 +239,7 @@ class ArgoBackend:
             return found
 
     async def _create(self, request: RunRequest, *, seconds: float, **parameters: str) -> Json:
-        body = run_workflow(request).to_dict()
+        body = run_workflow(request, instance_id=self._instance_id).to_dict()
         with reaching():
             response = await self._api.post(self._path, json=body, params={"timeout": f"{seconds}s", **parameters})
         return answer(response)

@@ -26,14 +26,17 @@ STEP_STATES = {
 RUN_STATES = {"": RunState.QUEUED, "Pending": RunState.QUEUED, "Running": RunState.RUNNING}
 """Phases of a workflow that has not ended, as states of a run."""
 
+INSTANCE_LABEL = "workflows.argoproj.io/controller-instanceid"
+"""Names the controller that a Workflow is for; one that has an instance ID leaves all others alone."""
+
 Json = dict[str, Any]
 
 
-def run_workflow(request: RunRequest) -> Workflow:
-    """Return the Workflow of a run."""
+def run_workflow(request: RunRequest, *, instance_id: str | None = None) -> Workflow:
+    """Return the Workflow of a run, for the Argo controller with this instance ID."""
     return Workflow(
         name=request.run_id,
-        labels={TASK_LABEL: request.task},
+        labels={TASK_LABEL: request.task} | ({INSTANCE_LABEL: instance_id} if instance_id else {}),
         annotations={ORDER_ANNOTATION: request.order},
         workflow_template_ref=WorkflowTemplateRef(name=TEMPLATE),
         arguments=parameters_of(request),

@@ -70,6 +70,8 @@ class TestWorkflow:
         assert made["metadata"]["name"] == "run-a"
         assert made["metadata"]["labels"] == {"regraft.dev/task": "passwords"}
         assert made["metadata"]["annotations"] == {"regraft.dev/order": request().order}
+        instance = run_workflow(request(), instance_id="team-a").to_dict()["metadata"]["labels"]
+        assert instance["workflows.argoproj.io/controller-instanceid"] == "team-a"
         assert made["spec"]["workflowTemplateRef"] == {"name": "regraft-pipeline"}
         assert {"name": "force", "value": "true"} in made["spec"]["arguments"]["parameters"]
 
