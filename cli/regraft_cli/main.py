@@ -80,7 +80,7 @@ def up(
     from regraft_cli.embedded.stack import Ports, running
 
     ports = Ports(trigger=port, predict=predict_port, mlflow=mlflow_port)
-    with _ending_on_signals(), running(data, ports, task_names()) as stack:
+    with _ending_on_signals(), running(data, ports, served_tasks()) as stack:
         _wait_ready(stack)
         out.print(terminal.pairs(_addresses(stack)))
         try:
@@ -109,7 +109,7 @@ def run(
     if record is not None:
         client = TriggerClient(record.trigger_url, token)
         _watch(client, client.trigger(dataset, task=task, force=force), as_json)
-    with _ending_on_signals(), running(data, Ports(trigger=0, predict=0, mlflow=0), task_names()) as stack:
+    with _ending_on_signals(), running(data, Ports(trigger=0, predict=0, mlflow=0), served_tasks()) as stack:
         _wait_ready(stack)
         client = TriggerClient(stack.trigger_url, token)
         _watch(client, client.trigger(dataset, task=task, force=force), as_json, _in(data))
@@ -267,6 +267,12 @@ def task_names() -> list[str]:
     return sorted(names, key=lambda name: (name != "passwords", name))
 
 
+def served_tasks() -> list[str]:
+    """Return the names of the tasks that a stack serves: those of REGRAFT_TASKS, else all that are installed."""
+    chosen = [name.strip() for name in os.environ.get("REGRAFT_TASKS", "").split(",") if name.strip()]
+    return chosen or task_names()
+
+
 def _client(url: str, token: str | None) -> TriggerClient:
     from regraft_cli.client import TriggerClient
 
@@ -374,6 +380,8 @@ def _wait_ready(stack: Stack) -> None:
             told = missing
 
         stack.wait_ready(watch)
+    for task, why in stack.broken.items():
+        err.print(Text(f"{task} is broken and is not served: {why}", "red"), soft_wrap=True)
     err.print(Text(f"ready after {time.monotonic() - began:.1f} s"))
 
 

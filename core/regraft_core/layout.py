@@ -110,6 +110,11 @@ def reference(task: str) -> str:
     return f"reference/{task}.json"
 
 
+def task_state(task: str) -> str:
+    """Whether a task can be worked with, and why not, as JSON."""
+    return f"states/{task}.json"
+
+
 def serving(task: str) -> str:
     """What is in service for the task, as JSON."""
     return f"serving/{task}.json"

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
+from regraft_core.errors import RegraftError
 from regraft_core.logs import get_logger
 from regraft_core.runs import RunRequest
 from regraft_core.stores.objects import open_store
 from regraft_pipeline.deployers import Deployer
 from regraft_pipeline.registry.registry import Registry
 from regraft_pipeline.settings import PipelineSettings
-from regraft_pipeline.steps import Context, Progress
-from regraft_pipeline.tasks import load_task
+from regraft_pipeline.steplog import kept_log
+from regraft_pipeline.steps import Context, Progress, Result
+from regraft_pipeline.tasks import Task, load_task
+
+
+def run_step(
+    step: str, request: RunRequest, settings: PipelineSettings, *, progress: Progress, workdir: Path
+) -> Result:
+    """Run a step and return what it leaves. What it logs and raises is kept in the store."""
+    store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
+    with kept_log(store, request.run_id, step):
+        context = make_context(request, settings, progress=progress, workdir=workdir)
+        if step == "download" and request.kind == "bootstrap":
+            from regraft_pipeline import bootstrap  # noqa: PLC0415  (it runs whole runs, and so this)
+
+            return bootstrap.provide(context)
+        # Only this step's module: each brings libraries that the others do not need, and a process begins cold.
+        result: Result = importlib.import_module(f"regraft_pipeline.steps.{step}").run(context)
+        return result
 
 
 def make_context(request: RunRequest, settings: PipelineSettings, *, progress: Progress, workdir: Path) -> Context:
-    """Return the context of a run. Raises NotFoundError (``task_unknown``)."""
+    """Return the context of a run. Raises NotFoundError (``task_unknown``), RegraftError (``task_broken``)."""
     return Context(
         request=request,
-        task=load_task(request.task),
+        task=sound_task(request.task),
         settings=settings,
         store=open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url),
         registry=open_registry(settings),
@@ -27,6 +46,18 @@ def make_context(request: RunRequest, settings: PipelineSettings, *, progress: P
         progress=progress,
         log=get_logger("regraft_pipeline.steps").bind(run_id=request.run_id, task=request.task),
     )
+
+
+def sound_task(name: str) -> Task:
+    """Return a task. Raises NotFoundError (``task_unknown``), RegraftError (``task_broken``) with what is wrong."""
+    try:
+        return load_task(name)
+    except RegraftError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise RegraftError(
+            f"the task {name} cannot be loaded: {type(error).__name__}: {error}", code="task_broken", task=name
+        ) from error
 
 
 def open_registry(settings: PipelineSettings) -> Registry:

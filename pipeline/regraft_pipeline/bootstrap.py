@@ -8,43 +8,52 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from importlib.metadata import entry_points
 
 from regraft_core import layout
 from regraft_core.logs import configure_logging, get_logger
 from regraft_core.runs import Run, RunRequest, RunState, new_run_id, now
-from regraft_core.stores.objects import ObjectStore, open_store, put_model
+from regraft_core.stores.objects import open_store, put_model
+from regraft_core.taskstate import learn_from
 from regraft_pipeline import reference
 from regraft_pipeline.assembly import open_deployer, open_registry
 from regraft_pipeline.runner import run_to_end
 from regraft_pipeline.settings import PipelineSettings
-from regraft_pipeline.steps import DownloadResult
-from regraft_pipeline.tasks import Task, load_tasks
+from regraft_pipeline.steps import Context, DownloadResult
+from regraft_pipeline.taskcheck import check
+from regraft_pipeline.tasks import GROUP, Task
 
 ATTEMPTS = 5
 
 log = get_logger(__name__)
 
 
-def prepare(task: Task, store: ObjectStore, run_id: str) -> RunRequest:
-    """Put the bootstrap dataset where a run of this id finds it, the reference where there is none."""
+def request_for(task: str, run_id: str) -> RunRequest:
+    """Return the request of a run on the dataset that ships with a task."""
+    return RunRequest(run_id=run_id, kind="bootstrap", task=task, data_url=f"bootstrap:{task}", accepted_at=now())
+
+
+def provide(context: Context) -> DownloadResult:
+    """Put the bootstrap dataset where the run finds it, as if downloaded, and the reference where there is none."""
+    task, store = context.task, context.store
     data = reference.shipped_csv(task)
     sha256 = hashlib.sha256(data).hexdigest()
-    url = f"bootstrap:{task.name}"
     if not store.exists(layout.reference(task.name)):
         first = {"created_at": now(), "blessed_by": "bootstrap", "why": "ships with the task"}
         put_model(store, layout.reference(task.name), reference.shipped(task).model_copy(update=first))
     store.put(layout.raw_dataset(sha256), data)
-    downloaded = DownloadResult(data_sha256=sha256, bytes=len(data), final_url=url, message="ships with the task")
-    put_model(store, layout.step_result(run_id, "download"), downloaded)
-    return RunRequest(run_id=run_id, kind="bootstrap", task=task.name, data_url=url, accepted_at=now())
+    url = str(context.request.data_url)
+    return context.finish(
+        "download",
+        DownloadResult(data_sha256=sha256, bytes=len(data), final_url=url, message="ships with the task"),
+    )
 
 
 def bootstrap(task: Task, settings: PipelineSettings) -> Run | None:
     """Bring a task's first version into service; None where it has one."""
     if open_registry(settings).prod(task) is not None:
         return None
-    store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    run = Run.accept(prepare(task, store, new_run_id()))
+    run = Run.accept(request_for(task.name, new_run_id()))
     run_to_end(run, settings, save=lambda _: None, attempts=ATTEMPTS)
     return run
 
@@ -59,17 +68,29 @@ def restore(task: Task, settings: PipelineSettings) -> bool:
 
 
 def main() -> int:
-    """Bootstrap or restore all tasks; the exit code tells whether each has a version in service now."""
+    """Bootstrap or restore all tasks, each for itself; the exit code tells whether trying again makes sense."""
     settings = PipelineSettings()
     configure_logging(settings.log_level, human=settings.log_human)
-    failed = []
-    for task in load_tasks().values():
+    names = sorted({entry.name for entry in entry_points(group=GROUP)})
+    settled = [settle(name, settings) for name in names]
+    return 0 if all(settled) else 1
+
+
+def settle(name: str, settings: PipelineSettings) -> bool:
+    """Bring a task into service, or write down why that cannot be; False where it may be otherwise the next time."""
+    try:
+        task = check(name, settings)
+        if task is None:
+            return True
         run = bootstrap(task, settings)
         if run is None:
-            log.info("a version is in service", task=task.name, restored=restore(task, settings))
-        elif run.state not in (RunState.PROMOTED, RunState.SUPERSEDED):
-            failed.append(task.name)
-    return 1 if failed else 0
+            log.info("a version is in service", task=name, restored=restore(task, settings))
+            return True
+        learn_from(open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url), run)
+    except Exception as error:
+        log.exception("task is not in service", task=name, reason=str(error))
+        return False
+    return run.state is not RunState.FAILED
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -15,18 +16,31 @@ from regraft_core.errors import RegraftError, TemporaryError
 from regraft_core.logs import get_logger
 from regraft_core.record import CANCELLED, is_cancelled, keep, take_in
 from regraft_core.results import RESULTS
-from regraft_core.runs import Cause, Run, RunState, Step, StepState, now
-from regraft_core.stores.objects import get_model
-from regraft_pipeline.assembly import make_context
+from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState, now
+from regraft_core.stores.objects import ObjectStore, get_model, open_store
+from regraft_pipeline.assembly import run_step
 from regraft_pipeline.settings import PipelineSettings
-from regraft_pipeline.steplog import kept_log
-from regraft_pipeline.steps import Context, Result
+from regraft_pipeline.steps import Progress, Result
 
 type Save = Callable[[Run], None]
 """Write down a run's present state."""
 
+
+class Perform(Protocol):
+    """Runs a step somewhere, and returns what it leaves. Raises what the step raises, or CancelledError."""
+
+    def __call__(
+        self, step: str, request: RunRequest, settings: PipelineSettings, /, *, progress: Progress, workdir: Path
+    ) -> Result:
+        """Run the step in an empty folder."""
+        ...
+
+
 PROGRESS_SECONDS = 0.5
 """Least time between two progress reports that are written down."""
+
+MOST_STARTS = 10
+"""How often a step may be begun, each time ended by a kill."""
 
 FIRST_PAUSE = 1.0
 """Seconds before a step is tried again; doubled each time."""
@@ -34,95 +48,130 @@ FIRST_PAUSE = 1.0
 log = get_logger(__name__)
 
 
-def run_to_end(run: Run, settings: PipelineSettings, save: Save, *, attempts: int = 1) -> None:
+class CancelledError(Exception):
+    """Somebody wants the run to end, and the step has been stopped."""
+
+
+def run_to_end(
+    run: Run,
+    settings: PipelineSettings,
+    save: Save,
+    *,
+    attempts: int = 1,
+    most_starts: int = MOST_STARTS,
+    perform: Perform = run_step,
+    scratch: Path | None = None,
+) -> None:
     """Run all steps of a run that have not left their result yet, and write its record.
 
-    Whatever the steps raise becomes the end of the run; what ``save`` raises is raised.
+    A step whose failure can pass is tried ``attempts`` times; one that was begun ``most_starts`` times, because whoever
+    worked on it was killed, is given up. Whatever the steps raise becomes the end of the run; what ``save`` raises is
+    raised, and the run can be taken up again. ``scratch`` is where folders of the steps are made, the system's place
+    for such by default.
     """
-    with structlog.contextvars.bound_contextvars(run_id=run.run_id), tempfile.TemporaryDirectory() as workdir:
+    with (
+        structlog.contextvars.bound_contextvars(run_id=run.run_id),
+        tempfile.TemporaryDirectory(dir=scratch) as workdir,
+    ):
+        store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
+        course = _Course(run, settings, store, save, perform, Path(workdir), attempts, most_starts)
         run.state = RunState.RUNNING
         save(run)
-        progress = _Progress(run, save)
-        request = run.request()
-        context: Context | None = None
-        try:
-            context = make_context(request, settings, progress=progress, workdir=Path(workdir))
-            _run_steps(run, context, progress, attempts)
-        except Exception as error:
-            _fail(run, error)
+        course.go()
         _end(run)
-        if context is not None:
-            keep(context.store, run)
+        keep(store, run)
         save(run)
         log.info("run ended", state=run.state, cause=run.cause and run.cause.message, version=run.version)
 
 
-def _run_steps(run: Run, context: Context, progress: _Progress, attempts: int) -> None:
-    then: str | None = None
-    for step in run.steps:
-        if then not in (None, step.name):
-            continue  # an earlier step goes on with a later one
-        if is_cancelled(context.store, run.run_id) and not (step.name == "deploy" and step.started_at):
-            run.state, run.cause = RunState.CANCELLED, CANCELLED
-            return  # but a deploy that was interrupted may have to put back, and ends itself
-        progress.begin(step)
-        key = layout.step_result(run.run_id, step.name)
-        result = get_model(context.store, key, RESULTS[step.name])
-        if result is None:
-            with kept_log(context.store, run.run_id, step.name):
-                result = _try_step(step, context, attempts)
-        take_in(run, context.store, result)
-        progress.finish(result)
-        then = result.then
-        if result.end is not None:
-            return
+@dataclass
+class _Course:
+    """A run on its way through its steps."""
 
+    run: Run
+    settings: PipelineSettings
+    store: ObjectStore
+    save: Save
+    perform: Perform
+    workdir: Path
+    attempts: int
+    most_starts: int
+    saved_at: float = 0.0
 
-def _try_step(step: Step, context: Context, attempts: int) -> Result:
-    module = importlib.import_module(f"regraft_pipeline.steps.{step.name}")
-    for attempt in range(1, attempts + 1):
-        try:
-            result: Result = module.run(context)
-        except TemporaryError as error:
-            if attempt == attempts:
-                raise
-            pause = FIRST_PAUSE * 2 ** (attempt - 1)
-            log.warning("step failed, trying again", step=step.name, reason=error.message, seconds=pause)
-            context.progress(None, f"{error.message}; trying again in {pause:g} s")
-            time.sleep(pause)
-        else:
-            return result
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    def go(self) -> None:
+        """Take the steps that have left no result yet, until one ends the run."""
+        run, then = self.run, None
+        for step in run.steps:
+            if then not in (None, step.name):
+                continue  # an earlier step goes on with a later one
+            if is_cancelled(self.store, run.run_id) and not (step.name == "deploy" and step.started_at):
+                run.state, run.cause = RunState.CANCELLED, CANCELLED
+                return  # but a deploy that was interrupted may have to put back, and ends itself
+            self._begin(step)
+            try:
+                result = self._result_of(step)
+                take_in(run, self.store, result)
+            except CancelledError:
+                run.state, run.cause = RunState.CANCELLED, CANCELLED
+                step.state, step.finished_at = StepState.SKIPPED, now()
+                return
+            except Exception as error:
+                _fail(run, error)
+                return
+            step.state, step.finished_at = StepState.SUCCEEDED, now()
+            step.progress, step.message = 1.0, result.message
+            if result.end is not None:
+                return
+            then = result.then
 
-
-class _Progress:
-    """Keeps the run's present step up to date, and writes it down as often as people can read it."""
-
-    def __init__(self, run: Run, save: Save) -> None:
-        self._run = run
-        self._save = save
-        self._step = run.steps[0]
-        self._saved_at = 0.0
-
-    def __call__(self, share: float | None, message: str) -> None:
-        self._step.progress, self._step.message = share, message
-        if time.monotonic() - self._saved_at > PROGRESS_SECONDS:
-            self._write()
-
-    def begin(self, step: Step) -> None:
+    def _begin(self, step: Step) -> None:
         """Go to the next step. One that was interrupted keeps the time of its first beginning."""
-        self._step = step
-        step.state, step.started_at = StepState.RUNNING, step.started_at or now()
+        step.state, step.started_at, step.starts = StepState.RUNNING, step.started_at or now(), step.starts + 1
         self._write()
 
-    def finish(self, result: Result) -> None:
-        """The step has left its result; the next one, or the end, is written down right after."""
-        self._step.state, self._step.finished_at = StepState.SUCCEEDED, now()
-        self._step.progress, self._step.message = 1.0, result.message
+    def _result_of(self, step: Step) -> Result:
+        key = layout.step_result(self.run.run_id, step.name)
+        found = get_model(self.store, key, RESULTS[step.name])
+        if found is not None:
+            return found
+        if step.starts > self.most_starts:
+            raise RegraftError(
+                f"{step.name} was begun {self.most_starts} times, and each time it was killed before its end",
+                code="step_given_up",
+            )
+        for attempt in range(1, self.attempts):
+            try:
+                return self._perform_in(step)
+            except TemporaryError as error:
+                pause = FIRST_PAUSE * 2 ** (attempt - 1)
+                log.warning("step failed, trying again", step=step.name, reason=error.message, seconds=pause)
+                self._progress(step, None, f"{error.message}; trying again in {pause:g} s")
+                time.sleep(pause)
+        return self._perform_in(step)
+
+    def _perform_in(self, step: Step) -> Result:
+        """Perform a step in an empty folder of its own."""
+        with tempfile.TemporaryDirectory(dir=self.workdir) as workdir:
+            return self.perform(
+                step.name,
+                self.run.request(),
+                self.settings,
+                progress=lambda share, message: self._progress(step, share, message),
+                workdir=Path(workdir),
+            )
+
+    def _progress(self, step: Step, share: float | None, message: str) -> None:
+        """Keep the step up to date, and write it down as often as people can read it."""
+        step.progress, step.message = share, message
+        if time.monotonic() - self.saved_at > PROGRESS_SECONDS:
+            try:
+                self._write()
+            except Exception as error:
+                log.warning("progress cannot be written down", reason=str(error))  # no failure of the step
 
     def _write(self) -> None:
-        self._save(self._run)
-        self._saved_at = time.monotonic()
+        self.save(self.run)
+        self.saved_at = time.monotonic()
 
 
 def _fail(run: Run, error: Exception) -> None:

@@ -55,4 +55,11 @@ class WorkerSettings(PipelineSettings):
     """What the embedded worker needs to know besides."""
 
     database: Path = Field(Path("regraft-data/regraft.db"), description="SQLite file of the runs")
+    step_seconds: float | None = Field(
+        None, gt=0, description="Seconds after which a step is stopped; none: as on Kubernetes, ten minutes to an hour"
+    )
+    step_memory_bytes: int = Field(4 << 30, gt=0, description="Most memory that a step may hold; then it is stopped")
+    tasks: CommaSeparated = Field(
+        default_factory=lambda: ["passwords", "heart-disease"], description="Names of the tasks that are worked for"
+    )
     step_attempts: int = Field(5, description="How often a step is tried where what failed can pass by itself")

@@ -5,10 +5,8 @@ A child that dies is started again. When this process ends, however it ends, so 
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -23,8 +22,8 @@ import httpx
 from pydantic import BaseModel
 
 from regraft_core.errors import RegraftError
-from regraft_core.runs import RunState, now
-from regraft_core.stores.queue import RunStore
+from regraft_core.stores.objects import FileStore
+from regraft_core.taskstate import read_state
 
 HOST = "127.0.0.1"
 POLL_SECONDS = 0.1
@@ -34,12 +33,15 @@ START_SECONDS = 180.0
 STOP_SECONDS = 8.0
 """How long a child may take to end when asked to."""
 
+ASK_SECONDS = 0.5
+MOST_DEATHS = 5
+"""How often a process may die in a row before the stack is said not to start."""
+
 LONGEST_PAUSE = 10.0
 STEADY_SECONDS = 30.0
 """A child that lived so long is started again at once."""
 
 SHOWN_LOG_LINES = 15
-PR_SET_PDEATHSIG = 1
 
 
 class Ports(BaseModel):
@@ -79,13 +81,13 @@ class Child:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603  (our own modules)
-                [sys.executable, "-m", *self.arguments],
+                # -P: nothing in the working folder is imported, whatever it is called.
+                [sys.executable, "-P", "-m", "regraft_cli.embedded.child", str(os.getpid()), *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
                 start_new_session=True,  # Ctrl-C reaches this process alone, which stops them in order
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  (no threads here)
             )
         self.started_at = time.monotonic()
 
@@ -96,7 +98,7 @@ class Child:
                 return
             lived = time.monotonic() - self.started_at
             self.failures = 1 if lived > STEADY_SECONDS else self.failures + 1
-            self.start_after = time.monotonic() + min(0.25 * 2**self.failures, LONGEST_PAUSE)
+            self.start_after = time.monotonic() + min(0.25 * 2 ** min(self.failures, 10), LONGEST_PAUSE)
             self.process = None
         if time.monotonic() >= self.start_after:
             self.start()
@@ -124,7 +126,9 @@ class Stack:
             mlflow=_free(ports.mlflow, "--mlflow-port"),
         )
         self.tasks = tasks
-        self._began = now()
+        self.broken: dict[str, str] = {}
+        self._store = FileStore(folder / "bucket")
+        self._began = datetime.now(UTC)
         self.trigger_url = f"http://{HOST}:{self.ports.trigger}"
         self.predict_url = f"http://{HOST}:{self.ports.predict}"
         self.mlflow_url = f"http://{HOST}:{self.ports.mlflow}"
@@ -137,6 +141,7 @@ class Stack:
     def start(self) -> None:
         """Start all processes; they are not ready yet when this returns."""
         (self.folder / "models").mkdir(parents=True, exist_ok=True)
+        self._store.sweep()
         for child in self.children:
             child.start()
         self._write_record()
@@ -152,7 +157,8 @@ class Stack:
     def wait_ready(self, watch: Callable[[dict[str, bool]], None]) -> None:
         """Return when everything answers and every task is served; ``watch`` sees what is ready and what is not.
 
-        Raises RegraftError (``stack_not_ready``) after three minutes, with the last lines of the logs.
+        A task that is broken is not waited for: ``broken`` says why. Raises RegraftError (``stack_not_ready``) after
+        three minutes, or where a process dies again and again, with the last lines of the logs.
         """
         deadline = time.monotonic() + START_SECONDS
         with httpx.Client(timeout=2.0, trust_env=False) as http:
@@ -160,11 +166,12 @@ class Stack:
             while not all(ready.values()):
                 watch(ready)
                 self.supervise()
-                self._check_bootstraps()
-                if time.monotonic() > deadline:
+                self._look_for_broken()
+                dying = any(child.failures >= MOST_DEATHS for child in self.children)
+                if dying or time.monotonic() > deadline:
                     raise self._not_ready(ready)
                 time.sleep(POLL_SECONDS)
-                ready = {name: done or self._answers(http, name) for name, done in ready.items()}
+                ready = {name: done or name in self.broken or self._answers(http, name) for name, done in ready.items()}
             watch(ready)
 
     def run(self) -> None:
@@ -193,6 +200,7 @@ class Stack:
             "REGRAFT_MLFLOW_TRACKING_URI": self.mlflow_url,
             "REGRAFT_MLFLOW_PUBLIC_URL": self.mlflow_url,
             "REGRAFT_PUBLIC_URL": self.trigger_url,
+            "PYTHONSAFEPATH": "1",
             # The matrices are small: threads that wait for each other cost more than they help.
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
         }
@@ -223,16 +231,12 @@ class Stack:
             return False
         return response.is_success
 
-    def _check_bootstraps(self) -> None:
-        """Raise where the first version of a task cannot be had: waiting on would not help."""
-        database = self.folder / "regraft.db"
-        if not database.exists():
-            return
+    def _look_for_broken(self) -> None:
+        """Take note of the tasks that cannot be loaded or bootstrapped: to wait on for them would not help."""
         for task in self.tasks:
-            for run in RunStore(database).recent(task=task, limit=20):
-                is_ours = run.kind == "bootstrap" and run.updated_at > self._began
-                if is_ours and run.state == RunState.FAILED and run.cause:
-                    raise RegraftError(f"{task} has no first version: {run.cause.message}", code="bootstrap_failed")
+            state = read_state(self._store, task)
+            if state is not None and state.broken is not None and state.checked_at > self._began:
+                self.broken[task] = state.broken.message
 
     def _not_ready(self, ready: dict[str, bool]) -> RegraftError:
         missing = ", ".join(name for name, done in ready.items() if not done)
@@ -265,7 +269,7 @@ def running(folder: Path, ports: Ports, tasks: list[str]) -> Iterator[Stack]:
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "stack.lock").open("w") as lock:
-        if not _lock(lock):
+        if not _lock_patiently(lock):
             record = record_of(folder)
             where = f" at {record.trigger_url} (process {record.pid})" if record else ""
             raise RegraftError(f"the stack of {folder} is running already{where}", code="stack_running")
@@ -283,16 +287,26 @@ def record_of(folder: Path) -> StackRecord | None:
     if not path.exists() or not lock_path.exists():
         return None
     with lock_path.open("r") as lock:
-        if _lock(lock):
+        if _lock(lock, fcntl.LOCK_SH):  # several may ask at once, and nobody who starts is kept out by who asks
             return None  # nobody holds it: what the file tells is old
     return StackRecord.model_validate_json(path.read_bytes())
 
 
-def _lock(file: IO[str]) -> bool:
+def _lock(file: IO[str], kind: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    return True
+
+
+def _lock_patiently(lock: IO[str]) -> bool:
+    """Take the lock of a folder; whoever only asks for it holds it for a moment."""
+    deadline = time.monotonic() + ASK_SECONDS
+    while not _lock(lock, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS / 10)
     return True
 
 
@@ -310,12 +324,6 @@ def _free(port: int, option: str) -> int:
             ) from error
         chosen: int = probe.getsockname()[1]
         return chosen
-
-
-def _die_with_parent() -> None:
-    """Have Linux kill this child when its parent dies, even of SIGKILL; other systems cannot."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _last_lines(path: Path) -> str:

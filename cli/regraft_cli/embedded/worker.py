@@ -1,33 +1,47 @@
-"""The embedded worker: takes accepted runs in their order, one at a time, to their end.
+"""The embedded worker: takes accepted runs to their ends, those of a task in their order, one at a time.
 
-``python -m regraft_cli.embedded.worker``. It may be killed at any point: the run it was at is the first it takes up
-again.
+``python -m regraft_cli.embedded.worker``. It may be killed at any point: the runs it was at are the first that it takes
+up again. Each task has a lane of its own, so that no task waits for another's dataset.
 """
 
 from __future__ import annotations
 
 import fcntl
-import importlib
+import shutil
 import signal
+import sqlite3
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
+from regraft_cli.embedded.processes import apart, perform, preload
 from regraft_core.errors import RegraftError
 from regraft_core.logs import configure_logging, get_logger
-from regraft_core.runs import STEPS, RunState, new_run_id
+from regraft_core.runs import Cause, Run, RunState, new_run_id
 from regraft_core.stores.objects import open_store
 from regraft_core.stores.queue import RunStore
-from regraft_pipeline.bootstrap import prepare
-from regraft_pipeline.runner import run_to_end
+from regraft_core.taskstate import TaskState, learn_from, read_state, write_state
+from regraft_pipeline.bootstrap import request_for
+from regraft_pipeline.runner import Perform, run_to_end
 from regraft_pipeline.settings import WorkerSettings
-from regraft_pipeline.tasks import load_tasks
+from regraft_pipeline.taskcheck import check
 
 POLL_SECONDS = 0.1
+PAUSE = 1.0
+"""Seconds before a lane that broke off is taken again, or a database that cannot be used is tried again."""
+
+CHECK_SECONDS = 120.0
+"""How long a task may take to be loaded."""
+
+LONGEST_FOLDER = 60
+"""Characters of a folder in which a socket can still have a name: the system allows it about a hundred."""
+
 LOCK_SECONDS = 10.0
 """How long a worker waits for the one before it to be gone."""
 
@@ -40,37 +54,109 @@ def main() -> None:
     configure_logging(settings.log_level, human=settings.log_human)
     signal.signal(signal.SIGTERM, _exit)
     with alone(settings.database.with_name("worker.lock")):
-        runs = RunStore(settings.database)
-        submit_bootstraps(runs, settings)
-        for step in STEPS:
-            importlib.import_module(f"regraft_pipeline.steps.{step}")
+        sweep(settings)
+        preload()
+        lanes = Lanes(RunStore(settings.database), settings)
+        lanes.begin(settings.tasks)
         log.info("worker is ready")
-        work(runs, settings)
+        while True:
+            if not lanes.take():
+                time.sleep(POLL_SECONDS)
 
 
-def work(runs: RunStore, settings: WorkerSettings) -> NoReturn:
-    """Take runs to their ends, for ever."""
-    while True:
-        if not work_once(runs, settings):
-            time.sleep(POLL_SECONDS)
+class Lanes:
+    """Who works: a thread for each task that has something to do."""
+
+    def __init__(self, runs: RunStore, settings: WorkerSettings, perform: Perform = perform) -> None:
+        self._runs = runs
+        self._settings = settings
+        self._perform = perform
+        self._threads: dict[str, threading.Thread] = {}
+
+    def begin(self, tasks: list[str]) -> None:
+        """Look at every task, and have those bootstrapped that need it; each for itself."""
+        for task in tasks:
+            self._start(task, lambda task=task: prepare(task, self._runs, self._settings))  # type: ignore[misc]
+
+    def take(self) -> bool:
+        """Begin the next run of a task that is not busy; False where there is none."""
+        busy = [task for task, thread in self._threads.items() if thread.is_alive()]
+        try:
+            run = self._runs.claim(busy)
+        except sqlite3.Error as error:
+            log.warning("queue cannot be read", reason=str(error))
+            time.sleep(PAUSE)
+            return False
+        if run is None:
+            return False
+        self._start(run.task, lambda: finish(run, self._runs, self._settings, self._perform))
+        return True
+
+    def join(self) -> None:
+        """Wait until all lanes are free."""
+        for thread in list(self._threads.values()):
+            thread.join()
+
+    def _start(self, task: str, work: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                work()
+            except Exception:
+                log.exception("lane broke off", task=task)
+                time.sleep(PAUSE)
+
+        thread = threading.Thread(target=guarded, name=f"lane-{task}", daemon=True)
+        self._threads[task] = thread
+        thread.start()
 
 
-def work_once(runs: RunStore, settings: WorkerSettings) -> bool:
-    """Take the next run to its end; False where none waits."""
-    run = runs.claim()
-    if run is None:
-        return False
-    run_to_end(run, settings, runs.save, attempts=settings.step_attempts)
-    return True
+def finish(run: Run, runs: RunStore, settings: WorkerSettings, perform: Perform = perform) -> None:
+    """Take a run to its end."""
+    run_to_end(
+        run,
+        settings,
+        patient(runs.save),
+        attempts=settings.step_attempts,
+        perform=perform,
+        scratch=scratch_folder(settings),
+    )
+    learn_from(open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url), run)
 
 
-def submit_bootstraps(runs: RunStore, settings: WorkerSettings) -> None:
-    """Accept a run on its bootstrap dataset for every task that has not had one that ended well."""
+def patient(save: Callable[[Run], None]) -> Callable[[Run], None]:
+    """Return what saves a run, again and again where the database is locked or away."""
+
+    def saving(run: Run) -> None:
+        for attempt in count():
+            try:
+                return save(run)
+            except sqlite3.OperationalError as error:
+                if attempt == 0:
+                    log.warning("run cannot be saved, trying again", run_id=run.run_id, reason=str(error))
+                time.sleep(PAUSE)
+        return None
+
+    return saving
+
+
+def prepare(task: str, runs: RunStore, settings: WorkerSettings) -> None:
+    """Look at a task, and accept a run on its bootstrap dataset unless it has had one that ended well."""
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    for task in load_tasks().values():
-        run_id = _bootstrap_run_id(runs, task.name)
-        if run_id is not None:
-            runs.submit(prepare(task, store, run_id))
+    before = read_state(store, task)
+    try:
+        found = apart(f"loading {task}", _can_load, task, settings, seconds=CHECK_SECONDS)
+    except RegraftError as error:
+        state = before or TaskState(name=task)
+        why = Cause(code="task_broken", message=f"the task {task} cannot be loaded: {error.message}")
+        write_state(store, state.model_copy(update={"broken": why}))
+        return
+    run_id = _bootstrap_run_id(runs, task)
+    if found and run_id is not None:
+        runs.submit(request_for(task, run_id))
+
+
+def _can_load(task: str, settings: WorkerSettings) -> bool:
+    return check(task, settings) is not None
 
 
 def _bootstrap_run_id(runs: RunStore, task: str) -> str | None:
@@ -80,9 +166,24 @@ def _bootstrap_run_id(runs: RunStore, task: str) -> str | None:
         run = runs.get(run_id)
         if run is None:
             return run_id
-        if not run.state.ended or run.state in (RunState.PROMOTED, RunState.SUPERSEDED):
+        if not run.state.ended or run.state in (RunState.PROMOTED, RunState.SUPERSEDED, RunState.CANCELLED):
             return None
     raise AssertionError("unreachable: there is always a next attempt")
+
+
+def scratch_folder(settings: WorkerSettings) -> Path:
+    """Return the folder beside the database that the folders of the steps are made in."""
+    folder = settings.database.absolute().with_name("work")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def sweep(settings: WorkerSettings) -> None:
+    """Remove what a kill has left, and have all that is temporary made where the next sweep finds it."""
+    shutil.rmtree(scratch_folder(settings), ignore_errors=True)
+    scratch = str(scratch_folder(settings))
+    if len(scratch) < LONGEST_FOLDER:
+        tempfile.tempdir = scratch
 
 
 @contextmanager
@@ -106,7 +207,7 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _exit(*_: object) -> NoReturn:
-    """End at once: the run that is being worked on is taken up again by the next worker."""
+    """End at once: the runs that are being worked on are taken up again by the next worker."""
     sys.exit(0)
 
 

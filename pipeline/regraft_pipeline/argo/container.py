@@ -6,7 +6,6 @@ the exit code, and to the record of the run by an object in the store.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import platform
@@ -32,7 +31,6 @@ from regraft_core.workflows import (
     request_of,
 )
 from regraft_pipeline.settings import PipelineSettings
-from regraft_pipeline.steplog import kept_log
 
 PROGRESS_VARIABLE = "ARGO_PROGRESS_FILE"
 """Environment variable in which Argo names the file that it reads progress from."""
@@ -73,13 +71,10 @@ def run_step(step: str, request: RunRequest, settings: PipelineSettings) -> str:
     try:
         result = get_model(store, layout.step_result(request.run_id, step), RESULTS[step])
         if result is None:
-            with kept_log(store, request.run_id, step), tempfile.TemporaryDirectory() as workdir:
-                from regraft_pipeline.assembly import make_context  # noqa: PLC0415  (the record needs none of it)
+            from regraft_pipeline import assembly  # noqa: PLC0415  (the record needs none of it)
 
-                context = make_context(request, settings, progress=report_progress, workdir=Path(workdir))
-                # Only this step's module: each brings libraries that the others do not need, and a pod begins cold.
-                module = importlib.import_module(f"regraft_pipeline.steps.{step}")
-                result = module.run(context)
+            with tempfile.TemporaryDirectory() as workdir:
+                result = assembly.run_step(step, request, settings, progress=report_progress, workdir=Path(workdir))
     except Exception as error:
         code = error.code if isinstance(error, RegraftError) else "internal_error"
         attempt.cause = Cause(code=code, message=str(error))

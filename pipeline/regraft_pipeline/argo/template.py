@@ -26,15 +26,13 @@ from regraft_core.workflows import (
     REQUEST_PREFIX,
     TEMPLATE,
 )
+from regraft_pipeline.steps.limits import LIMITS, MINUTE
 
 IMAGE = "regraft/pipeline"
 STEP_ACCOUNT = "regraft-step"
 DEPLOY_ACCOUNT = "regraft-deploy"
 
-MINUTE = 60
 HOUR = 60 * MINUTE
-DEADLINES = {"download": 20 * MINUTE, "train": 60 * MINUTE, "deploy": 30 * MINUTE}
-"""Seconds after which a step's pod is stopped, for the steps that may take longer than ten minutes."""
 
 DEFAULTS = {"kind": "train", "data_url": "", "force": "false", "to_version": ""}
 """What the parameters are where a Workflow says nothing; the others must be given."""
@@ -61,9 +59,6 @@ NO_SIDECARS = argo.Metadata(
     annotations={"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"},
 )
 """A proxy that a service mesh puts beside a step would keep its pod from ending."""
-
-RESOURCES = Resources(cpu_request="100m", memory_request="256Mi", memory_limit="1Gi")
-TRAIN_RESOURCES = Resources(cpu_request="250m", memory_request="512Mi", memory_limit="2Gi")
 
 
 def workflow_template() -> WorkflowTemplate:
@@ -129,13 +124,13 @@ def _step(name: str) -> Container:
         outputs=[Parameter(name=OUTCOME, value_from=argo.ValueFrom(path=OUTCOME_FILE, default="failed"))],
         service_account_name=DEPLOY_ACCOUNT if name == "deploy" else STEP_ACCOUNT,
         synchronization=ONE_DEPLOY_A_TASK if name == "deploy" else None,
-        resources=TRAIN_RESOURCES if name == "train" else RESOURCES,
     )
 
 
-def _container(name: str, *, env: Sequence[Env] = (), resources: Resources = RESOURCES, **more: Any) -> Container:
+def _container(name: str, *, env: Sequence[Env] = (), **more: Any) -> Container:
     parameters = {REQUEST_PREFIX + field.upper(): f"{{{{workflow.parameters.{field}}}}}" for field in PARAMETERS}
     request = [Env(name=variable, value=value) for variable, value in parameters.items()]
+    limits = LIMITS[name]
     one_thread = Env(name="OMP_NUM_THREADS", value="1")  # matrices are small: more would wait for each other
     return Container(
         name=name,
@@ -146,9 +141,11 @@ def _container(name: str, *, env: Sequence[Env] = (), resources: Resources = RES
         env_from=[ConfigMapEnvFrom(name="regraft"), SecretEnvFrom(name="regraft-s3", optional=True)],
         env=[*request, one_thread, *env],
         volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp")],  # noqa: S108  (a volume of this pod alone)
-        active_deadline_seconds=DEADLINES.get(name, 10 * MINUTE),
+        active_deadline_seconds=limits.seconds,
         retry_strategy=RETRIES,
-        resources=resources,
+        resources=Resources(
+            cpu_request=limits.cpu, memory_request=f"{limits.memory}Mi", memory_limit=f"{limits.most_memory}Mi"
+        ),
         security_context=CONTAINER_SECURITY,
         **more,
     )

@@ -1,17 +1,33 @@
 from __future__ import annotations
 
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from regraft_cli.embedded import worker
-from regraft_cli.embedded.worker import alone, submit_bootstraps, work_once
+from regraft_cli.embedded.worker import Lanes, alone, finish, patient, prepare, scratch_folder, sweep
 from regraft_core import layout
 from regraft_core.errors import RegraftError
-from regraft_core.runs import Cause, RunRequest, RunState, now
+from regraft_core.record import cancel
+from regraft_core.results import DownloadResult, Result
+from regraft_core.runs import Run, RunRequest, RunState, now
+from regraft_core.stores.objects import FileStore, get_model
 from regraft_core.stores.queue import RunStore
-from regraft_pipeline.settings import WorkerSettings
-from regraft_pipeline.steps import DownloadResult
+from regraft_core.taskstate import read_state
+from regraft_pipeline.runner import Perform
+from regraft_pipeline.settings import PipelineSettings, WorkerSettings
+from regraft_pipeline.steps import Progress
+
+ENDED = DownloadResult(data_sha256="ab", bytes=1, final_url="http://d", end=RunState.REJECTED)
 
 
 @pytest.fixture
@@ -20,7 +36,28 @@ def settings(tmp_path: Path) -> WorkerSettings:
         store_url=(tmp_path / "bucket").as_uri(),
         database=tmp_path / "runs.db",
         mlflow_tracking_uri="http://127.0.0.1:9",
+        step_attempts=1,
     )
+
+
+@pytest.fixture
+def runs(settings: WorkerSettings) -> RunStore:
+    return RunStore(settings.database)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "bucket")
+
+
+@pytest.fixture
+def sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have tasks looked at in this process, which has all libraries loaded."""
+    monkeypatch.setattr(worker, "apart", lambda what, function, *arguments, seconds: function(*arguments))
+
+
+def submit(runs: RunStore, run_id: str, task: str = "passwords") -> Run:
+    return runs.submit(RunRequest(run_id=run_id, task=task, data_url="http://data/x.csv", accepted_at=now()))
 
 
 def end_all(runs: RunStore, state: RunState) -> None:
@@ -29,36 +66,185 @@ def end_all(runs: RunStore, state: RunState) -> None:
         runs.save(run)
 
 
-def test_every_task_gets_one_bootstrap_run_however_often_the_worker_starts(settings: WorkerSettings) -> None:
-    runs = RunStore(settings.database)
-    submit_bootstraps(runs, settings)
-    submit_bootstraps(runs, settings)
-    assert sorted(run.task for run in runs.recent()) == ["heart-disease", "passwords"]
-    end_all(runs, RunState.PROMOTED)
-    submit_bootstraps(runs, settings)
-    assert len(runs.recent()) == 2
+def doing(act: Callable[[str, RunRequest, Path], Result]) -> Perform:
+    """Return what performs steps by a function of the test."""
+
+    def perform(
+        step: str, request: RunRequest, settings: PipelineSettings, /, *, progress: Progress, workdir: Path
+    ) -> Result:
+        return act(step, request, workdir)
+
+    return perform
 
 
-def test_a_bootstrap_that_failed_is_tried_again_by_the_next_worker(settings: WorkerSettings) -> None:
-    runs = RunStore(settings.database)
-    submit_bootstraps(runs, settings)
-    end_all(runs, RunState.FAILED)
-    submit_bootstraps(runs, settings)
-    assert [run.state for run in runs.recent()] == ["queued", "queued", "failed", "failed"]
+@pytest.mark.usefixtures("sound")
+class TestPrepare:
+    def test_a_task_gets_one_bootstrap_run_however_often_the_worker_starts(
+        self, runs: RunStore, settings: WorkerSettings
+    ) -> None:
+        for _ in range(2):
+            prepare("passwords", runs, settings)
+        assert [(run.task, run.kind) for run in runs.recent()] == [("passwords", "bootstrap")]
+        end_all(runs, RunState.PROMOTED)
+        prepare("passwords", runs, settings)
+        assert len(runs.recent()) == 1
+
+    def test_a_bootstrap_that_failed_is_tried_again_by_the_next_worker(
+        self, runs: RunStore, settings: WorkerSettings
+    ) -> None:
+        prepare("passwords", runs, settings)
+        end_all(runs, RunState.FAILED)
+        prepare("passwords", runs, settings)
+        assert [run.state for run in runs.recent()] == ["queued", "failed"]
+
+    def test_a_task_that_cannot_be_loaded_is_written_down_as_broken(
+        self, runs: RunStore, settings: WorkerSettings, store: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("regraft_pipeline.assembly.load_task", lambda name: __import__("no_such_library"))
+        prepare("passwords", runs, settings)
+        state = read_state(store, "passwords")
+        assert state is not None
+        assert state.broken is not None
+        assert (state.broken.code, "no_such_library" in state.broken.message) == ("task_broken", True)
+        assert runs.recent() == []
+        monkeypatch.undo()
+
+    def test_a_task_that_kills_who_loads_it_is_broken_too(
+        self, runs: RunStore, settings: WorkerSettings, store: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed(*_: object, **__: object) -> None:
+            raise RegraftError("the process was killed (signal 11)", code="step_killed")
+
+        monkeypatch.setattr(worker, "apart", killed)
+        prepare("passwords", runs, settings)
+        state = read_state(store, "passwords")
+        assert state is not None
+        assert state.broken is not None
+        assert "signal 11" in state.broken.message
 
 
-def test_a_bootstrap_finds_dataset_and_reference_in_the_store(settings: WorkerSettings, tmp_path: Path) -> None:
-    runs = RunStore(settings.database)
-    submit_bootstraps(runs, settings)
-    run = next(run for run in runs.recent() if run.task == "passwords")
-    bucket = tmp_path / "bucket"
-    downloaded = DownloadResult.model_validate_json((bucket / layout.step_result(run.run_id, "download")).read_bytes())
-    assert (bucket / layout.raw_dataset(downloaded.data_sha256)).read_bytes().startswith(b"Password,Times\n")
-    assert (bucket / layout.reference("passwords")).exists()
+class TestLanes:
+    def test_a_slow_task_does_not_hold_up_another_and_a_task_keeps_its_order(
+        self, runs: RunStore, settings: WorkerSettings
+    ) -> None:
+        release, seen = threading.Event(), []
+
+        def act(step: str, request: RunRequest, workdir: Path) -> Result:
+            seen.append(request.run_id)
+            if request.task == "slow":
+                assert release.wait(10)
+            return ENDED
+
+        for run_id, task in (("run-a", "slow"), ("run-b", "slow"), ("run-c", "quick")):
+            submit(runs, run_id, task)
+        lanes = Lanes(runs, settings, doing(act))
+        assert [lanes.take(), lanes.take()] == [True, True]
+        wait_for(lambda: ended(runs, "run-c"))
+        assert lanes.take() is False
+        release.set()
+        lanes.join()
+        assert lanes.take() is True
+        lanes.join()
+        assert sorted(seen[:2]) == ["run-a", "run-c"]
+        assert seen[2] == "run-b"
+
+    def test_a_lane_that_breaks_off_is_taken_up_again(
+        self, runs: RunStore, settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worker, "PAUSE", 0.01)
+        submit(runs, "run-a")
+        lanes = Lanes(runs, settings, doing(lambda *_: ENDED))
+        with monkeypatch.context() as broken:
+            broken.setattr("regraft_pipeline.runner.keep", lambda *_: 1 / 0)
+            assert lanes.take()
+            lanes.join()
+        assert not ended(runs, "run-a")
+        assert lanes.take()
+        lanes.join()
+        assert ended(runs, "run-a")
 
 
-def test_an_empty_queue_leaves_nothing_to_do(settings: WorkerSettings) -> None:
-    assert work_once(RunStore(settings.database), settings) is False
+class TestFinish:
+    def test_a_run_that_fails_is_the_end_of_that_run_only(self, runs: RunStore, settings: WorkerSettings) -> None:
+        run = submit(runs, "run-a")
+
+        def act(step: str, request: RunRequest, workdir: Path) -> Result:
+            raise ValueError("surprise")
+
+        finish(run, runs, settings, doing(act))
+        assert (run.state, run.cause and run.cause.code) == (RunState.FAILED, "internal_error")
+
+    def test_a_database_that_is_locked_is_waited_for_and_fails_no_run(
+        self, runs: RunStore, settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worker, "PAUSE", 0.05)
+        connect = sqlite3.connect
+        monkeypatch.setattr(
+            "regraft_core.stores.queue.sqlite3.connect", lambda path, **more: connect(path, **more | {"timeout": 0.05})
+        )
+        run = submit(runs, "run-a")
+        lock = connect(settings.database, isolation_level=None, check_same_thread=False)
+
+        def act(step: str, request: RunRequest, workdir: Path) -> Result:
+            lock.execute("BEGIN EXCLUSIVE")
+            threading.Timer(0.5, lambda: lock.execute("ROLLBACK")).start()
+            return ENDED
+
+        finish(run, runs, settings, doing(act))
+        lock.close()
+        found = runs.get("run-a")
+        assert found is not None
+        assert found.state == RunState.REJECTED
+
+    def test_a_run_that_is_to_end_does(self, runs: RunStore, settings: WorkerSettings, store: FileStore) -> None:
+        run = submit(runs, "run-a")
+        cancel(store, "run-a")
+        finish(run, runs, settings, doing(lambda *_: ENDED))
+        record = get_model(store, layout.record("run-a"), Run)
+        assert record is not None
+        assert (run.state, record.state) == (RunState.CANCELLED, RunState.CANCELLED)
+
+    def test_a_run_that_has_killed_its_worker_too_often_is_given_up(
+        self, runs: RunStore, settings: WorkerSettings
+    ) -> None:
+        run = submit(runs, "run-a")
+
+        def killed(step: str, request: RunRequest, workdir: Path) -> Result:
+            raise KeyboardInterrupt  # what no handler of the steps catches stands for SIGKILL
+
+        for _ in range(10):
+            with pytest.raises(KeyboardInterrupt):
+                finish(run, runs, settings, doing(killed))
+            run = runs.claim() or run
+        finish(run, runs, settings, doing(killed))
+        assert (run.state, run.cause and run.cause.code) == (RunState.FAILED, "step_given_up")
+
+    def test_a_broken_task_is_known_by_the_end_of_its_run(
+        self, runs: RunStore, settings: WorkerSettings, store: FileStore
+    ) -> None:
+        def act(step: str, request: RunRequest, workdir: Path) -> Result:
+            raise RegraftError("the task weather cannot be loaded: no module", code="task_broken")
+
+        finish(submit(runs, "run-a", "weather"), runs, settings, doing(act))
+        state = read_state(store, "weather")
+        assert state is not None
+        assert state.broken is not None
+        assert state.broken.code == "task_broken"
+
+
+def test_what_a_kill_has_left_goes_at_the_next_start(settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (scratch_folder(settings) / "left").mkdir()
+    sweep(settings)
+    assert list(scratch_folder(settings).iterdir()) == []
+
+
+def test_saving_is_given_up_only_where_waiting_does_not_help() -> None:
+    def save(run: Run) -> None:
+        raise ValueError("no database")
+
+    with pytest.raises(ValueError, match="no database"):
+        patient(save)(Run.unreadable("run-a", "passwords", now(), "test"))
 
 
 def test_only_one_worker_can_have_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,11 +258,41 @@ def test_only_one_worker_can_have_a_folder(tmp_path: Path, monkeypatch: pytest.M
         pass
 
 
-def test_a_run_that_fails_does_not_stop_the_worker(settings: WorkerSettings) -> None:
-    runs = RunStore(settings.database)
-    runs.submit(RunRequest(run_id="run-x", task="weather", data_url="http://data/x.csv", accepted_at=now()))
-    assert work_once(runs, settings) is True
-    run = runs.get("run-x")
-    assert run is not None
-    assert run.state == RunState.FAILED
-    assert isinstance(run.cause, Cause)
+def test_a_step_ends_with_the_worker_that_is_killed(tmp_path: Path) -> None:
+    """Its process would otherwise go on beside the one that the next worker starts."""
+    program = f"""
+import sys, time
+from pathlib import Path
+from regraft_cli.embedded import processes
+sys.path.insert(0, {str(Path(__file__).parents[4])!r})
+from tests.unit.cli.embedded.hostile import tell_and_sleep
+if __name__ == "__main__":
+    processes.apart("sleep", tell_and_sleep, {str(tmp_path / "pid")!r}, seconds=60)
+"""
+    (tmp_path / "program.py").write_text(program)
+    parent = subprocess.Popen([sys.executable, "-P", str(tmp_path / "program.py")])
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "", 30)
+    pid = int((tmp_path / "pid").read_text())
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    wait_for(lambda: not lives(pid))
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def ended(runs: RunStore, run_id: str) -> bool:
+    run = runs.get(run_id)
+    return run is not None and run.state.ended
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited for too long"
+        time.sleep(0.02)

@@ -1,0 +1,62 @@
+"""How a task is: whoever loads and bootstraps it writes it down, and everybody may read it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from regraft_core import layout
+from regraft_core.runs import Cause, Run, RunState, now
+from regraft_core.stores.objects import ObjectStore, find_model, put_model
+
+
+class TaskState(BaseModel):
+    """Whether a task can be worked with, and why not."""
+
+    name: str
+    broken: Cause | None = Field(None, description="Why it cannot be loaded, trained or bootstrapped; none: it can")
+    definition: str = Field("", description="What defines the task: a file, or the package that offers it")
+    kind: str = Field("", description="regression or classification, where that is known")
+    description: str = ""
+    checked_at: datetime = Field(default_factory=now)
+
+
+class TaskShown(BaseModel):
+    """A task as the trigger service shows it."""
+
+    name: str
+    state: Literal["serving", "starting", "broken", "unknown"] = Field(
+        description="`unknown`: the store cannot be read now"
+    )
+    reason: Cause | None = Field(None, description="Why the task is broken")
+    version: str | None = Field(None, description="The version that serves, whatever the state")
+    definition: str = ""
+    kind: str = ""
+    description: str = ""
+
+
+def read_state(store: ObjectStore, task: str) -> TaskState | None:
+    """Return how a task is, None where nobody has looked yet."""
+    return find_model(store, layout.task_state(task), TaskState)
+
+
+def write_state(store: ObjectStore, state: TaskState) -> None:
+    """Write down how a task is."""
+    put_model(store, layout.task_state(state.name), state)
+
+
+def learn_from(store: ObjectStore, run: Run) -> None:
+    """Write down what the end of a run says of its task."""
+    state = read_state(store, run.task) or TaskState(name=run.task)
+    broken = state.broken
+    if run.cause and run.cause.code == "task_broken":
+        broken = run.cause
+    elif run.state is RunState.PROMOTED:
+        broken = None
+    elif run.kind == "bootstrap" and run.state in (RunState.FAILED, RunState.REJECTED, RunState.ROLLED_BACK):
+        why = run.cause.message if run.cause else run.state.value
+        broken = Cause(code="bootstrap_failed", message=f"the first version could not be made: {why}")
+    if broken != state.broken:
+        write_state(store, state.model_copy(update={"broken": broken, "checked_at": now()}))

@@ -1,0 +1,36 @@
+"""Looks whether a task can be loaded, and writes down what it found for all who show tasks."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from regraft_core.errors import RegraftError
+from regraft_core.logs import get_logger
+from regraft_core.runs import Cause
+from regraft_core.stores.objects import open_store
+from regraft_core.taskstate import TaskState, write_state
+from regraft_pipeline.assembly import sound_task
+from regraft_pipeline.settings import PipelineSettings
+from regraft_pipeline.tasks import GROUP, Task
+
+log = get_logger(__name__)
+
+
+def check(name: str, settings: PipelineSettings) -> Task | None:
+    """Return a task that can be loaded; of one that cannot, why is logged and written down."""
+    state, task = TaskState(name=name, definition=_definition(name)), None
+    try:
+        task = sound_task(name)
+        state.kind, state.description = task.kind, task.description
+    except RegraftError as error:
+        log.error("task is broken", task=name, reason=error.message, exc_info=error.__cause__)  # noqa: TRY400
+        state.broken = Cause(code=error.code, message=error.message)
+    write_state(open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url), state)
+    return task
+
+
+def _definition(name: str) -> str:
+    """Return what offers a task: the object and the package of its entry point."""
+    for entry in entry_points(group=GROUP, name=name):
+        return f"{entry.value} ({entry.dist.name} {entry.dist.version})" if entry.dist else entry.value
+    return ""

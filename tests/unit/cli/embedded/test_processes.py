@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from regraft_cli.embedded import processes
+from regraft_cli.embedded.processes import Watch, _Call, apart
+from regraft_core.errors import RegraftError, TemporaryError
+from regraft_pipeline.runner import CancelledError
+from tests.unit.cli.embedded import hostile
+
+
+def call(function: Callable[..., Any], *arguments: Any, seconds: float = 30, **watch: Any) -> Any:
+    return _Call(processes._plain, (function, arguments)).result("it", Watch(seconds, **{"memory": 1 << 30} | watch))
+
+
+def test_what_is_returned_and_raised_comes_back() -> None:
+    assert apart("it", hostile.sleep, 0.0, seconds=30) == "slept"
+    for temporary in (False, True):
+        with pytest.raises(RegraftError, match="as the test wants it") as caught:
+            call(hostile.fail, "store_busy", temporary)
+        assert (caught.value.code, isinstance(caught.value, TemporaryError)) == ("store_busy", temporary)
+    with pytest.raises(RegraftError, match="ValueError: surprise"):
+        call(hostile.surprise)
+
+
+def test_what_takes_too_long_is_stopped() -> None:
+    with pytest.raises(RegraftError) as caught:
+        call(hostile.sleep, 60, seconds=0.3)
+    assert caught.value.code == "step_timeout"
+
+
+def test_what_takes_too_much_memory_is_stopped() -> None:
+    with pytest.raises(RegraftError) as caught:
+        call(hostile.eat, 300 << 20, memory=200 << 20)
+    assert caught.value.code == "step_out_of_memory"
+    assert "200 MiB" in caught.value.message
+
+
+def test_what_is_killed_may_be_tried_again() -> None:
+    with pytest.raises(TemporaryError, match="signal 9") as caught:
+        call(hostile.die)
+    assert caught.value.code == "step_killed"
+
+
+def test_what_is_cancelled_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "CANCEL_LOOK_SECONDS", 0.1)
+    with pytest.raises(CancelledError):
+        call(hostile.sleep, 60, is_cancelled=lambda: True)
