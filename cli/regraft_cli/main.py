@@ -24,7 +24,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from regraft_cli import terminal
+from regraft_cli import init, terminal
 from regraft_core.errors import RegraftError
 from regraft_core.runs import RunState
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from regraft_cli.client import TriggerClient
     from regraft_cli.embedded.stack import Stack
     from regraft_pipeline.report.report import Report
+    from regraft_pipeline.tasks import BrokenTask, Task
 
 EXIT_CODES = {RunState.PROMOTED: 0, RunState.UNCHANGED: 0, RunState.REJECTED: 3}
 """Exit codes by the end of a run; 1 for all others."""
@@ -59,6 +60,9 @@ out = terminal.make_console()
 err = terminal.make_console(stderr=True)
 
 
+app.command()(init.init)
+
+
 def main() -> None:
     """Run the command line; an error of ours is one line, not a traceback."""
     try:
@@ -75,9 +79,12 @@ def up(
     port: Annotated[int, typer.Option(help="Port of the trigger service and its page; 0: a free one")] = 8000,
     predict_port: Annotated[int, typer.Option(help="Port of the predictor of all tasks; 0: a free one")] = 8080,
     mlflow_port: Annotated[int, typer.Option(help="Port of MLflow; 0: a free one")] = 5000,
+    tasks: init.Tasks = init.DEFAULT_TASKS,
 ) -> None:
     """Start the embedded stack and keep it up until Ctrl-C."""
     from regraft_cli.embedded.stack import Ports, running
+
+    os.environ["REGRAFT_TASKS_DIR"] = str(tasks.absolute())
 
     ports = Ports(trigger=port, predict=predict_port, mlflow=mlflow_port)
     with _ending_on_signals(), running(data, ports, served_tasks()) as stack:
@@ -247,23 +254,44 @@ def bless(
 
 @app.command()
 def tasks(as_json: AsJson = False) -> None:
-    """List the tasks that are installed."""
-    from regraft_pipeline.tasks import load_tasks
+    """List the tasks: those that ship, those of packages, those of the folder of task files."""
+    from regraft_pipeline.tasks import BrokenTask, find_tasks
 
-    found = load_tasks().values()
+    found = find_tasks()
     if as_json:
-        _print_json([{"name": task.name, "kind": task.kind, **task.contract.model_dump(mode="json")} for task in found])
+        _print_json([_described(task) for task in found.values()])
         return
     table = Table("task", "kind", "features", "target", "what", box=None)
-    for task in found:
+    for task in found.values():
+        if isinstance(task, BrokenTask):
+            table.add_row(task.name, "[red]broken[/]", "", "", Text(task.error.message))
+            continue
         features = ", ".join(task.contract.feature_names)
         table.add_row(task.name, task.kind, features, task.contract.target.name, task.description)
     out.print(table)
 
 
+def _described(task: Task | BrokenTask) -> dict[str, Any]:
+    from regraft_pipeline.tasks import BrokenTask
+
+    if isinstance(task, BrokenTask):
+        return {"name": task.name, "state": "broken", "source": task.source, "reason": task.error.message}
+    head = {"name": task.name, "state": "ready", "source": task.source, "definition": task.definition}
+    return head | {"kind": task.kind, **task.contract.model_dump(mode="json")}
+
+
 def task_names() -> list[str]:
-    """Return the names of the installed tasks, the default one first, without importing them."""
+    """Return the names of the tasks that can be used, the default one first, without importing any."""
+    from regraft_core.definition import task_files
+    from regraft_core.settings import CoreSettings
+
     names = {entry.name for entry in entry_points(group="regraft.tasks")}
+    for file in task_files(CoreSettings().tasks_dir):
+        if file.definition is not None:
+            names.add(file.name)
+        else:
+            names.discard(file.name)
+            err.print(Text(f"broken task: {file.error.message if file.error else file.path}", "red"), soft_wrap=True)
     return sorted(names, key=lambda name: (name != "passwords", name))
 
 

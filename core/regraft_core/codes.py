@@ -114,6 +114,9 @@ class Code(StrEnum):
     BODY_INCOMPLETE = "body_incomplete", "The body stopped before its end, or took too long."
     QUEUE_FULL = "queue_full", "As many runs of the task wait as may."
     TASK_UNKNOWN = "task_unknown", "There is no such task."
+    TASK_EXISTS = "task_exists", "There is a task's file already where one would be written."
+    NOT_A_TABLE = "not_a_table", "The file is no table that a task can be made of."
+    TARGET_UNUSABLE = "target_unusable", "The column cannot be a target: it has one value, too many labels, or dates."
     TASK_INVALID = "task_invalid", "A task's file is wrong; the message names the line and the cure."
     VERSION_UNKNOWN = "version_unknown", "There is no such version."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
 ColumnType = Literal["string", "integer", "number", "boolean", "text", "date", "datetime"]
 Value = bool | int | str
@@ -42,7 +42,9 @@ class Column(BaseModel):
     unit: str | None = Field(None, description="Unit of the values, such as mm Hg")
     minimum: float | None = Field(None, description="Smallest value that is allowed")
     maximum: float | None = Field(None, description="Largest value that is allowed")
-    categories: tuple[int, ...] | tuple[str, ...] | None = Field(None, description="All values that are allowed")
+    categories: tuple[StrictInt, ...] | tuple[StrictStr, ...] | None = Field(
+        None, description="All values that are allowed"
+    )
     min_length: int = Field(1, description="Fewest characters of a string")
     max_length: int = Field(256, description="Most characters of a string; of a text 65,536 where not said")
     nullable: bool | float = Field(

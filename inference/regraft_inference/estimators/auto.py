@@ -49,8 +49,8 @@ class AutoEstimator:
         self._encoding = Encoding.learn(self.contract, columns)
         small = len(target) < FEW_ROWS
         settings: dict[str, Any] = {
-            "learning_rate": 0.05 if small else 0.1,
-            "max_iter": 100 if small else MOST_ITERATIONS,
+            "learning_rate": 0.1,
+            "max_iter": 60 if small else MOST_ITERATIONS,
             "max_leaf_nodes": 8 if small else 31,
             "min_samples_leaf": max(5, min(20, len(target) // 30)),
             "l2_regularization": 1.0,

@@ -290,7 +290,7 @@ def _check_header(header: list[str], contract: Contract) -> list[Reason]:
                 message = f"the columns are separated by {name}, not by commas: {shorten(header[0])!r}"
                 return [reason("wrong_delimiter", message, "commas between the columns")]
     missing = [name for name in wanted if name not in header]
-    unknown = [name for name in dict.fromkeys(header) if name not in wanted]
+    unknown = [name for name in dict.fromkeys(header) if name not in wanted and not contract.leaves_aside(name)]
     reasons = []
     for name in list(missing):
         if close := _alike(name, unknown):
@@ -309,7 +309,7 @@ def _check_header(header: list[str], contract: Contract) -> list[Reason]:
     reasons += [
         reason("column_duplicated", f"column {shorten(name)!r} is there {count} times", remedy, column=shorten(name))
         for name, count in Counter(header).items()
-        if count > 1
+        if count > 1 and not contract.leaves_aside(name)
     ]
     return reasons
 

@@ -18,7 +18,7 @@ type Add = Callable[[str, Column, pd.DataFrame, Mask], None]
 """Take note of the rows of a block of text in which a column has what a code says."""
 
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-NOT_KNOWN = ("nan", "na", "n/a", "null", "none", "-nan", "<na>", "#n/a", "nat")
+NOT_KNOWN = ("nan", "na", "n/a", "null", "none", "-nan", "<na>", "#n/a", "nat", "?", "-", ".")
 """What programs write, in lower case, where a value is not known."""
 
 INFINITE = r"[+-]?inf(inity)?"

@@ -1,0 +1,109 @@
+"""The command ``init``: from a CSV to a task's file."""
+# ruff: noqa: PLC0415, PLR0917  (imports wait until they are needed; the arguments of a command are its options)
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from regraft_cli import terminal
+
+if TYPE_CHECKING:
+    from regraft_pipeline.init import Draft, Written
+
+DEFAULT_TASKS = Path("tasks")
+
+Tasks = Annotated[Path, typer.Option("--tasks", envvar="REGRAFT_TASKS_DIR", help="Folder of task files")]
+
+
+def init(
+    csv: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A table with a header")],
+    target: Annotated[str, typer.Option(help="The column that is predicted")],
+    name: Annotated[str | None, typer.Option(help="Name of the task; the file's where none is given")] = None,
+    ignore: Annotated[str, typer.Option(help="Columns to leave aside: a,b,c")] = "",
+    tasks: Tasks = DEFAULT_TASKS,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table")] = False,
+) -> None:
+    """Write a task's file from a table: what each column is, what becomes of it, and why.
+
+    Nothing is asked; every decision can be edited in the file.
+    """
+    # The matrices are small: threads that wait for each other cost more than they help.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from regraft_pipeline.init import draft, write
+    from regraft_pipeline.init.table import read_table
+    from regraft_pipeline.init.written import name_from
+
+    out, err = terminal.make_console(), terminal.make_console(stderr=True)
+    with err.status(f"reading {csv.name}"):
+        table = read_table(csv)
+        found = draft(table.frame, target, ignore=[part.strip() for part in ignore.split(",") if part.strip()])
+    with err.status("holding one half of the rows against the other, through all gates"):
+        written = write(found, table, csv, tasks, name=name or name_from(csv), force=force)
+    if as_json:
+        out.print_json(json.dumps(_document(found, written)))
+    else:
+        out.print(_told(found, written, tasks))
+
+
+def _told(draft: Draft, written: Written, tasks: Path) -> Group:
+    table = Table("column", "taken for", "what is done with it, and why", box=None)
+    for column in draft.columns:
+        what = Text("left aside", "dim") if column.ignored else Text(column.type)
+        role = "target: " if column.is_target else ""
+        table.add_row(Text(column.name or "''"), what, Text(role + column.why))
+    parts: list[RenderableType] = [
+        Text(f"{draft.rows:,} rows, {len(draft.features)} columns tell of {draft.target.name}: {draft.problem}"),
+        Text(),
+        table,
+    ]
+    look = [one for one in draft.suspicions if one.code != "note"]
+    if look:
+        parts += [Text(), Text("look at", "bold"), *(Text(f"  {one.column}: {one.message}") for one in look)]
+    option = "" if tasks == DEFAULT_TASKS else f" --tasks {shlex.quote(str(tasks))}"
+    reference = written.path.with_name("reference.csv")
+    parts += [
+        Text(),
+        Text(_estimator(written)),
+        Text(f"one half held against the other: {written.halves.summary()}"),
+        *(Text(f"  {reason.severity}: {reason.message}") for reason in written.halves.reasons),
+        Text(),
+        Text(f"written: {written.path}, {reference}"),
+        Text(f"next: regraft up{option}", "bold"),
+    ]
+    return Group(*parts)
+
+
+def _estimator(written: Written) -> str:
+    if written.skill is None:
+        return "estimator: auto; no half of the rows can be trained on"
+    words = "on rows it has not seen (0: no better than a constant, 1: always right)"
+    return f"estimator: auto, skill {written.skill:.3f} {words}"
+
+
+def _document(draft: Draft, written: Written) -> dict[str, Any]:
+    return {
+        "task": written.task.name,
+        "path": str(written.path),
+        "rows": draft.rows,
+        "problem": draft.problem,
+        "columns": [
+            {"name": column.name, "type": column.type, "target": column.is_target, "why": column.why}
+            for column in draft.columns
+        ],
+        "suspicions": [vars(one) for one in draft.suspicions],
+        "skill": written.skill,
+        "halves": {
+            "accepted": written.halves.accepted,
+            "reasons": [reason.model_dump(mode="json") for reason in written.halves.reasons],
+        },
+    }

@@ -1,0 +1,256 @@
+"""What the values of one column are, told by how they are written."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regraft_core.contract import ColumnType
+from regraft_pipeline.data.types import DATE, DATETIME, NOT_KNOWN, NUMBER, NumberFormat
+
+MAX_CATEGORIES = 50
+"""Most different strings that become the list of the allowed ones."""
+
+MIXED_SHARE = 0.01
+"""Largest share of values of another kind that leaves a column what it mostly is."""
+
+TEXT_WORDS = 4.0
+TEXT_LENGTH = 40.0
+"""Mean words and characters from which strings are a text."""
+
+CURRENCIES = frozenset(("$", "€", "£", "¥", "₹", "US$", "USD", "EUR", "GBP", "CHF", "JPY"))
+MEASURES = frozenset(
+    (
+        *("%", "°", "°C", "°F", "mm", "cm", "m", "km", "in", "ft", "mi", "kg", "g", "mg", "lb", "lbs", "l", "ml"),
+        *("h", "hp", "kW", "kWh", "W", "V", "A", "Hz", "kHz", "MHz", "GHz", "s", "ms", "min", "mph", "km/h", "bar"),
+    )
+)
+"""What may stand before and after numbers."""
+
+_STRING_GAPS = frozenset({"na", "n/a", "nan", "null", "<na>", "#n/a", "?"})
+_PAIRS = ({"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"}, {"on", "off"})
+_NUMBER = re.compile(NUMBER)
+_INTEGER = re.compile(r"[+-]?\d+(\.0+)?")
+_LEADING_ZERO = re.compile(r"0\d+")
+_AFFIX = re.compile(r"(?P<before>[^\d+\-.,]{0,5})(?P<sign>[+-]?)(?P<number>[\d.,'  ]*\d)(?P<after>[^\d]{0,8})")
+_GROUPED = (
+    ("1,234.5", re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?"), re.compile(r"\d,\d{3}")),
+    ("1.234,5", re.compile(r"\d{1,3}(\.\d{3})+(,\d+)?|\d+(,\d+)?"), re.compile(r"\d,\d|\d\.\d{3}\.\d")),
+    ("1 234.5", re.compile(r"\d{1,3}( \d{3})+(\.\d+)?|\d+(\.\d+)?"), re.compile(r"\d \d{3}")),
+    ("1 234,5", re.compile(r"\d{1,3}( \d{3})+(,\d+)?|\d+(,\d+)?"), re.compile(r"\d,\d")),
+    ("1'234.5", re.compile(r"\d{1,3}('\d{3})+(\.\d+)?|\d+(\.\d+)?"), re.compile(r"\d'\d{3}")),
+    ("1234,5", re.compile(r"\d+(,\d+)?"), re.compile(r"\d,\d")),
+)
+_DATES = (
+    ("%d.%m.%Y", r"\d{1,2}\.\d{1,2}\.\d{4}"),
+    ("%m/%d/%Y", r"\d{1,2}/\d{1,2}/\d{4}"),
+    ("%d/%m/%Y", r"\d{1,2}/\d{1,2}/\d{4}"),
+    ("%Y/%m/%d", r"\d{4}/\d{1,2}/\d{1,2}"),
+    ("%d-%m-%Y", r"\d{1,2}-\d{1,2}-\d{4}"),
+    ("%m-%d-%Y", r"\d{1,2}-\d{1,2}-\d{4}"),
+    ("%d.%m.%y", r"\d{1,2}\.\d{1,2}\.\d{2}"),
+    ("%m/%d/%y", r"\d{1,2}/\d{1,2}/\d{2}"),
+    ("%d/%m/%y", r"\d{1,2}/\d{1,2}/\d{2}"),
+    ("%Y-%m", r"\d{4}-\d{2}"),
+    ("%b %d %Y", r"[A-Za-z]{3} \d{1,2} \d{4}"),
+    ("%d %b %Y", r"\d{1,2} [A-Za-z]{3} \d{4}"),
+    ("%d-%b-%Y", r"\d{1,2}-[A-Za-z]{3}-\d{4}"),
+    ("%d-%b-%y", r"\d{1,2}-[A-Za-z]{3}-\d{2}"),
+    ("%B %d, %Y", r"[A-Za-z]{3,9} \d{1,2}, \d{4}"),
+    ("%b %d, %Y", r"[A-Za-z]{3} \d{1,2}, \d{4}"),
+    ("%d %B %Y", r"\d{1,2} [A-Za-z]{3,9} \d{4}"),
+)
+_TIMES = (("", ""), (" %H:%M", r" \d{1,2}:\d{2}"), (" %H:%M:%S", r" \d{1,2}:\d{2}:\d{2}"))
+_COMPACT = re.compile(r"(19|20)\d{6}")
+_DATE_NAME = re.compile(r"date|day|datum", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a column is. ``counts`` are those of the values that are there; ``numbers`` of numbers and times."""
+
+    type: ColumnType
+    why: str
+    gaps: int
+    counts: Counter[str]
+    format: str | None = None
+    categories: tuple[str, ...] | tuple[int, ...] | None = None
+    numbers: NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = field(default=())
+    others: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many values are there."""
+        return self.counts.total()
+
+
+def kind_of(values: pd.Series[str], *, name: str, target: bool = False) -> Kind:
+    """Return what the values of a column are. A target's words stay words: answers are given in them."""
+    stripped = values.str.strip()
+    all_counts = Counter[str](stripped.tolist())
+    lower_gaps = {word for word in all_counts if word.lower() in NOT_KNOWN or not word}
+    counts = Counter({word: count for word, count in all_counts.items() if word not in lower_gaps})
+    gaps = all_counts.total() - counts.total()
+    found = None
+    if counts:
+        found = _boolean(counts, gaps, target) or _time(counts, gaps, name) or _number(counts, gaps)
+    if found is None:
+        found = _string(all_counts)
+    if found.type in ("number", "integer", "date", "datetime"):
+        found = replace(found, numbers=_numeric(stripped, found))
+    return found
+
+
+def _boolean(counts: Counter[str], gaps: int, target: bool) -> Kind | None:
+    words = {word.lower() for word in counts}
+    if len(words) < 2 or not any(words <= pair for pair in _PAIRS):
+        return None
+    if target and not words <= _PAIRS[0]:
+        return None
+    return Kind("boolean", f"only {' and '.join(sorted(counts)[:4])}", gaps, counts)
+
+
+def _number(counts: Counter[str], gaps: int) -> Kind | None:
+    total = counts.total()
+    plain = {word for word in counts if _NUMBER.fullmatch(word)}
+    if any(_LEADING_ZERO.fullmatch(word) for word in plain) and not any("." in word for word in plain):
+        return None  # codes, not counts: _string says why
+    if any(len(word.lstrip("+-").split(".")[0]) > 15 for word in plain):
+        return None
+    if plain and sum(len(word) >= 8 for word in plain if word.startswith("+")) > len(plain) / 2:
+        return None  # telephone numbers
+    good = sum(counts[word] for word in plain)
+    if good == total or (total - good) / total <= MIXED_SHARE:
+        others = total - good
+        notes = (f"{others} values are no numbers, such as {_first(counts, plain)!r}",) if others else ()
+        whole = all(_INTEGER.fullmatch(word) for word in plain)
+        what = "whole numbers" if whole else "numbers"
+        return Kind("integer" if whole else "number", what, gaps, counts, notes=notes, others=others)
+    return _formatted(counts, gaps)
+
+
+def _formatted(counts: Counter[str], gaps: int) -> Kind | None:
+    """Numbers with thousands, a decimal comma, a currency or a unit."""
+    parts = {word: _AFFIX.fullmatch(word) for word in counts}
+    known = {word: part for word, part in parts.items() if part is not None}
+    if sum(counts[word] for word in known) < (1 - MIXED_SHARE) * counts.total():
+        return None
+    before = {part["before"].strip() for part in known.values()} - {""}
+    after = {part["after"].strip() for part in known.values()} - {""}
+    if len(before) > 1 or len(after) > 1 or not before <= CURRENCIES or not after <= CURRENCIES | MEASURES:
+        return None
+    numbers = [part["number"].strip() for part in known.values()]
+    example = "1234.5" if all(_NUMBER.fullmatch(number) for number in numbers) else None
+    if example is None:
+        example = next(
+            (
+                example
+                for example, whole, sign in _GROUPED
+                if all(whole.fullmatch(number) for number in numbers) and any(sign.search(number) for number in numbers)
+            ),
+            None,
+        )
+    if example is None:
+        return None
+    sign, unit = (before or {""}).pop(), (after or {""}).pop()
+    if not (sign or unit) and example == "1234.5":
+        return None
+    form = f"{sign}{example}{' ' if unit and unit[0].isalpha() else ''}{unit}"
+    fractions = any(re.search(r"[.,]\d{1,2}$|[.,]\d{4,}$", number) for number in numbers)
+    notes = []
+    if not fractions and example == "1,234.5" and any("," in number for number in numbers):
+        notes.append("a comma before three digits is taken for thousands")
+    if sign or unit:
+        notes.append(f"written with {sign or unit!r}, which is the unit")
+    whole = not any(NumberFormat.of(form).decimal in number for number in numbers)
+    others = counts.total() - sum(counts[word] for word in known)
+    kind: ColumnType = "integer" if whole else "number"
+    why = f"numbers written like {form}"
+    return Kind(kind, why, gaps, counts, form, notes=tuple(notes), others=others)
+
+
+def _time(counts: Counter[str], gaps: int, name: str) -> Kind | None:
+    words = list(counts)
+    if all(re.fullmatch(DATE, word) for word in words) and all(_parses(word[:10], "%Y-%m-%d") for word in words):
+        return Kind("date", "dates, as ISO 8601 has them", gaps, counts)
+    if all(re.fullmatch(DATETIME, word) for word in words):
+        return Kind("datetime", "points in time, as ISO 8601 has them", gaps, counts)
+    for form, pattern in _DATES:
+        for time_form, time_pattern in _TIMES:
+            if not re.fullmatch(pattern + time_pattern, words[0]):
+                continue
+            whole, shape = form + time_form, re.compile(pattern + time_pattern)
+            if all(shape.fullmatch(word) and _parses(word, whole) for word in words):
+                return _written(whole, words, gaps, counts)
+    if _DATE_NAME.search(name) and all(_COMPACT.fullmatch(word) and _parses(word, "%Y%m%d") for word in words):
+        return Kind("date", "dates written like 20260131", gaps, counts, "%Y%m%d")
+    return None
+
+
+def _written(form: str, words: list[str], gaps: int, counts: Counter[str]) -> Kind:
+    other = form.replace("%m/%d", "%d/%m") if "%m/%d" in form else form.replace("%m-%d", "%d-%m")
+    notes = []
+    if other != form and not form.startswith("%Y") and all(_parses(word, other) for word in words):
+        notes.append(f"day and month cannot be told apart; if days come first, the format is {other}")
+    kind: ColumnType = "datetime" if "%H" in form else "date"
+    shown = datetime(2026, 1, 31, 14, 5).strftime(form)  # noqa: DTZ001  (an example, no moment)
+    return Kind(kind, f"dates written like {shown}", gaps, counts, form, notes=tuple(notes))
+
+
+def _parses(word: str, form: str) -> bool:
+    try:
+        datetime.strptime(word, form)  # noqa: DTZ007  (whether it can be read, nothing else)
+    except ValueError:
+        return False
+    return True
+
+
+def _string(all_counts: Counter[str]) -> Kind:
+    counts = Counter({word: count for word, count in all_counts.items() if word and word.lower() not in _STRING_GAPS})
+    gaps = all_counts.total() - counts.total()
+    if not counts:
+        return Kind("string", "empty", gaps, counts)
+    total = counts.total()
+    notes = []
+    folded = Counter(word.lower() for word in counts)
+    if alike := sorted(word for word in counts if folded[word.lower()] > 1):
+        notes.append(f"values differ in case only: {', '.join(alike[:4])}")
+    numeric = sum(count for word, count in counts.items() if _NUMBER.fullmatch(word))
+    if 0.1 * total < numeric < total:
+        notes.append(f"{numeric} of {total} values are numbers, the others words: two kinds in one column")
+    if all(word.isdigit() for word in counts):
+        why = "digits with leading zeros: codes, not counts"
+        if not any(word.startswith("0") for word in counts):
+            why = "digits longer than numbers are exact: codes, not counts"
+    else:
+        why = "words"
+    words = sum(len(word.split()) * count for word, count in counts.items()) / total
+    length = sum(len(word) * count for word, count in counts.items()) / total
+    if len(counts) <= MAX_CATEGORIES and (len(counts) <= max(total / 3, 2) or len(counts) <= 3):
+        told = f"{why}, {len(counts)} different"
+        return Kind("string", told, gaps, counts, categories=tuple(sorted(counts)), notes=tuple(notes))
+    if words >= TEXT_WORDS or length >= TEXT_LENGTH or (len(counts) > 0.9 * total and words >= 1.5):
+        return Kind("text", f"free text, {words:.0f} words on average", gaps, counts, notes=tuple(notes))
+    return Kind("string", f"{why}, {len(counts):,} different", gaps, counts, notes=tuple(notes))
+
+
+def _numeric(values: pd.Series[str], kind: Kind) -> NDArray[np.float64]:
+    """Return the values as numbers, times as days since 1970, NaN for what is none."""
+    if kind.type in ("date", "datetime"):
+        form = kind.format or "ISO8601"
+        times = pd.to_datetime(values.where(values.isin(list(kind.counts))), format=form, errors="coerce", utc=True)
+        days = (times - pd.Timestamp(0, tz="UTC")).dt.total_seconds() / 86_400
+        return np.asarray(days, dtype=np.float64)
+    plain = NumberFormat.of(kind.format).plain(values.astype("string[pyarrow]"))
+    return np.asarray(pd.to_numeric(plain.astype(object), errors="coerce"), dtype=np.float64)
+
+
+def _first(counts: Counter[str], but: set[str]) -> str:
+    return next(word for word in counts if word not in but)

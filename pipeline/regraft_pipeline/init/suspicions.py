@@ -1,0 +1,133 @@
+"""What is suspicious about a table: copies of the target, leaks, trends, classes with few rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from sklearn.model_selection import cross_val_predict
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from regraft_core.definition.task import Problem
+from regraft_pipeline.init.kinds import Kind
+
+MIN_ROWS = 30
+"""Fewest rows from which a relation is called suspicious."""
+
+SAMPLE_ROWS = 5_000
+LEAK = 0.99
+"""Share of the target's spread that one column alone explains from which it is suspected."""
+
+COPY_CORRELATION = 0.9999
+TREND = 0.9
+FEW = 10
+"""Rows of a class below which it is said that there are few."""
+
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Something to look at."""
+
+    code: Literal["copy", "leak", "trend", "few", "note"]
+    column: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The target as numbers: codes of classes, or values; NaN where it is missing."""
+
+    values: NDArray[np.float64]
+    problem: Problem
+
+
+def truth_of(values: pd.Series[str], kind: Kind, problem: Problem) -> Truth:
+    """Return the target as numbers."""
+    if problem == "regression" and kind.numbers is not None:
+        return Truth(kind.numbers, problem)
+    stripped = values.str.strip()
+    codes = pd.Categorical(stripped, categories=sorted(kind.counts)).codes.astype(np.float64)
+    return Truth(np.where(codes < 0, np.nan, codes), problem)
+
+
+def copy_of_target(values: pd.Series[str], kind: Kind, truth: Truth, target: pd.Series[str]) -> str | None:
+    """Return how a column says the target in other words, None where it does not."""
+    if len(values) < MIN_ROWS:
+        return None
+    if (values == target).all():
+        return "a copy of the target"
+    known = ~np.isnan(truth.values)
+    stripped = values.str.strip()[known]
+    if truth.problem == "classification":
+        together = (pd.crosstab(stripped.to_numpy(), truth.values[known]) > 0).to_numpy()
+        one_to_one = (together.sum(axis=0) == 1).all() and (together.sum(axis=1) == 1).all()
+        return "a copy of the target in other words: each of its values stands for one class" if one_to_one else None
+    both = np.flatnonzero(known if kind.numbers is None else known & ~np.isnan(kind.numbers))
+    if kind.numbers is None or len(both) < MIN_ROWS or np.ptp(kind.numbers[both]) == 0:
+        return None
+    correlation = np.corrcoef(kind.numbers[both], truth.values[both])[0, 1]
+    told = f"a copy of the target in another unit: correlation {correlation:.5f}"
+    return told if abs(correlation) >= COPY_CORRELATION else None
+
+
+def leak(values: pd.Series[str], kind: Kind, truth: Truth) -> str | None:
+    """Return how well one column alone tells the target where that is too good to be true."""
+    numbers = kind.numbers
+    if numbers is None:
+        codes = pd.Categorical(values.str.strip(), categories=sorted(kind.counts)).codes.astype(np.float64)
+        if len(kind.counts) > len(values) / 5:
+            return None
+        numbers = codes
+    usable = np.flatnonzero(~np.isnan(truth.values))
+    if len(usable) < 2 * MIN_ROWS:
+        return None
+    rows = np.random.default_rng(SEED).permutation(usable)[:SAMPLE_ROWS]
+    features, target = np.nan_to_num(numbers[rows], nan=-1e18).reshape(-1, 1), truth.values[rows]
+    if truth.problem == "regression":
+        tree = DecisionTreeRegressor(min_samples_leaf=3, random_state=SEED)
+        predicted = cross_val_predict(tree, features, target, cv=3)
+        explained = 1 - np.square(predicted - target).sum() / max(np.square(target - target.mean()).sum(), 1e-300)
+    else:
+        least = np.unique(target, return_counts=True)[1].min()
+        if least < 6:
+            return None
+        tree = DecisionTreeClassifier(min_samples_leaf=3, max_leaf_nodes=50, random_state=SEED, class_weight="balanced")
+        predicted = cross_val_predict(tree, features, target, cv=3)
+        classes = np.unique(target)
+        recall = np.mean([(predicted[target == one] == one).mean() for one in classes])
+        explained = (recall - 1 / len(classes)) / (1 - 1 / len(classes))
+    if explained >= LEAK:
+        return f"LEAK? alone it tells {explained:.1%} of the target: is it known before the target is?"
+    return None
+
+
+def trend(kind: Kind) -> str | None:
+    """Return how the values move from the first row to the last, None where they do not."""
+    if kind.numbers is None or len(kind.counts) < MIN_ROWS:
+        return None
+    known = np.flatnonzero(~np.isnan(kind.numbers))
+    values = kind.numbers[known]
+    if np.ptp(values) == 0:
+        return None
+    if (np.diff(values) >= 0).all() or (np.diff(values) <= 0).all():
+        return "sorted by it: later rows will have other values" if kind.type in ("date", "datetime") else None
+    moves = float(spearmanr(known, values).statistic)
+    told = f"moves with the rows (rank correlation {moves:.2f}): later rows will have other values"
+    return told if abs(moves) >= TREND else None
+
+
+def few_rows(kind: Kind, problem: Problem, target: str) -> list[Suspicion]:
+    """Return which classes have few rows."""
+    if problem == "regression":
+        return []
+    few = {word: count for word, count in kind.counts.items() if count < FEW}
+    return [
+        Suspicion("few", target, f"only {count} row{'s' * (count != 1)} of {word!r}: too few to tell it well")
+        for word, count in sorted(few.items(), key=lambda item: item[1])
+    ]

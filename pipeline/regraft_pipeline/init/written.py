@@ -1,0 +1,150 @@
+"""Writes ``task.yaml`` and the reference, and holds one half of the table against the other."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from regraft_core.definition import FILE_NAME, read_definition
+from regraft_core.definition.task import NAME_PATTERN
+from regraft_core.errors import BadRequestError
+from regraft_core.verdict import Verdict
+from regraft_pipeline.gates import judge
+from regraft_pipeline.init.draft import ColumnDraft, Draft
+from regraft_pipeline.init.table import Table
+from regraft_pipeline.tasks.files import task_of
+from regraft_pipeline.tasks.task import Task
+
+SEED = 1
+MOST_ROWS = 20_000
+"""Most rows of which one half is held against the other."""
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_ ./-]*(?<! )")
+_WORDS = re.compile(r"true|false|null|yes|no|on|off|y|n|~", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A task that was written, and what the gates say of one half of its table against the other."""
+
+    path: Path
+    task: Task
+    skill: float | None
+    halves: Verdict
+
+
+def name_from(path: Path) -> str:
+    """Return a task's name from a file's."""
+    name = re.sub(r"[^a-z0-9]+", "-", path.name.split(".")[0].lower()).strip("-")[:40].strip("-")
+    return name if re.fullmatch(NAME_PATTERN, name) else f"task-{name}".strip("-")[:40].strip("-")
+
+
+def write(draft: Draft, table: Table, csv: Path, folder: Path, *, name: str, force: bool = False) -> Written:
+    """Write a draft into ``folder/name``. Raises BadRequestError (``task_exists``, ``task_invalid``)."""
+    home = folder / name
+    path = home / FILE_NAME
+    if path.exists() and not force:
+        raise BadRequestError(f"{path} is there already; --force writes it anew", code="task_exists")
+    settings: dict[str, Any] = {"min_rows": _min_rows(draft.rows), "one_target_per_input": False}
+    text = as_yaml(draft, name, settings)
+    read_definition(text, str(path))
+    home.mkdir(parents=True, exist_ok=True)
+    reference = home / "reference.csv"
+    if table.plain:
+        if csv.resolve() != reference.resolve():
+            reference.write_bytes(csv.read_bytes())
+    else:
+        table.frame.to_csv(reference, index=False, lineterminator="\n")
+    path.write_text(text, encoding="utf-8")
+    task = task_of(read_definition(text, str(path)), home)
+    skill, verdict = halves(task, table.frame)
+    if skill is not None and skill < 2 * task.gates.min_skill:
+        settings["min_skill"] = max(0.01, round(skill / 2, 3))
+        text = as_yaml(draft, name, settings)
+        path.write_text(text, encoding="utf-8")
+        task = task_of(read_definition(text, str(path)), home)
+        skill, verdict = halves(task, table.frame)
+    return Written(path, task, skill, verdict)
+
+
+def halves(task: Task, frame: pd.DataFrame) -> tuple[float | None, Verdict]:
+    """Return the skill on one half of the rows, drawn at random, and the verdict on the other held against it."""
+    order = np.random.default_rng(SEED).permutation(len(frame))[:MOST_ROWS]
+    middle = len(order) // 2
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / "one.csv", Path(folder) / "other.csv"]
+        for path, rows in zip(paths, (order[:middle], order[middle:]), strict=True):
+            frame.iloc[np.sort(rows)].to_csv(path, index=False, lineterminator="\n")
+        first = judge(paths[0], task, reference=None, incumbent=None)
+        if first.profile is None:
+            return None, first.verdict
+        second = judge(paths[1], task, reference=first.profile, incumbent=None)
+    return first.profile.skill, second.verdict
+
+
+def _min_rows(rows: int) -> int:
+    return min(100, max(20, int(rows * 0.4)))
+
+
+def as_yaml(draft: Draft, name: str, settings: Mapping[str, Any]) -> str:
+    """Return the file of a draft."""
+    width = max(len(_line(column)) for column in draft.columns)
+    lines = [
+        "apiVersion: regraft.dev/v1",
+        "kind: Task",
+        f"name: {name}",
+        f"target: {_scalar(draft.target.name)}",
+        f"problem: {draft.problem}",
+        "columns:",
+        *(f"  {_line(column):<{min(width, 90)}}  # {_comment(column.why)}" for column in draft.columns),
+        "estimator: auto",
+        f"gates: {_flow(settings)}",
+        "reference: reference.csv",
+        f'registered_model: "{{owner}}-{name}"',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(column: ColumnDraft) -> str:
+    if column.ignored:
+        return f"- {_flow({'name': column.name, 'role': 'ignored'})}"
+    kind = column.kind
+    content: dict[str, Any] = {"name": column.name, "type": kind.type}
+    content |= {"format": kind.format} if kind.format else {}
+    content |= {"unit": column.unit} if column.unit else {}
+    content |= {"minimum": _number(column.minimum)} if column.minimum is not None else {}
+    content |= {"maximum": _number(column.maximum)} if column.maximum is not None else {}
+    content |= {"categories": list(kind.categories)} if kind.categories is not None else {}
+    longest = max(map(len, kind.counts)) if kind.type == "string" and kind.categories is None else 0
+    content |= {"max_length": 2 * longest} if longest > 128 else {}
+    content |= {"nullable": True} if kind.gaps and not column.is_target else {}
+    content |= {"trend": True} if column.trend else {}
+    return f"- {_flow(content)}"
+
+
+def _number(value: float) -> int | float:
+    return int(value) if value == int(value) and abs(value) < 1e15 else value
+
+
+def _flow(content: Mapping[str, Any]) -> str:
+    return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in content.items()) + "}"
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_scalar, value)) + "]"
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and not _WORDS.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _comment(text: str) -> str:
+    return re.sub(r"\s+", " ", text)

@@ -1,0 +1,137 @@
+"""What becomes of the columns of a table, and what is suspicious."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regraft_core.errors import BadRequestError
+from regraft_pipeline.init import Draft, draft, write
+from regraft_pipeline.init.table import Table, read_table
+from regraft_pipeline.init.written import name_from
+
+ROWS = 240
+RNG = np.random.default_rng(3)
+MASS = RNG.normal(4200, 800, ROWS).round(1)
+SPECIES = np.where(MASS + RNG.normal(0, 300, ROWS) > 4200, "Gentoo", "Adelie")
+
+
+def table(**more: object) -> pd.DataFrame:
+    columns: dict[str, object] = {
+        "": np.arange(ROWS),
+        "body_mass_g": MASS,
+        "bill (mm)": RNG.normal(44, 5, ROWS).round(1),
+        "island": RNG.choice(["Biscoe", "Dream"], ROWS),
+        "seen": (np.datetime64("2024-01-01") + np.arange(ROWS)).astype(str),
+        "zip": [f"{code:05d}" for code in RNG.integers(1000, 1030, ROWS)],
+        "ringed": RNG.choice(["yes", "no"], ROWS),
+        "project": "LTER",
+        "nothing": "",
+        "sample_id": [f"N{row}A1" for row in RNG.permutation(ROWS)],
+        "species": SPECIES,
+    }
+    return pd.DataFrame(columns | more).astype(str).astype(object)
+
+
+def drafted(**more: object) -> Draft:
+    return draft(table(**more), "species")
+
+
+def test_every_column_is_decided_and_explained() -> None:
+    found = {column.name: (column.type, column.why) for column in drafted().columns}
+    assert found[""] == ("ignored", "counts the rows from 0 to 239")
+    assert found["project"] == ("ignored", "the same in all rows: 'LTER'")
+    assert found["nothing"] == ("ignored", "empty in all rows")
+    assert found["sample_id"][0] == "ignored"
+    assert found["body_mass_g"] == ("number", "numbers")
+    assert found["seen"] == ("date", "dates, as ISO 8601 has them; sorted by it: later rows will have other values")
+    assert found["zip"] == ("string", "digits with leading zeros: codes, not counts, 30 different")
+    assert found["ringed"][0] == "boolean"
+    assert found["species"][0] == "string"
+
+
+def test_units_are_taken_from_names() -> None:
+    units = {column.name: column.unit for column in drafted().columns}
+    assert (units["body_mass_g"], units["bill (mm)"]) == ("g", "mm")
+
+
+@pytest.mark.parametrize(
+    ("column", "code"),
+    [
+        (SPECIES, "copy"),
+        (np.where(SPECIES == "Gentoo", "2", "1"), "copy"),
+        (np.where(SPECIES == "Gentoo", 1.0, 0.0) + RNG.normal(0, 0.05, ROWS), "leak"),
+    ],
+)
+def test_copies_and_leaks_are_found(column: object, code: str) -> None:
+    found = drafted(planted=column)
+    assert [(one.code, one.column) for one in found.suspicions] == [(code, "planted")]
+    assert [one.ignored is not None for one in found.columns if one.name == "planted"] == [code == "copy"]
+
+
+def test_a_copy_of_a_number_in_another_unit_is_found() -> None:
+    frame = table(planted=MASS / 1000)
+    found = draft(frame, "body_mass_g")
+    assert ("copy", "planted") in [(one.code, one.column) for one in found.suspicions]
+    assert found.problem == "regression"
+
+
+def test_classes_with_few_rows_are_said() -> None:
+    found = drafted(species=[*SPECIES[:-2], "King", "King"])
+    assert "only 2 rows of 'King'" in found.suspicions[-1].message
+
+
+def test_a_password_is_no_identifier_where_there_is_nothing_else() -> None:
+    frame = pd.DataFrame(
+        {"Password": [f"word{row}" for row in range(60)], "Times": [str(row % 2) for row in range(60)]}
+    )
+    assert [column.type for column in draft(frame, "Times").columns] == ["string", "integer"]
+
+
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        ("specis", "column_missing"),
+        ("project", "target_unusable"),
+        ("seen", "target_unusable"),
+        ("sample_id", "target_unusable"),
+    ],
+)
+def test_what_cannot_be_a_target_is_refused(target: str, code: str) -> None:
+    with pytest.raises(BadRequestError) as error:
+        draft(table(), target)
+    assert error.value.code == code
+
+
+def test_the_file_is_read_back_and_the_halves_agree(tmp_path: Path) -> None:
+    path = tmp_path / "Our penguins.csv"
+    table().to_csv(path, index=False)
+    read = read_table(path)
+    written = write(draft(read.frame, "species"), read, path, tmp_path / "tasks", name=name_from(path))
+    assert written.task.name == "our-penguins"
+    assert written.halves.accepted, written.halves.summary()
+    assert written.task.reference is not None
+    assert written.task.reference.read_bytes() == path.read_bytes()
+    with pytest.raises(BadRequestError, match="is there already"):
+        write(draft(read.frame, "species"), read, path, tmp_path / "tasks", name="our-penguins")
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_other_delimiters_are_told(tmp_path: Path, delimiter: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('a;b;"c,d"\n1,5;x;y\n2;z;w\n'.replace(";", delimiter), encoding="utf-8")
+    found = read_table(path)
+    assert (found.delimiter, list(found.frame.columns)) == (delimiter, ["a", "b", "c,d"])
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n", b"a\n1\n", b"a,a\n1,2\n", b"\xff\xfe\x00a", b"a,b\n1,2,3\n"])
+def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(BadRequestError, match="is no table"):
+        read_table(path)
+
+
+def test_a_table_is_plain_where_it_has_commas() -> None:
+    assert Table(pd.DataFrame(), ",").plain
