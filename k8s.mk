@@ -49,8 +49,12 @@ image-list: export PYTHON_IMAGE := $(PYTHON_IMAGE)
 image-list:  ## Every image that runs or is built on, for a mirror or an air-gapped site
 	@k8s/scripts/images.sh
 
+.PHONY: chart
+chart: $(STAMP)  ## A Helm chart of k8s/overlays/production as it is, into the folder chart
+	@$(BIN)/python k8s/scripts/chart.py chart
+
 .PHONY: sbom
-sbom:  ## What is in the images, as CycloneDX, into the folder sbom
+sbom: $(STAMP)  ## What is in the images, as CycloneDX, into the folder sbom
 	@$(BIN)/python scripts/sbom.py sbom
 
 .PHONY: push

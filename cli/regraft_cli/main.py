@@ -85,7 +85,6 @@ def up(
     from regraft_cli.embedded.stack import Ports, running
 
     os.environ["REGRAFT_TASKS_DIR"] = str(tasks.absolute())
-
     ports = Ports(trigger=port, predict=predict_port, mlflow=mlflow_port)
     with _ending_on_signals(), running(data, ports, served_tasks()) as stack:
         _wait_ready(stack)
@@ -281,17 +280,12 @@ def _described(task: Task | BrokenTask) -> dict[str, Any]:
 
 
 def task_names() -> list[str]:
-    """Return the names of the tasks that can be used, the default one first, without importing any."""
+    """Return the names of all tasks, broken ones too, the default one first, without importing any."""
     from regraft_core.definition import task_files
     from regraft_core.settings import CoreSettings
 
     names = {entry.name for entry in entry_points(group="regraft.tasks")}
-    for file in task_files(CoreSettings().tasks_dir):
-        if file.definition is not None:
-            names.add(file.name)
-        else:
-            names.discard(file.name)
-            err.print(Text(f"broken task: {file.error.message if file.error else file.path}", "red"), soft_wrap=True)
+    names |= {file.name for file in task_files(CoreSettings().tasks_dir)}
     return sorted(names, key=lambda name: (name != "passwords", name))
 
 

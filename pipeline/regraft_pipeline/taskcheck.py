@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
+from regraft_core.definition import task_files
 from regraft_core.errors import RegraftError
 from regraft_core.logs import get_logger
 from regraft_core.runs import Cause
+from regraft_core.settings import CoreSettings
 from regraft_core.stores.objects import open_store
 from regraft_core.taskstate import TaskState, write_state
 from regraft_pipeline.assembly import sound_task
@@ -30,7 +32,10 @@ def check(name: str, settings: PipelineSettings) -> Task | None:
 
 
 def _definition(name: str) -> str:
-    """Return what offers a task: the object and the package of its entry point."""
+    """Return what defines a task: its file, or the object and the package of its entry point."""
+    for file in task_files(CoreSettings().tasks_dir):
+        if file.name == name:
+            return str(file.path)
     for entry in entry_points(group=GROUP, name=name):
         return f"{entry.value} ({entry.dist.name} {entry.dist.version})" if entry.dist else entry.value
     return ""

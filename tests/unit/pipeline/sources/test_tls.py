@@ -1,0 +1,112 @@
+"""Encrypted downloads: whose certificates are trusted, and that an end without a goodbye is no end."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from regraft_core.errors import RegraftError, SourceError
+from regraft_pipeline.sources import Fetched, Limits, Site, fetch, source
+from regraft_pipeline.tls import trusted
+
+CSV = b"Password,Times\na,1.0\nb,0.0\n"
+LIMITS = Limits(max_bytes=10_000, connect_seconds=5, read_seconds=5, total_seconds=20, attempts=3)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a key and a certificate of our own for ``localhost``."""
+    folder = tmp_path_factory.mktemp("tls")
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *subject]
+    subprocess.run(
+        [*command, "-keyout", "key", "-out", "cert", "-days", "2"], cwd=folder, check=True, capture_output=True
+    )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "FIRST_PAUSE", 0.01)
+
+
+@contextmanager
+def answering(authority: Path, answer: Callable[[int], tuple[bytes, bool]]) -> Iterator[str]:
+    """Answer the nth request with these bytes, with or without TLS's goodbye."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority / "cert", authority / "key")
+
+    def serve() -> None:
+        number = 0
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with suppress(OSError), context.wrap_socket(connection, server_side=True) as stream:
+                if not stream.recv(9999):
+                    continue
+                body, is_polite = answer(number)
+                number += 1
+                stream.sendall(body)
+                if is_polite:
+                    stream.unwrap().close()
+                else:
+                    with socket.socket(fileno=stream.detach()) as plain:
+                        plain.shutdown(socket.SHUT_RDWR)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"https://localhost:{listener.getsockname()[1]}/a.csv"
+
+
+def download(url: str, folder: Path, ca_file: Path | None) -> Fetched:
+    site = Site(limits=LIMITS, allow_private_hosts=["localhost"], ca_file=ca_file)
+    return fetch(url, folder / "file", site=site, progress=lambda share, message: None)
+
+
+WITH_LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(CSV), CSV)
+WITHOUT = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+
+
+def test_a_sites_own_authority_is_trusted_where_the_setting_names_it(authority: Path, tmp_path: Path) -> None:
+    with answering(authority, lambda _: (WITH_LENGTH, True)) as url:
+        assert download(url, tmp_path, authority / "cert").bytes == len(CSV)
+
+
+def test_a_certificate_of_nobody_we_trust_fails_at_once_and_says_what_to_do(authority: Path, tmp_path: Path) -> None:
+    with answering(authority, lambda _: (WITH_LENGTH, True)) as url, pytest.raises(SourceError) as caught:
+        download(url, tmp_path, None)
+    assert caught.value.code == "source_untrusted"
+    assert "REGRAFT_CA_FILE" in caught.value.message
+
+
+def test_the_variable_that_all_programs_know_counts_too(
+    authority: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority / "cert"))
+    with answering(authority, lambda _: (WITH_LENGTH, True)) as url:
+        assert download(url, tmp_path, None).bytes == len(CSV)
+
+
+@pytest.mark.parametrize("is_polite", [True, False])
+def test_a_body_cut_without_a_length_is_loaded_again(authority: Path, tmp_path: Path, is_polite: bool) -> None:
+    with answering(authority, lambda n: (WITHOUT + (CSV[:15] if n == 0 else CSV), is_polite)) as url:
+        download(url, tmp_path, authority / "cert")
+    assert (tmp_path / "file").read_bytes() == CSV
+
+
+@pytest.mark.parametrize("content", [b"", b"no certificate"])
+def test_a_file_that_holds_no_authorities_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "ca").write_bytes(content)
+    with pytest.raises(RegraftError) as caught:
+        trusted(tmp_path / "ca")
+    assert (caught.value.code, "REGRAFT_CA_FILE" in caught.value.message) == ("setting_invalid", True)
