@@ -70,7 +70,7 @@ $(addprefix push-,$(IMAGES)): push-%:
 	fi
 
 .PHONY: up
-up:  ## All of it on kind, prints the addresses, can be repeated: make up [HTTP_PORT=8080] [MLFLOW_PORT=8081]
+up:  ## All of it on kind, can be repeated: make up [HTTP_PORT=8080] [MLFLOW_PORT=8081] [WORKERS=2]
 	@k8s/scripts/up.sh
 
 .PHONY: e2e

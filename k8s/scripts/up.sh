@@ -5,6 +5,7 @@ source "$(dirname "$0")/common.sh"
 CLUSTER=${CLUSTER:-regraft}
 HTTP_PORT=${HTTP_PORT:-8080}
 MLFLOW_PORT=${MLFLOW_PORT:-8081}
+WORKERS=${WORKERS:-0}
 
 # Never another cluster than the one that this makes.
 kubectl() { command kubectl --context "kind-$CLUSTER" "$@"; }
@@ -85,6 +86,8 @@ create_cluster() {
   local config
   config=$(mktemp)
   sed -e "s/hostPort: 8080/hostPort: $HTTP_PORT/" -e "s/hostPort: 8081/hostPort: $MLFLOW_PORT/" kind-config.yaml > "$config"
+  local worker
+  for ((worker = 0; worker < WORKERS; worker++)); do echo "  - role: worker" >> "$config"; done
   # On a machine that has much else to do, kind gives up early; the second time what it needs is there.
   try 3 kind create cluster --name "$CLUSTER" --config "$config" --image "$KIND_NODE_IMAGE"
   rm "$config"

@@ -22,6 +22,7 @@ from tests.e2e.registry import Registry
 
 TRIGGER = "regraft-trigger"
 PREDICTOR = "passwords-predictor"
+PODS = "serving.kserve.io/inferenceservice=passwords"
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +116,26 @@ def test_no_request_fails_while_pods_go_and_versions_change(
     print(f"{load.requests} requests, slowest {load.slowest * 1000:.0f} ms")
 
 
+def test_no_request_fails_while_a_node_is_drained(two_predictors: None, service: Installation, seed: int) -> None:
+    """In the middle of a rollout, with the budget that `spread` has."""
+    nodes = [node["metadata"]["name"] for node in get("nodes")["items"] if not node["spec"].get("taints")]
+    if len(nodes) < 2:
+        pytest.skip("there is one node for pods: make up WORKERS=2")
+    kubectl("create", "poddisruptionbudget", "drained", f"--selector={PODS}", "--max-unavailable=1")
+    pod = eventually(lambda: _two(PODS), seconds=60)[0]
+    node = get("pod", pod)["spec"]["nodeName"]
+    drainer = threading.Timer(5, kubectl, ["drain", node, "--pod-selector", PODS, "--delete-emptydir-data"])
+    drainer.start()
+    try:
+        load, versions = swap_under_load(service, DATASETS_URL, seed=seed, clients=8, promotions=1, seconds=30)
+    finally:
+        drainer.join()
+        kubectl("uncordon", node)
+        kubectl("delete", "poddisruptionbudget", "drained")
+    assert load.failures == []
+    assert service.serving() == versions[-1]
+
+
 def _two(selector: str) -> list[str] | None:
     pods = [pod for pod in get("pods", "--selector", selector)["items"] if "deletionTimestamp" not in pod["metadata"]]
     names = [pod["metadata"]["name"] for pod in pods if _is_ready(pod)]
@@ -133,9 +154,8 @@ def _predictors(number: int) -> None:
 
 
 def _take_pods_away(stop: threading.Event) -> None:
-    selector = "serving.kserve.io/inferenceservice=passwords"
     while not stop.is_set():
-        pods = _two(selector)
+        pods = _two(PODS)
         if pods:
             kubectl("delete", "pod", pods[0], "--wait=false", check=False)
         stop.wait(5)
