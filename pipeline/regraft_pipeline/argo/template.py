@@ -54,11 +54,17 @@ CONTAINER_SECURITY = argo.SecurityContext(
     capabilities=argo.Capabilities(drop=["ALL"]),
 )
 
-NO_SIDECARS = argo.Metadata(
+POD = argo.Metadata(
     labels={"sidecar.istio.io/inject": "false"},
-    annotations={"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"},
+    annotations={
+        "sidecar.istio.io/inject": "false",
+        "linkerd.io/inject": "disabled",
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        "karpenter.sh/do-not-disrupt": "true",
+    },
 )
-"""A proxy that a service mesh puts beside a step would keep its pod from ending."""
+"""A proxy that a service mesh puts beside a step would keep its pod from ending; and who tidies nodes up waits for it,
+for the step would begin anew elsewhere."""
 
 
 def workflow_template() -> WorkflowTemplate:
@@ -76,7 +82,7 @@ def workflow_template() -> WorkflowTemplate:
         service_account_name=STEP_ACCOUNT,
         security_context=POD_SECURITY,
         ttl_strategy=argo.TTLStrategy(seconds_after_completion=24 * HOUR),
-        pod_metadata=NO_SIDECARS,
+        pod_metadata=POD,
         pod_gc=argo.PodGC(strategy="OnPodSuccess", delete_delay_duration="10m"),
         archive_logs=False,
     ) as template:
