@@ -10,7 +10,8 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from datetime import date, datetime
+from typing import Any, NoReturn, cast
 
 import numpy as np
 import orjson
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 
 from regraft_core.contract import PROBABILITIES, Column, Contract
 from regraft_core.errors import ContractError
+from regraft_inference.columns import TIME, parse_time, typed_values
 
 type Values = list[str] | NDArray[Any]
-"""A checked column: strings as a list, integers as int64, numbers as float64."""
+"""A checked column, as ``regraft_inference.columns`` has them."""
 
 PROBABILITIES_TEXT = orjson.dumps(PROBABILITIES)
 
@@ -30,6 +32,10 @@ NUMBERS = {int, float}
 
 TENSOR_TYPES = {
     "string": {"BYTES"},
+    "text": {"BYTES"},
+    "date": {"BYTES"},
+    "datetime": {"BYTES"},
+    "boolean": {"BOOL"},
     "integer": {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
     "number": {"FP16", "FP32", "FP64"} | {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
 }
@@ -64,6 +70,7 @@ class RequestReader:
         self._probabilities = probabilities
         self._names = contract.feature_names
         self._keys = dict.fromkeys(self._names).keys()
+        self._leaves_aside = contract.leaves_aside
         self._max_rows = contract.max_request_rows
         self._columns = [_reader(column) for column in contract.features]
         self._key_texts = [orjson.dumps(name) for name in self._names]
@@ -141,14 +148,23 @@ class RequestReader:
                     rule="unique name",
                 )
             found[tensor.name] = tensor
+        found = self._without_aside(found)
         self._check_names(found)
         return self._check({name: self._from_tensor(reader, found[name]) for name, reader in self._readers()})
 
     def _check(self, columns: dict[str, Any]) -> dict[str, Values]:
         if columns.keys() != self._keys:
+            columns = self._without_aside(columns)
             self._check_names(columns)
         self._check_lengths(columns)
         return {name: reader.read(columns[name]) for name, reader in self._readers()}
+
+    def _aside(self, name: Any) -> bool:
+        return type(name) is str and name not in self._keys and self._leaves_aside(name)
+
+    def _without_aside[T](self, columns: Mapping[str, T]) -> dict[str, T]:
+        """Return the columns without those that a contract leaves aside."""
+        return {name: found for name, found in columns.items() if name in self._keys or not self._leaves_aside(name)}
 
     def _readers(self) -> Iterable[tuple[str, _ColumnReader]]:
         return zip(self._names, self._columns, strict=True)
@@ -204,8 +220,11 @@ class RequestReader:
             raise ContractError(
                 'dataframe_split must be an object {"columns": [...], "data": [[...], ...]}', code="wrong_type"
             )
-        self._check_header(split["columns"])
         rows = _list(split["data"], "dataframe_split.data")
+        if type(split["columns"]) is list and any(self._aside(name) for name in split["columns"]):
+            split = _narrowed(split["columns"], rows, self._aside)
+            rows = split["data"]
+        self._check_header(split["columns"])
         width = len(self._names)
         for row, values in enumerate(rows):
             if type(values) is not list or len(values) != width:
@@ -251,7 +270,7 @@ class RequestReader:
                     rule="object",
                 )
             if record.keys() != self._keys:
-                self._check_names(record, row=row)
+                self._check_names(self._without_aside(record), row=row)
         return {name: [record[name] for record in records] for name in self._names}
 
     def _from_instances(self, instances: Any) -> dict[str, Any]:
@@ -355,7 +374,7 @@ class _StringReader(_ColumnReader):
 
     def _all_valid(self, values: list[Any]) -> bool:
         if set(map(type, values)) != {str}:
-            return False
+            return not values
         if self._categories is not None:
             return self._categories.issuperset(values)
         lengths = list(map(len, values))
@@ -392,6 +411,8 @@ class _NumberReader(_ColumnReader):
         kinds = set(map(type, values))
         if not kinds <= NUMBERS or (self._integer and float in kinds):
             return False
+        if not values:
+            return True
         try:
             finite = math.isfinite(sum(values))
         except OverflowError:
@@ -419,8 +440,76 @@ class _NumberReader(_ColumnReader):
             self._refuse(row, value, "out_of_range", f"at most {self._maximum:g}")
 
 
+class _BooleanReader(_ColumnReader):
+    """Booleans: true and false, nothing else."""
+
+    def _all_valid(self, values: list[Any]) -> bool:
+        return set(map(type, values)) <= {bool}
+
+    def _typed(self, values: list[Any]) -> Values:
+        return np.array(values, dtype=np.bool_)
+
+    def _check_kind(self, row: int, value: Any) -> None:
+        if type(value) is not bool:
+            self._refuse(row, value, "wrong_type", "type boolean")
+
+
+class _TimeReader(_ColumnReader):
+    """Dates and points in time, in ISO 8601."""
+
+    def __init__(self, column: Column) -> None:
+        super().__init__(column)
+        self._parse: Callable[[str], Any] = date.fromisoformat if column.type == "date" else datetime.fromisoformat
+
+    def _all_valid(self, values: list[Any]) -> bool:
+        return not values
+
+    def _typed(self, values: list[Any]) -> Values:
+        return np.array([parse_time(self._parse(value)) for value in values], dtype=TIME)
+
+    def _check_kind(self, row: int, value: Any) -> None:
+        rule = f"a {self.column.type} in ISO 8601"
+        if type(value) is not str:
+            self._refuse(row, value, "wrong_type", rule)
+        try:
+            self._parse(value)
+        except ValueError:
+            self._refuse(row, value, "wrong_type", rule)
+
+
+class _NullableReader(_ColumnReader):
+    """Values of which some may be null: those that are there are checked by their own reader."""
+
+    def __init__(self, column: Column, present: _ColumnReader) -> None:
+        super().__init__(column)
+        self._present = present
+
+    def read(self, values: list[Any]) -> Values:
+        """Return the typed column, gaps as estimators have them."""
+        there = [value for value in values if value is not None]
+        if not self._present._all_valid(there):  # noqa: SLF001  (of the same family)
+            for row, value in enumerate(values):
+                if value is not None:
+                    self._present._check_value(row, value)  # noqa: SLF001
+        return cast("Values", typed_values(self.column, values))
+
+
 def _reader(column: Column) -> _ColumnReader:
-    return _StringReader(column) if column.type == "string" else _NumberReader(column)
+    if column.is_time:
+        found: _ColumnReader = _TimeReader(column)
+    elif column.type == "boolean":
+        found = _BooleanReader(column)
+    else:
+        found = _NumberReader(column) if column.is_number else _StringReader(column)
+    return _NullableReader(column, found) if column.nullable else found
+
+
+def _narrowed(header: list[Any], rows: list[Any], aside: Callable[[Any], bool]) -> dict[str, Any]:
+    """Return a split frame without the columns that are left aside; rows of another width stay as they are."""
+    kept = [place for place, name in enumerate(header) if not aside(name)]
+    wide = len(header)
+    data = [[row[i] for i in kept] if type(row) is list and len(row) == wide else row for row in rows]
+    return {"columns": [header[place] for place in kept], "data": data}
 
 
 def _list(value: Any, what: str) -> list[Any]:

@@ -55,6 +55,7 @@ def run(context: Context) -> RegisterResult:
             "data_url": request.data_url or "",
             "data_sha256": downloaded.data_sha256,
             "verdict": "accepted",
+            "definition": task.definition,
         },
         description=note,
     )

@@ -43,6 +43,7 @@ def run(context: Context) -> TrainResult:
             estimator=type(estimator).format,
             created_at=now(),
             metrics=verdict.metrics,
+            definition=task.definition,
         ),
         golden=task.columns_of(_golden(data)),
         profile=verdict.profile,

@@ -329,3 +329,78 @@ def test_every_valid_request_is_read(cells: list[tuple[int, int, float]]) -> Non
 @settings(max_examples=200, deadline=None)
 def test_every_string_within_the_limits_is_read(values: list[str]) -> None:
     assert passwords.read(orjson.dumps({"Password": values})) == {"Password": values}
+
+
+FLATS = Contract(
+    task="flats",
+    features=(
+        Column(name="size", type="number", minimum=0, nullable=True),
+        Column(name="rooms", type="integer", nullable=True),
+        Column(name="lift", type="boolean"),
+        Column(name="district", type="string", categories=("east", "west"), nullable=True),
+        Column(name="notes", type="text"),
+        Column(name="built", type="date"),
+        Column(name="seen", type="datetime", nullable=True),
+    ),
+    target=Column(name="price", type="number"),
+    ignored=("id",),
+)
+FLAT: dict[str, list[object]] = {
+    "size": [1.5, None],
+    "rooms": [None, 2],
+    "lift": [True, False],
+    "district": ["east", None],
+    "notes": ["bright", "dark"],
+    "built": ["1999-12-31", "2024-02-29"],
+    "seen": ["2024-02-29T12:00:00Z", None],
+}
+FLAT_ROWS = [[*row, 7] for row in zip(*FLAT.values(), strict=True)]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        FLAT,
+        FLAT | {"id": ["a", "b"]},
+        {"dataframe_records": [{name: values[row] for name, values in FLAT.items()} | {"id": row} for row in (0, 1)]},
+        {
+            "dataframe_split": {
+                "columns": [*FLAT, "id"],
+                "data": [[*row, 7] for row in zip(*FLAT.values(), strict=True)],
+            }
+        },
+        {"inputs": FLAT},
+    ],
+)
+def test_all_types_and_gaps_are_read(request_: dict[str, object]) -> None:
+    found = RequestReader(FLATS).read(json.dumps(request_).encode())
+    assert list(found) == list(FLAT)
+    assert np.isnan(np.asarray(found["size"])).tolist() == [False, True]
+    assert np.asarray(found["rooms"]).dtype == np.float64
+    assert found["lift"].tolist() == [True, False]  # type: ignore[union-attr]
+    assert found["district"] == ["east", None]
+    assert np.isnat(np.asarray(found["seen"])).tolist() == [False, True]
+    assert str(np.asarray(found["built"])[1]).startswith("2024-02-29")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "code"),
+    [
+        ("lift", 1, "wrong_type"),
+        ("lift", None, "null_value"),
+        ("built", "29.02.2024", "wrong_type"),
+        ("built", "2023-02-29", "wrong_type"),
+        ("seen", "noon", "wrong_type"),
+        ("seen", 3, "wrong_type"),
+        ("size", -1, "out_of_range"),
+        ("size", "x", "wrong_type"),
+        ("district", "north", "not_a_category"),
+        ("other", "x", "unknown_column"),
+    ],
+)
+def test_what_breaks_the_contract_is_named_among_gaps(column: str, value: object, code: str) -> None:
+    request_ = FLAT | {column: [FLAT.get(column, ["x"])[0], value]}
+    with pytest.raises(ContractError) as error:
+        RequestReader(FLATS).read(json.dumps(request_).encode())
+    assert (error.value.code, error.value.details["column"]) == (code, column)
+    assert error.value.details.get("row", 1) == 1
