@@ -33,6 +33,20 @@ class Code(StrEnum):
     NO_ROWS = "no_rows", "There is a header and no row."
     ROW_RAGGED = "row_ragged", "A row has another number of values than the header."
     ROW_TOO_LONG = "row_too_long", "A row is longer than any real one."
+    LFS_POINTER = "lfs_pointer", "The file is a pointer of Git LFS, not the file itself."
+    LOOKS_LIKE_XML = "looks_like_xml", "There is XML where a CSV should be."
+    HEADER_MISSING = "header_missing", "The first line has values where names should be."
+    HEADER_COMMENTED = "header_commented", "The header is commented out."
+    LINE_IN_QUOTES = "line_in_quotes", "Each line is in quotes as a whole."
+    COLUMN_UNNAMED = "column_unnamed", "A column has no name, such as the index that pandas writes."
+    COLUMN_NESTED = "column_nested", "A column holds lists or structures."
+    QUOTE_UNCLOSED = "quote_unclosed", "A quote that opens a value is never closed."
+    QUOTE_STRAY = "quote_stray", "A quote stands where none can be."
+    LINE_END_STRAY = "line_end_stray", "A carriage return stands where no line ends."
+    QUOTE_SWALLOWS = "quote_swallows", "A quoted value holds what look like rows."
+    ARCHIVE_NOT_ONE_FILE = "archive_not_one_file", "An archive holds no file or several."
+    ARCHIVE_DAMAGED = "archive_damaged", "A packed file cannot be unpacked."
+    ARCHIVE_TOO_LARGE = "archive_too_large", "A packed file holds more than a dataset may."
     COLUMN_MISSING = "column_missing", "A column of the contract is not there."
     COLUMN_UNKNOWN = "column_unknown", "A column is there that the contract does not have."
     COLUMN_RENAMED = "column_renamed", "A column is missing, and one of a similar name is there."
@@ -65,6 +79,7 @@ class Code(StrEnum):
         "worse_than_incumbent",
         "The new model is clearly worse than the version in service on the same rows.",
     )
+    SKILL_LOST = "skill_lost", "The new model is clearly worse than the version in service was on its own dataset."
     RELATION_CHANGED = "relation_changed", "The version in service is systematically wrong on these rows."
 
     # A request: its form

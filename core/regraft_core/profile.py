@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from regraft_core.formats import Versioned
 
+Scale = Literal["classes", "linear", "log"]
+"""What skill is measured on: shares of classes, differences, or differences of logarithms."""
+
 
 class Levels(BaseModel):
     """Rows at each of a few values, and at ``other`` values; ``counts`` has one more entry than ``levels``."""
@@ -81,6 +84,7 @@ class Profile(Versioned):
     rows: int = Field(description="Rows that were left for training")
     data_sha256: str
     skill: float | None = Field(None, description="What learnability is measured by on new datasets")
+    scale: Scale | None = Field(None, description="What skill is measured on; new datasets are measured on the same")
     target: Distribution
     inputs: dict[str, dict[str, Distribution]] = Field(
         description="By column: 'values' (of open strings the most frequent), 'missing', 'length', 'characters' and "

@@ -12,12 +12,18 @@ class GateSettings(BaseModel):
 
     min_rows: int = Field(100, description="Fewest rows left after duplicates are removed")
     max_null_share: float = Field(0.01, description="Rows with an empty value: dropped up to this share, then refused")
+    max_invalid_share: float = Field(
+        0.01, description="Rows with a value out of its range or length: left out up to this share, then refused"
+    )
     max_duplicate_share: float = Field(0.20, description="Rows whose features stood in an earlier row already")
     max_conflict_share: float = Field(0.01, description="Rows whose features have several different targets")
     one_target_per_input: bool = Field(True, description="Whether the same features may have one target only")
     drift_psi: float = Field(0.05, description="Population stability index of the target above which a set is refused")
     drift_psi_warning: float = Field(0.02, description="The same for a warning, for the target and for the inputs")
     drift_p: float = Field(0.002, description="Drift counts only where chance explains it with less than this")
+    input_drift_psi: float | None = Field(
+        1.0, description="Population stability index of an input from which a set is refused; none: never"
+    )
     swap_psi: float = Field(0.25, description="The same for each of two inputs that may be swapped")
     min_relative_skill: float = Field(0.5, description="Least skill, as a share of the reference's own")
     learning_rows: int = Field(50, description="Of n rows, no greater share than 1 - this / n is asked")

@@ -29,11 +29,11 @@ class Lines:
     Ragged rows are met while a block is parsed, so before its other rows are numbered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 2) -> None:
         self.ragged = Ragged()
         self._waiting: deque[tuple[int, int, csv.InvalidRow | None]] = deque()
         self._row = 0
-        self._line = 2
+        self._line = first
 
     def skip(self, row: csv.InvalidRow) -> str:
         """Take note of a ragged row, which is not parsed."""

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regraft_core.contract import Column
-from regraft_core.profile import Bins, Characters, Distribution, Levels, Profile
+from regraft_core.profile import Bins, Characters, Distribution, Levels, Profile, Scale
 from regraft_pipeline.tasks import Task
 
 MAX_LEVELS = 20
@@ -114,7 +114,14 @@ def among(distribution: Distribution, values: Any, at: int) -> NDArray[np.bool_]
     return found
 
 
-def profile_of(data: pd.DataFrame | Tallies, task: Task, *, data_sha256: str, skill: float | None = None) -> Profile:
+def profile_of(
+    data: pd.DataFrame | Tallies,
+    task: Task,
+    *,
+    data_sha256: str,
+    skill: float | None = None,
+    scale: Scale | None = None,
+) -> Profile:
     """Return the profile of a typed, cleaned frame, or of the tallies of a dataset."""
     tallies = tallies_of([data], task) if isinstance(data, pd.DataFrame) else data
     target = tallies[task.contract.target.name]["values"]
@@ -123,6 +130,7 @@ def profile_of(data: pd.DataFrame | Tallies, task: Task, *, data_sha256: str, sk
         rows=target.total(),
         data_sha256=data_sha256,
         skill=None if skill is None else round(skill, 6),
+        scale=scale,
         target=distribution_of(target),
         inputs={
             column.name: {

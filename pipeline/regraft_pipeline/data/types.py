@@ -18,8 +18,12 @@ type Add = Callable[[str, Column, pd.DataFrame, Mask], None]
 """Take note of the rows of a block of text in which a column has what a code says."""
 
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-NOT_KNOWN = ("nan", "na", "n/a", "null", "none", "-nan", "<na>", "#n/a", "nat", "?", "-", ".")
-"""What programs write, in lower case, where a value is not known."""
+_NOT_KNOWN = """
+? - -- . na n/a #n/a #na nan -nan nat null (null) none nil <na> \\n missing unknown #null! #value! #ref! #div/0!
+1.#ind -1.#ind 1.#qnan -1.#qnan 1.#nan -1.#nan
+"""
+NOT_KNOWN = frozenset(_NOT_KNOWN.split()) | {"#n/a n/a"}
+"""What people and programs write, in lower case, where a value is not known."""
 
 INFINITE = r"[+-]?inf(inity)?"
 TRUE = ("true", "t", "yes", "y", "1", "on", "1.0")
@@ -82,7 +86,9 @@ def _missing(column: Column, text: pd.DataFrame, values: pd.Series[str], add: Ad
     empty = (values == "").to_numpy(dtype=bool)
     unknown = np.zeros(len(values), dtype=bool)
     if not column.is_open:
-        lower = values.str.lower()
+        stripped = values.str.strip()
+        empty = (stripped == "").to_numpy(dtype=bool)
+        lower = stripped.str.lower()
         unknown = lower.isin(NOT_KNOWN).to_numpy(dtype=bool)
         if column.categories is not None and column.type == "string":
             unknown &= ~values.isin([str(one) for one in column.categories]).to_numpy(dtype=bool)
@@ -92,8 +98,6 @@ def _missing(column: Column, text: pd.DataFrame, values: pd.Series[str], add: Ad
             add("value_missing", column, text, gaps)  # how many there are is held against the share
         return gaps, np.zeros(len(values), dtype=bool)
     add("value_missing", column, text, empty)
-    if column.type == "string":  # a word that means nothing here is none of the categories
-        return empty, empty
     add("value_nan", column, text, unknown)
     return gaps, gaps
 

@@ -54,7 +54,7 @@ def judge(
         folder = temporary.path
     found = structure.check(csv, task, folder)
     data, reasons = found.data, list(found.reasons)
-    if data is None or len(data) < task.gates.folds:
+    if data is None or len(data) < task.gates.folds or not found.representative:
         return Judgement(_verdict(task, reasons, rows=found.rows, usable_rows=0 if data is None else len(data)))
     tallies = tallies_of(data.batches(), task)
     comparisons = [] if reference is None else drift.compare(tallies, task, reference)
@@ -65,14 +65,18 @@ def judge(
     evaluation = None
     if len(tallies[task.contract.target.name]["values"].values) > 1:
         try:
-            evaluation = evaluate(sample, task, incumbent)
+            evaluation = evaluate(sample, task, incumbent, scale=None if reference is None else reference.scale)
         except UntrainableError as error:
             reasons.append(learnability.untrainable(error, task))
         else:
             reasons += learnability.check(evaluation, task, reference)
             reasons += quality.check(evaluation, task, incumbent)
     profile = profile_of(
-        tallies, task, data_sha256=_sha256(csv), skill=None if evaluation is None else evaluation.skill
+        tallies,
+        task,
+        data_sha256=_sha256(csv),
+        skill=None if evaluation is None else evaluation.skill,
+        scale=None if evaluation is None else evaluation.scale,
     )
     verdict = _verdict(
         task,

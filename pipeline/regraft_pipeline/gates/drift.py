@@ -18,8 +18,8 @@ from scipy.stats import chi2
 
 from regraft_core.profile import Comparison, Distribution, Profile
 from regraft_core.verdict import Reason
-from regraft_pipeline.data.csv import examples
 from regraft_pipeline.data.profile import Tallies, Tally, among, aspects, count, rows_of, tallies_of
+from regraft_pipeline.data.reasons import examples
 from regraft_pipeline.tasks import Task
 
 MIN_EXPECTED = 5.0
@@ -42,7 +42,10 @@ def compare(data: pd.DataFrame | Tallies, task: Task, reference: Profile) -> lis
 
 
 def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: pd.DataFrame) -> list[Reason]:
-    """Return an error for a target that has drifted, warnings for what has drifted a little and for inputs.
+    """Return an error for a target that has drifted, and for an input that cannot be what it was.
+
+    What has drifted less is a warning. An input is refused from ``input_drift_psi`` on: so far it moves when its unit,
+    its codes or its format are others. A column that moves with time is never refused for where it is in time.
 
     The examples are the first rows of the frame, the dataset or a sample of it, where the reference has fewer.
     """
@@ -51,8 +54,9 @@ def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: 
     for found in comparisons:
         if found.p >= settings.drift_p or found.psi <= settings.drift_psi_warning:
             continue
-        refused = found.what == "target" and found.psi > settings.drift_psi
-        limit = settings.drift_psi if found.what == "target" else settings.drift_psi_warning
+        most = settings.drift_psi if found.what == "target" else _most_of_input(found, task)
+        refused = most is not None and found.psi > most
+        limit = most if refused or found.what == "target" else settings.drift_psi_warning
         moved = int(np.argmax(np.subtract(found.shares, found.reference)))
         label = f"{found.column} {found.labels[moved]}" if found.what == "target" else repr(found.labels[moved])
         name = found.column if found.what in ("target", "values") else f"the {found.what} of {found.column}"
@@ -83,6 +87,12 @@ def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: 
             )
         )
     return reasons
+
+
+def _most_of_input(found: Comparison, task: Task) -> float | None:
+    """Return the index from which an input is refused, None where it never is."""
+    column = next(column for column in task.contract.features if column.name == found.column)
+    return None if column.trend else task.gates.input_drift_psi
 
 
 def check_swapped(comparisons: list[Comparison], tallies: Tallies, task: Task, reference: Profile) -> list[Reason]:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from regraft_core.profile import Scale
 from regraft_inference.bundle import Bundle
 from regraft_inference.estimators import Columns, Estimator, rows_of
-from regraft_pipeline.data.csv import EXAMPLES, examples
 from regraft_pipeline.data.profile import MAX_LEVELS
+from regraft_pipeline.data.reasons import EXAMPLES, examples
 from regraft_pipeline.tasks import Task
 
 CLOSE = 0.05
@@ -32,7 +33,6 @@ MANY_CLASSES = 20
 _NAME = re.compile(r"[^\w .:/-]")
 """What a registry's metric cannot be named with."""
 
-type Scale = Literal["classes", "linear", "log"]
 type Floats = NDArray[np.float64]
 
 
@@ -118,10 +118,13 @@ class Evaluation:
         return np.asarray(np.abs(found - truth), dtype=np.float64)
 
 
-def evaluate(frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None) -> Evaluation:
+def evaluate(
+    frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None, *, scale: Scale | None = None
+) -> Evaluation:
     """Predict every row of a typed frame out of fold.
 
     At most ``evaluation_rows`` rows are looked at, drawn by the gates' seed; rows and folds depend on nothing else.
+    ``scale`` is the reference's, so that figures which are compared are alike; without one it is that of this target.
     Needs at least as many rows as folds, and two different targets. Raises UntrainableError.
     """
     rng = np.random.default_rng(task.gates.seed)
@@ -129,7 +132,8 @@ def evaluate(frame: pd.DataFrame, task: Task, incumbent: Bundle | None = None) -
     if len(frame) > limit:
         frame = frame.iloc[np.sort(rng.choice(len(frame), limit, replace=False))]
     target = task.target_of(frame)
-    scale = scale_of(target, task)
+    if scale is None or (scale == "log" and target.min() < 0):
+        scale = scale_of(target, task)
     predicted = np.empty(len(target), dtype=target.dtype)
     probabilities = np.empty(len(target))
     folds = folds_of(target, task.gates.folds, rng)

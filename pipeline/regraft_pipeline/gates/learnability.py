@@ -13,7 +13,8 @@ def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list
 
     The limit is a share of the skill that the same estimator has on the reference. Few rows teach less, and what they
     teach varies more: of n rows no more than the share 1 - ``learning_rows`` / n is asked, but always ``min_skill``. On
-    a heavy tail fewer rows than ``evaluation_rows`` cannot tell bad labels from few, and the error is a warning.
+    a heavy tail fewer rows than ``evaluation_rows`` cannot tell bad labels from few, and the error is a warning; a
+    skill below 0 is an error always.
     """
     settings = task.gates
     known = reference.skill if reference else None
@@ -22,7 +23,8 @@ def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list
     skill = evaluation.skill
     if skill >= limit:
         return []
-    undecided = evaluation.scale == "log" and len(evaluation.target) < settings.evaluation_rows
+    few = evaluation.scale == "log" and len(evaluation.target) < settings.evaluation_rows
+    undecided = few and skill >= 0  # a model that is worse than a constant has learned nothing, whatever the tail
     beside = "" if known is None else f" on the reference it has {known:.3f}"
     return [
         Reason(

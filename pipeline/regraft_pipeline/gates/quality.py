@@ -73,12 +73,49 @@ def _against(evaluation: Evaluation, task: Task, incumbent: Bundle) -> list[Reas
     if measured < settings.relation_changed_skill:
         return [_relation_changed(evaluation, figures, settings.relation_changed_skill)]
     if difference <= settings.quality_margin:
-        return []
+        return _lost(evaluation, task, incumbent)
     chance = settings.quality_errors * standard_error(evaluation, lambda part: _behind(part, most), settings.seed)
     figures |= {"difference": round(difference, 6), "chance": round(chance, 6)}
     if difference <= settings.quality_margin + chance:
-        return []
+        return _lost(evaluation, task, incumbent)
     return [_worse(evaluation, figures)]
+
+
+def _lost(evaluation: Evaluation, task: Task, incumbent: Bundle) -> list[Reason]:
+    """Return a warning where the new model is clearly worse on its rows than the version in service was on its own.
+
+    It may be no worse than that version on these rows, since both are measured on them: labels that are wrong in one
+    row of seven make every model look worse. As for learnability, less is asked of few rows, and chance is allowed.
+    """
+    settings, held_out = task.gates, incumbent.info.metrics.get("skill")
+    if held_out is None:
+        return []
+    asked = held_out * max(1 - settings.learning_rows / len(evaluation.target), 0)
+    if asked - evaluation.skill <= settings.quality_margin:
+        return []
+    chance = settings.quality_errors * standard_error(evaluation, lambda part: part.skill, settings.seed)
+    if asked - evaluation.skill <= settings.quality_margin + chance:
+        return []
+    return [
+        Reason(
+            code="skill_lost",
+            gate="quality",
+            severity="warning",
+            message=(
+                f"the new model has skill {evaluation.skill:.3f} on held-out rows; the version in service had "
+                f"{held_out:.3f} on those of its own dataset: the labels may be wrong in part, or the inputs say less"
+            ),
+            figures={
+                "skill": evaluation.skill,
+                "held_out_skill": held_out,
+                "asked": round(asked, 6),
+                "margin": settings.quality_margin,
+                "chance": round(chance, 6),
+            },
+            remedy=f"skill of at least {asked - settings.quality_margin - chance:.3f}",
+            rows=evaluation.worst(evaluation.errors()),
+        )
+    ]
 
 
 def _behind(evaluation: Evaluation, most: float) -> float:

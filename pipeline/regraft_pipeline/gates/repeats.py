@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regraft_core.verdict import Reason
-from regraft_pipeline.data.csv import EXAMPLES, examples, reason, text_at
+from regraft_pipeline.data.csv import text_at
+from regraft_pipeline.data.reasons import EXAMPLES, examples, reason
 from regraft_pipeline.tasks import Task
 
 type Mask = NDArray[np.bool_]

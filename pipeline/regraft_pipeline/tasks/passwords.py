@@ -84,5 +84,5 @@ TASK = Task(
     registered_model="{owner}-mlops-project-model",
     description="How often a password is used",
     # By the binomial distribution, of 200 rows split 70/30 this refuses 99.6 %, of good ones split 50/50 0.14 %.
-    gates=GateSettings(drift_p=0.003),
+    gates=GateSettings(drift_p=0.003, input_drift_psi=None),
 )

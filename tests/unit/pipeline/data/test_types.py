@@ -88,7 +88,8 @@ def test_times_are_read(tmp_path: Path, column: Column, values: list[str], expec
         (Column(name="a", type="number", format="1.234,5"), "1.5", "value_not_numeric"),
         (Column(name="a", type="number"), '"1,234"', "value_not_numeric"),
         (Column(name="a", type="number", nullable=0.2), "", "value_missing"),
-        (Column(name="a", type="string", categories=("b",)), "NA", "value_not_in_categories"),
+        (Column(name="a", type="string", categories=("b",)), "NA", "value_nan"),
+        (Column(name="a", type="string", categories=("b",)), "x", "value_not_in_categories"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, column: Column, value: str, code: str) -> None:

@@ -64,7 +64,9 @@ def test_new_values_of_the_target_are_drift(reference: Profile) -> None:
     assert {row["Times"] for row in found.rows} == {"5.0"}
 
 
-def test_inputs_only_warn(reference: Profile, heart_reference: Profile) -> None:
+def test_inputs_warn_and_are_refused_where_they_are_something_else(
+    reference: Profile, heart_reference: Profile
+) -> None:
     frame = passwords.generate(1)
     frame["Password"] = frame["Password"].str.upper()
     found = reasons_of(frame, passwords.TASK, reference)
@@ -72,9 +74,12 @@ def test_inputs_only_warn(reference: Profile, heart_reference: Profile) -> None:
     assert "the characters of Password" in found[0].message
     assert all(str(row["Password"]).isupper() for row in found[0].rows)
     hearts = heart_disease.generate(3, 1000)
-    hearts["age"] += 20
+    hearts["age"] += 4
     found = reasons_of(hearts, heart_disease.TASK, heart_reference)
     assert [(reason.column, reason.severity) for reason in found] == [("age", "warning")]
+    hearts["age"] += 16
+    [refused] = reasons_of(hearts, heart_disease.TASK, heart_reference)
+    assert (refused.column, refused.severity, refused.figures["limit"]) == ("age", "error", 1.0)
     assert [row["line"] for row in found[0].rows] == sorted(row["line"] for row in found[0].rows)
     assert len(found[0].rows) == 5
 

@@ -27,10 +27,10 @@ def wrong(rows: int, skill: float) -> Floats:
 @pytest.mark.parametrize(
     ("skill", "served", "codes"),
     [
-        (0.90, 0.94, []),
+        (0.90, 0.94, ["skill_lost"]),
         (0.90, 0.97, ["worse_than_incumbent"]),
         (0.93, 1.00, []),
-        (0.90, 0.00, []),
+        (0.90, 0.00, ["skill_lost"]),
         (0.90, -0.50, ["relation_changed"]),
     ],
 )

@@ -1,0 +1,133 @@
+"""Datasets that come packed: gzip, a ZIP with one file, Parquet. They are unpacked to the CSV that they hold."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import csv
+
+from regraft_core.verdict import Reason
+from regraft_pipeline.data.reasons import listed, reason
+
+UNPACKED_FILE = "unpacked.csv"
+MAX_UNPACKED_BYTES = 1 << 30
+"""Most that a packed file may hold, bytes; as much as a dataset may have by default."""
+
+COPY_BYTES = 1 << 20
+PARQUET_ROWS = 50_000
+
+
+class TooLargeError(Exception):
+    """A packed file holds more than is allowed."""
+
+
+def unpacked(path: Path, folder: Path) -> Path | Reason:
+    """Return the CSV that a file holds, which is the file itself where it is not packed, or why there is none."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    for signature, unpack in _UNPACKERS.items():
+        if head.startswith(signature):
+            target = folder / UNPACKED_FILE
+            try:
+                return unpack(path, target) or target
+            except TooLargeError:
+                return _too_large()
+            except (OSError, EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException, RuntimeError) as error:
+                return _damaged(str(error))
+    return path
+
+
+def _gzip(path: Path, target: Path) -> Reason | None:
+    with gzip.open(path) as packed:
+        _copy(packed, target)
+    return None
+
+
+def _zip(path: Path, target: Path) -> Reason | None:
+    with zipfile.ZipFile(path) as archive:
+        names = [info.filename for info in archive.infolist() if _is_content(info)]
+        if len(names) != 1 or "xl/workbook.xml" in archive.namelist():
+            return _not_one(names, excel="xl/workbook.xml" in archive.namelist())
+        with archive.open(names[0]) as packed:
+            _copy(packed, target)
+    return None
+
+
+def _is_content(info: zipfile.ZipInfo) -> bool:
+    return not info.is_dir() and not info.filename.startswith("__MACOSX/")
+
+
+def _parquet(path: Path, target: Path) -> Reason | None:
+    with pq.ParquetFile(path) as file:
+        nested = [field.name for field in file.schema_arrow if pa.types.is_nested(field.type)]
+        if nested:
+            return reason(
+                "column_nested", f"columns of lists or structures: {listed(nested)}", "columns of one value a row"
+            )
+        if file.metadata.num_rows * max(len(file.schema_arrow), 1) > MAX_UNPACKED_BYTES:
+            raise TooLargeError
+        with target.open("wb") as out:
+            first = True
+            for batch in file.iter_batches(PARQUET_ROWS, use_threads=False):
+                table = _plain(pa.Table.from_batches([batch]))
+                csv.write_csv(table, out, csv.WriteOptions(include_header=first))
+                first = False
+                if out.tell() > MAX_UNPACKED_BYTES:
+                    raise TooLargeError
+            if first:
+                csv.write_csv(_plain(file.schema_arrow.empty_table()), out)
+    return None
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Return a table whose columns can be written as text."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(place, field.name, table.column(place).cast(field.type.value_type))
+    return table
+
+
+def _copy(packed: gzip.GzipFile | IO[bytes], target: Path) -> None:
+    left = MAX_UNPACKED_BYTES
+    with target.open("wb") as out:
+        while block := packed.read(COPY_BYTES):
+            left -= len(block)
+            if left < 0:
+                raise TooLargeError
+            out.write(block)
+
+
+def _not_one(names: list[str], *, excel: bool) -> Reason:
+    if excel:
+        return reason("binary_file", "the file is an Excel workbook, not a CSV", "the sheet saved as CSV")
+    what = f"{len(names):,} files: {listed(names)}" if names else "no file"
+    return reason("archive_not_one_file", f"the ZIP archive holds {what}", "an archive with one CSV in it")
+
+
+def _damaged(why: str) -> Reason:
+    return reason("archive_damaged", f"the file cannot be unpacked: {why[:200]}", "the file packed again, or as it is")
+
+
+def _too_large() -> Reason:
+    return reason(
+        "archive_too_large",
+        f"unpacked the file has more than {MAX_UNPACKED_BYTES >> 20:,} MiB",
+        f"at most {MAX_UNPACKED_BYTES >> 20:,} MiB",
+        figures={"limit": MAX_UNPACKED_BYTES},
+    )
+
+
+_UNPACKERS: dict[bytes, Callable[[Path, Path], Reason | None]] = {
+    b"\x1f\x8b": _gzip,
+    b"PK\x03\x04": _zip,
+    b"PAR1": _parquet,
+}
+
+__all__ = ["MAX_UNPACKED_BYTES", "UNPACKED_FILE", "unpacked"]
