@@ -89,6 +89,7 @@ manifests: $(STAMP)  ## Render the Hera templates into k8s/
 .PHONY: docs
 docs: $(STAMP)  ## Write the pages that are made of the code: docs/codes.md
 	@$(BIN)/python -m regraft_core.codes > docs/codes.md
+	@$(BIN)/regraft tasks --schema > docs/task.schema.json
 
 LOCK = uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command 'make lock' --no-emit-package regraft-core --no-emit-package regraft-inference \

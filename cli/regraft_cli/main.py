@@ -252,8 +252,16 @@ def bless(
 
 
 @app.command()
-def tasks(as_json: AsJson = False) -> None:
+def tasks(
+    as_json: AsJson = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of task.yaml instead")] = False,
+) -> None:
     """List the tasks: those that ship, those of packages, those of the folder of task files."""
+    if schema:
+        from regraft_core.definition import json_schema
+
+        sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
+        return
     from regraft_pipeline.tasks import BrokenTask, find_tasks
 
     found = find_tasks()
