@@ -38,3 +38,15 @@ class CoreSettings(BaseSettings):
     tasks_dir: Path = Field(Path("tasks"), description="Folder of task files, DIR/*/task.yaml, besides those that ship")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_human: bool = Field(False, description="Coloured text instead of JSON lines, for a terminal")
+
+
+class HttpSettings(BaseSettings):
+    """What a client may take of a server; both servers have these."""
+
+    max_head_bytes: int = Field(64 << 10, ge=1024, description="Largest request line and headers, bytes; above: 431")
+    request_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="How long a request may take to come, seconds, and a body longer by its size: above: 408",
+    )
+    max_connections: int = Field(4096, ge=1, description="Most connections that are open at a time; above: 503")

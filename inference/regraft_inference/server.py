@@ -23,6 +23,7 @@ import uvicorn
 import uvloop
 from kserve import ModelServer
 
+from regraft_core.http import KEEP_ALIVE_SECONDS, BoundedProtocol, HttpLimits
 from regraft_core.logs import configure_logging, get_logger
 from regraft_inference.app import Front
 from regraft_inference.fast.wire import ShortCutProtocol
@@ -80,7 +81,14 @@ class PredictorServer(ModelServer):  # type: ignore[misc]  # kserve has no types
         config = self._rest_server.config
         config.app = self._front
         config.host = self._host
-        config.http = partial(ShortCutProtocol, offer=self._front.short_cut, most_bytes=self._settings.background_bytes)
+        limits = HttpLimits.of(self._settings)
+        most_bytes = self._settings.background_bytes
+        config.http = (
+            partial(ShortCutProtocol, offer=self._front.short_cut, most_bytes=most_bytes, limits=limits)
+            if self._settings.fast
+            else partial(BoundedProtocol, limits=limits)
+        )
+        config.timeout_keep_alive = KEEP_ALIVE_SECONDS
         config.interface, config.lifespan, config.ws, config.proxy_headers = "asgi3", "off", "none", False
         config.server_header = False
         await DrainingServer(config, self._settings.drain_seconds).serve()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from functools import partial
+from typing import cast
 
 import uvicorn
 
+from regraft_core.http import KEEP_ALIVE_SECONDS, BoundedProtocol, HttpLimits
 from regraft_core.logs import configure_logging
 from regraft_core.stores.objects import open_store
 from regraft_core.stores.queue import RunStore
@@ -55,6 +59,9 @@ def main() -> None:
         server_header=False,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        http=cast("type[asyncio.Protocol]", partial(BoundedProtocol, limits=HttpLimits.of(settings))),
+        ws="none",
     )
     Server(config, app.state.service.feed).run()
 

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from regraft_core.settings import CommaSeparated, CoreSettings
+from regraft_core.settings import CommaSeparated, CoreSettings, HttpSettings
 
 
-class TriggerSettings(CoreSettings):
+class TriggerSettings(HttpSettings, CoreSettings):
     """What the trigger service needs to know."""
 
     backend: Literal["local", "argo"] = Field("local", description="What runs the runs: the embedded worker, or Argo")

@@ -21,7 +21,9 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from regraft_core.http import BoundedProtocol
 
 type Scope = MutableMapping[str, Any]
 
@@ -41,7 +43,7 @@ type Offer = Callable[[Scope], ShortCut | None]
 """Returns who may answer a request of this scope, None for nobody."""
 
 
-class ShortCutProtocol(HttpToolsProtocol):
+class ShortCutProtocol(BoundedProtocol):
     """One connection. Bodies up to ``most_bytes`` can take the short cut."""
 
     def __init__(self, *arguments: Any, offer: Offer, most_bytes: int, **named: Any) -> None:

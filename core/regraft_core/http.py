@@ -1,0 +1,248 @@
+"""HTTP as strangers speak it: uvicorn's protocol with bounds, and with errors that programs can read.
+
+Needs uvicorn and httptools, which the images of the servers have.
+
+| what | answer |
+|---|---|
+| a head of more than ``head_bytes`` | 431, however it comes |
+| a request that does not come in its time | 408; a large body may take as long as its size at the least rate |
+| ``Upgrade: h2c`` or ``websocket`` | taken as if it were not there, as RFC 9110 section 7.8 allows: the body is read |
+| what is no HTTP, no or two ``Host``, a transfer coding that is not plain chunked | 400 |
+| more connections than ``connections`` | 503 |
+
+All of them are problem details, and the connection ends with them.
+"""
+
+from __future__ import annotations
+
+import json
+from asyncio import TimerHandle, Transport
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import monotonic
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from regraft_core.errors import PROBLEM_JSON, BadRequestError, RegraftError, UnavailableError
+from regraft_core.settings import HttpSettings
+
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 64 << 20
+"""How long and how much is dropped of what a client still sends after it was refused."""
+
+UPGRADE_HEADERS = (b"upgrade", b"http2-settings", b"connection")
+
+
+@dataclass(frozen=True)
+class HttpLimits:
+    """What a client may take of a server. Sizes in bytes, times in seconds."""
+
+    head_bytes: int = 64 << 10
+    request_seconds: float = 60.0
+    bytes_per_second: int = 16 << 10
+    """Least rate at which a body may come once ``request_seconds`` are over."""
+    connections: int = 4096
+
+    @classmethod
+    def of(cls, settings: HttpSettings) -> HttpLimits:
+        """Return what the settings say."""
+        return cls(
+            head_bytes=settings.max_head_bytes,
+            request_seconds=settings.request_seconds,
+            connections=settings.max_connections,
+        )
+
+
+KEEP_ALIVE_SECONDS = 120
+"""How long an idle connection is kept: longer than the proxies in front keep theirs (60 to 90 s)."""
+
+
+class HeadTooLargeError(RegraftError):
+    """Request line and headers are over the limit."""
+
+    code = "request_head_too_large"
+    status = 431
+    title = "The headers are too large"
+
+
+class RequestTimeoutError(RegraftError):
+    """A request did not come in its time."""
+
+    code = "request_timeout"
+    status = 408
+    title = "The request did not come in time"
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection, with bounds."""
+
+    def __init__(self, *arguments: Any, limits: HttpLimits | None = None, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._limits = limits or HttpLimits()
+        self._in_head = False
+        self._head_bytes = 0
+        self._upgrading = False
+        self._refused = False
+        self._began = 0.0
+        self._received = 0
+        self._timer: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Take a connection, or refuse it where there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.connections:
+            self.refuse(UnavailableError("too many connections are open", code="too_many_connections"))
+            return
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the timer with the connection."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, and go on reading where it stops for an upgrade that nobody makes."""
+        if self._refused:
+            self._received += len(data)
+            if self._received > LINGER_BYTES:
+                self.transport.abort()
+            return
+        self._unset_keepalive_if_required()
+        self._received += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stopped:
+            self._read_on(data[stopped.args[0] :])
+            return
+        except httptools.HttpParserError:
+            if not self._refused:
+                self.send_400_response("")
+            return
+        if self._in_head and not self._refused:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.head_bytes:
+                self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        """Begin with the head of a request."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+        if self._timer is None:
+            self._await_request()
+
+    def on_headers_complete(self) -> None:
+        """Check the head, then go on as uvicorn does."""
+        self._in_head = False
+        if self._refused:
+            return
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self._limits.head_bytes:
+            self._refuse_head()
+            return
+        if (wrong := _wrong_head(self.headers, self.parser.get_http_version())) is not None:
+            self.refuse(BadRequestError(wrong, code="http_invalid"))
+            return
+        if self.parser.should_upgrade():
+            self._upgrading = True
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Pass a part of the body on."""
+        if not self._refused and not self._upgrading:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is there."""
+        if self._refused or self._upgrading:
+            return
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  (uvicorn's text says no more)
+        """Answer what is no HTTP."""
+        self.refuse(BadRequestError("what was sent is not HTTP/1.1 as RFC 9112 has it", code="http_invalid"))
+
+    def refuse(self, error: RegraftError) -> None:
+        """Answer with a problem and end the connection. Nothing is written into an answer that has begun."""
+        self._refused = True
+        self._stop_waiting()
+        begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if not begun and not self.transport.is_closing():
+            self.transport.write(_response(error, self.server_state.default_headers))
+        # Closed at once, with unread data, the connection would be reset, and the answer be lost.
+        self._received = 0
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _refuse_head(self) -> None:
+        limit = self._limits.head_bytes
+        self.refuse(HeadTooLargeError(f"request line and headers have more than {limit} bytes", limit=limit))
+
+    def _read_on(self, rest: bytes) -> None:
+        """Parse the request anew without what asks for another protocol, and then what came after its head."""
+        self._upgrading = False
+        method, url, headers = self.parser.get_method(), self.url, self.headers
+        if method == b"CONNECT":
+            self.refuse(BadRequestError("this is no proxy: CONNECT is not answered", code="http_invalid"))
+            return
+        lines = [b"%s %s HTTP/%s\r\n" % (method, url, self.parser.get_http_version().encode())]
+        lines += [b"%s: %s\r\n" % (name, value) for name, value in headers if name not in UPGRADE_HEADERS]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"".join([*lines, b"\r\n", rest]))
+
+    def _await_request(self) -> None:
+        self._began, self._received = monotonic(), 0
+        self._timer = self.loop.call_later(self._limits.request_seconds, self._is_late)
+
+    def _is_late(self) -> None:
+        """End what takes too long: not a body that comes at a fair rate, nor one that waits for its application."""
+        limits, elapsed = self._limits, monotonic() - self._began
+        left = limits.request_seconds + self._received / limits.bytes_per_second - elapsed
+        if left > 0 or self.flow.read_paused:
+            self._timer = self.loop.call_later(max(left, 1.0), self._is_late)
+            return
+        self._timer = None
+        if self._received == 0 and not self._in_head:
+            self.transport.close()
+            return
+        self.refuse(RequestTimeoutError(f"the request did not come within {limits.request_seconds:g} s"))
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _wrong_head(headers: Iterable[tuple[bytes, bytes]], version: str) -> str | None:
+    """Return what no two programs would understand alike, None where there is nothing of the kind."""
+    hosts = 0
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+        elif name == b"transfer-encoding":
+            if version == "1.0":
+                return "HTTP/1.0 knows no transfer codings"
+            if value.strip().lower() != b"chunked":
+                return "the only transfer coding that is read is chunked"
+    if hosts > 1 or (not hosts and version == "1.1"):
+        return f"a request has one Host header, this one has {hosts}"
+    return None
+
+
+def _response(error: RegraftError, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    body = json.dumps(error.problem()).encode()
+    headers = [
+        *default_headers,
+        (b"content-type", PROBLEM_JSON.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    if isinstance(error, UnavailableError):
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    head = b"".join(b"%s: %s\r\n" % header for header in headers)
+    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (error.status, HTTPStatus(error.status).phrase.encode(), head, body)
