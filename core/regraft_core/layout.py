@@ -52,6 +52,11 @@ def log(run_id: str, step: str) -> str:
     return f"runs/{run_id}/logs/{step}.jsonl"
 
 
+def definition(run_id: str) -> str:
+    """The task's file as it was when the run began, as JSON; none of a Python task."""
+    return f"runs/{run_id}/task.json"
+
+
 def record(run_id: str) -> str:
     """The run as it ended, as JSON."""
     return f"runs/{run_id}/record.json"

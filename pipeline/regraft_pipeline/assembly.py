@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
+from regraft_core import layout
+from regraft_core.definition import read_definition
 from regraft_core.errors import RegraftError
 from regraft_core.logs import get_logger
 from regraft_core.runs import RunRequest
-from regraft_core.stores.objects import open_store
+from regraft_core.stores.objects import ObjectStore, open_store
 from regraft_pipeline.deployers import Deployer
 from regraft_pipeline.registry.registry import Registry
 from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.steplog import kept_log
 from regraft_pipeline.steps import Context, Progress, Result
 from regraft_pipeline.tasks import Task, load_task
+from regraft_pipeline.tasks.files import task_of
 
 
 def run_step(
@@ -35,17 +39,32 @@ def run_step(
 
 def make_context(request: RunRequest, settings: PipelineSettings, *, progress: Progress, workdir: Path) -> Context:
     """Return the context of a run. Raises NotFoundError (``task_unknown``), RegraftError (``task_broken``)."""
+    store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
     return Context(
         request=request,
-        task=sound_task(request.task),
+        task=kept_task(request, store),
         settings=settings,
-        store=open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url),
+        store=store,
         registry=open_registry(settings),
         open_deployer=lambda: open_deployer(settings),
         workdir=workdir,
         progress=progress,
         log=get_logger("regraft_pipeline.steps").bind(run_id=request.run_id, task=request.task),
     )
+
+
+def kept_task(request: RunRequest, store: ObjectStore) -> Task:
+    """Return the task of a run as it was when the run's first step began, whatever has become of its file since.
+
+    Raises NotFoundError (``task_unknown``), RegraftError (``task_broken``, ``task_invalid``).
+    """
+    key = layout.definition(request.run_id)
+    if (kept := store.get(key)) is not None:
+        return task_of(read_definition(kept, f"the definition of {request.run_id}"), None)
+    task = sound_task(request.task)
+    if task.file is not None:
+        store.put(key, json.dumps(task.file.plain()).encode())
+    return task
 
 
 def sound_task(name: str) -> Task:

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def task_of(definition: TaskDefinition, folder: Path) -> Task:
+def task_of(definition: TaskDefinition, folder: Path | None) -> Task:
     """Return the task that a definition describes; its reference is beside it, in the folder.
 
-    Raises TaskFileError where its estimator is not installed, or the reference is not there.
+    Without a folder it has no first dataset, and can do all else. Raises TaskFileError where the reference is not
+    there, BundleError where its estimator is not installed.
     """
-    reference = folder / definition.reference
-    if not reference.is_file():
-        message = f"the reference {definition.reference} is not there; 'regraft init' writes one"
-        raise TaskFileError(message)
+    reference = None if folder is None else folder / definition.reference
+    if reference is not None and not reference.is_file():
+        raise TaskFileError(f"the reference {definition.reference} is not there; 'regraft init' writes one")
     return Task(
         name=definition.name,
         contract=definition.contract(),
@@ -34,8 +34,8 @@ def task_of(definition: TaskDefinition, folder: Path) -> Task:
         gates=definition.gates,
         metric=definition.metric,
         reference=reference,
-        definition_hash=definition.hash,
-        source=str(folder / FILE_NAME),
+        file=definition,
+        source="" if folder is None else str(folder / FILE_NAME),
     )
 
 
@@ -51,7 +51,9 @@ def estimator_of(definition: TaskDefinition) -> Callable[[], Estimator]:
     return found
 
 
-def _frame(path: Path) -> pd.DataFrame:
+def _frame(path: Path | None) -> pd.DataFrame:
+    if path is None:
+        raise TaskFileError("the first dataset is not here, only the definition")
     import pandas as pd  # noqa: PLC0415  (takes long, and most steps have no use for it)
 
     return pd.read_csv(path, dtype=str, keep_default_na=False)

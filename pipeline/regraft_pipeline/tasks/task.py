@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from regraft_core.contract import Column, Contract
-from regraft_core.definition import GateSettings
+from regraft_core.definition import GateSettings, TaskDefinition
 from regraft_inference.columns import dtype_of
 from regraft_inference.estimators import Estimator
 
@@ -27,7 +27,8 @@ class Task:
 
     ``estimator`` makes a new, unfitted estimator. ``bootstrap`` makes the dataset that the first version is trained
     on and that is the first reference; the same seed must always give the same data. ``reference`` is the same as a
-    file, where there is one: it is taken as it is. ``source`` says where the task is defined.
+    file, where there is one: it is taken as it is. ``file`` is the definition of a task that is one; ``source`` says
+    where the task is defined.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Task:
     gates: GateSettings = field(default_factory=GateSettings)
     metric: str | None = None
     reference: Path | None = None
-    definition_hash: str | None = None
+    file: TaskDefinition | None = None
     source: str = "python"
 
     def model_name(self, owner: str) -> str:
@@ -56,8 +57,8 @@ class Task:
     @cached_property
     def definition(self) -> str:
         """What tells two definitions of the task apart: a SHA-256. Of a Python task, over all but its code."""
-        if self.definition_hash is not None:
-            return self.definition_hash
+        if self.file is not None:
+            return self.file.hash
         content = {
             "contract": self.contract.model_dump(mode="json", exclude_defaults=True),
             "kind": self.kind,
