@@ -120,6 +120,7 @@ def _secrets(addresses: Iterable[str]) -> set[str]:
         named = [value for name, value in parse_qsl(parts.query) if is_secret_name(name) or "://" in value]
         texts = [parts.query, *user.split(":"), *named, *(value for value in raw if unquote(value) in named)]
         found |= {text for text in texts if len(text) >= _SHORTEST_SECRET}
+        found |= _secrets(value for value in named if "://" in value)
     return found
 
 

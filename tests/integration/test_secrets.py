@@ -102,7 +102,8 @@ def test_no_answer_holds_it(ended: dict[str, RunView], stack: Stack) -> None:
                 answer = client.get(path, headers={"Accept": accept})
                 assert SECRET not in answer.text, path
         first = next(iter(ended.values())).run_id
-        assert "good.csv?…" in client.get(f"/runs/{first}").json()["data_url"]
+        shown = client.get(f"/runs/{first}").json()
+        assert shown.get("data_url", shown).endswith("/good.csv?…")
 
 
 def test_no_event_holds_it(ended: dict[str, RunView], stack: Stack) -> None:

@@ -80,6 +80,11 @@ def test_what_a_server_says_of_an_address_is_cut_however_it_writes_it() -> None:
     assert without_secrets_of([address], said) == "no … and no …, nor … of x"
 
 
+def test_what_a_server_says_of_an_address_inside_of_another_is_cut_as_well() -> None:
+    address = "https://a.b/?to=https%3A%2F%2Fme%3A5ECRET42%40c.d%2F%3Fsig%3D5ECRET43"
+    assert without_secrets_of([address], "not 5ECRET42 nor 5ECRET43") == "not … nor …"
+
+
 @given(st.text())
 def test_any_text_is_taken(text: str) -> None:
     redacted(text)
