@@ -39,7 +39,9 @@ EXIT_CODES = {RunState.PROMOTED: 0, RunState.UNCHANGED: 0, RunState.REJECTED: 3}
 
 Data = Annotated[Path, typer.Option("--data", envvar="REGRAFT_DATA", help="Folder of the embedded stack")]
 Url = Annotated[str, typer.Option("--url", envvar="REGRAFT_TRIGGER_URL", help="Address of the trigger service")]
-Token = Annotated[str | None, typer.Option("--token", envvar="REGRAFT_TRIGGER_TOKEN", help="Bearer token")]
+Token = Annotated[
+    str | None, typer.Option("--token", envvar=["REGRAFT_TRIGGER_TOKEN", "REGRAFT_READ_TOKEN"], help="Bearer token")
+]
 TaskName = Annotated[str | None, typer.Option("--task", help="Which task; the first one where none is named")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table")]
 Force = Annotated[bool, typer.Option("--force", help="Train even on the very dataset that is in service")]

@@ -11,6 +11,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from regraft_trigger import api, page
+from regraft_trigger.access import Access
 from regraft_trigger.backends.backend import Backend
 from regraft_trigger.feed import Feed
 from regraft_trigger.metrics import Metrics, RequestTimer
@@ -49,6 +50,7 @@ def create_app(settings: TriggerSettings, backend: Backend) -> FastAPI:
     app.include_router(api.make_router(settings))
     app.include_router(page.router)
     app.mount("/static", page.static_files(), name="static")
+    app.add_middleware(Access, settings=settings, show_sign_in=page.sign_in_page)
     install_handlers(app, page.problem_page)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(RequestTimer, metrics=metrics)

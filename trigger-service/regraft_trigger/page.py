@@ -18,6 +18,7 @@ from regraft_core.errors import BadRequestError, RegraftError
 from regraft_core.presentation import words
 from regraft_core.runs import Run, StepState
 from regraft_core.serving import Serving
+from regraft_trigger.access import SIGN_IN, cookie_of, may_read
 from regraft_trigger.bodies import Body, RollbackBody, TriggerBody, read_bytes, refusal
 from regraft_trigger.chart import target_chart
 from regraft_trigger.guard import check_same_site, check_token
@@ -135,6 +136,26 @@ async def dashboard(
 
 async def _same_site(request: Request) -> None:
     check_same_site(request)
+
+
+@router.post(SIGN_IN, dependencies=[Depends(_same_site)], name="page_sign_in")
+async def page_sign_in(request: Request, service: Current) -> Response:
+    """Take the token for reading, once; a cookie stands for it from then on."""
+    fields = await _fields(request, service)
+    if not may_read(service.settings, fields.get("token", "").strip()):
+        return _render(request, service, "sign_in.html", status=401, refusal="this is not the token")
+    answer = RedirectResponse(request.url_for("dashboard").path, status_code=303)
+    path, is_secure = request.scope.get("root_path", ""), request.url.scheme == "https"
+    answer.set_cookie(**cookie_of(service.settings, path=path, is_secure=is_secure))
+    return answer
+
+
+def sign_in_page(request: Request) -> HTMLResponse | None:
+    """Ask for the token, None where the client would rather have problem details."""
+    if request.method != "GET" or not prefers_html(request):
+        return None
+    service: Service = request.app.state.service
+    return _render(request, service, "sign_in.html", status=401, refusal="")
 
 
 @router.post("/page/trigger", dependencies=[Depends(_same_site)], name="page_trigger")

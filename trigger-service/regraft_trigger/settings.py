@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
 
 from regraft_core.settings import CommaSeparated, CoreSettings, HttpSettings
 
 
+def _sendable(value: object) -> object:
+    """A token goes into a header: a line's end behind it is none of it, and no other sign may be in it."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        return value
+    text = text.strip()
+    if not re.fullmatch("[!-~]+", text):
+        raise ValueError("a token has one or more visible ASCII characters and no blanks: others cannot be sent")
+    return text
+
+
+Token = Annotated[SecretStr, BeforeValidator(_sendable)]
+
+
 class TriggerSettings(HttpSettings, CoreSettings):
     """What the trigger service needs to know."""
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)  # tokens
 
     backend: Literal["local", "argo"] = Field("local", description="What runs the runs: the embedded worker, or Argo")
     database: Path = Field(Path("regraft-data/regraft.db"), description="Local backend: SQLite file of the runs")
@@ -22,8 +40,15 @@ class TriggerSettings(HttpSettings, CoreSettings):
         min_length=1,
         description="Names of the tasks that are accepted; the first is the default",
     )
-    trigger_token: SecretStr | None = Field(
-        None, min_length=1, description="Bearer token that every POST must carry; none: no token is asked for"
+    trigger_token: Token | None = Field(
+        None, description="Bearer token that every POST must carry; none: no token is asked for"
+    )
+    read_token: Token | None = Field(
+        None, description="Bearer token (or the other one) that all but health, ready, metrics need; none: all may read"
+    )
+    allowed_hosts: CommaSeparated = Field(
+        default_factory=lambda: ["localhost", "*.localhost", "127.0.0.1", "::1"],
+        description="Names in Host that are answered, with *; others get 403",
     )
     root_path: str = Field(
         "",

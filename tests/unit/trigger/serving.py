@@ -52,7 +52,7 @@ Serve = Callable[..., Running]
 def running(folder: Path, backend: Backend | None = None, **settings: Any) -> Iterator[Running]:
     """Run a service in a thread."""
     runs, objects = RunStore(folder / "regraft.db"), FileStore(folder / "bucket")
-    app = create_app(TriggerSettings(**settings), backend or LocalBackend(runs, objects))
+    app = create_app(TriggerSettings(**{"allowed_hosts": ["*"], **settings}), backend or LocalBackend(runs, objects))
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
     server = Server(config, app.state.service.feed)
     with socket.create_server(("127.0.0.1", 0)) as listener:

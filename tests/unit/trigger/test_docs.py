@@ -8,12 +8,12 @@ from pathlib import Path
 from regraft_core import errors
 from regraft_core import kube as kubernetes
 from regraft_core.stores import objects, queue
-from regraft_trigger import api, bodies, guard, page, predictors, problems, service, uploads
+from regraft_trigger import access, api, bodies, guard, page, predictors, problems, service, uploads
 from regraft_trigger.backends import local
 from regraft_trigger.settings import TriggerSettings
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
-OWN = (api, bodies, guard, local, page, predictors, problems, service, uploads)
+OWN = (access, api, bodies, guard, local, page, predictors, problems, service, uploads)
 OTHERS = (errors, kubernetes, objects, queue)
 
 
