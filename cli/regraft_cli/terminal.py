@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shlex
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Console, ConsoleRenderable, Group
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -63,9 +65,30 @@ UNBOUNDED_WIDTH = 120
 """Columns where the output goes to a file and no terminal tells its width."""
 
 
+_TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+"""Characters that turn the direction of what follows, so that a line reads as another."""
+
+
+class _Console(Console):
+    """A console that shows control characters as text: a dataset may hold some that steer the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control or segment.text.isprintable() else Segment(_shown(segment), segment.style)
+
+
+def _shown(segment: Segment) -> str:
+    return "".join(
+        sign.encode("unicode_escape").decode()
+        if sign != "\n" and (unicodedata.category(sign) == "Cc" or unicodedata.bidirectional(sign) in _TURNS)
+        else sign
+        for sign in segment.text
+    )
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """Return a console whose lines are not broken at 80 columns where nobody looks at a terminal."""
-    console = Console(stderr=stderr)
+    console = _Console(stderr=stderr)
     if not console.is_terminal:
         console.width = max(console.width, UNBOUNDED_WIDTH)
     return console

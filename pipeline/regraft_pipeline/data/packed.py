@@ -24,6 +24,13 @@ COPY_BYTES = 1 << 20
 PARQUET_ROWS = 50_000
 
 
+DAMAGED = (
+    *(OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError),  # encrypted, or by a method that is not known
+    *(pa.ArrowException, ValueError, OverflowError, MemoryError),  # names that are no text, sizes that cannot be
+)
+"""What the unpackers raise for what they cannot unpack."""
+
+
 class TooLargeError(Exception):
     """A packed file holds more than is allowed."""
 
@@ -39,7 +46,7 @@ def unpacked(path: Path, folder: Path) -> Path | Reason:
                 return unpack(path, target) or target
             except TooLargeError:
                 return _too_large()
-            except (OSError, EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException, RuntimeError) as error:
+            except DAMAGED as error:
                 return _damaged(str(error))
     return path
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from regraft_cli import terminal
 from regraft_cli.terminal import End
@@ -124,3 +125,9 @@ def test_what_is_waited_for_is_named() -> None:
     told = shown(terminal.readiness({"mlflow": True, "passwords": False}))
     assert "✓ mlflow" in told
     assert "passwords" in told
+
+
+def test_what_steers_a_terminal_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    console = terminal.make_console()
+    console.print(Text("a\x1b]0;title\x07b\x1b[31m c\u202ed\x9be\u200d ключ"))
+    assert capsys.readouterr().out == "a\\x1b]0;titleb\\x1b[31m c\\u202ed\\x9be\u200d ключ\n"

@@ -1,0 +1,84 @@
+import gzip
+import io
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from regraft_core.verdict import Reason
+from regraft_pipeline.data import packed
+
+PLAIN = b'Password,Times\na,1\n"b ""c""",2\n'
+
+
+def zipped(**files: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    out = io.BytesIO()
+    frame.to_parquet(out)
+    return out.getvalue()
+
+
+def read(folder: Path, content: bytes) -> Path | Reason:
+    path = folder / "raw.csv"
+    path.write_bytes(content)
+    return packed.unpacked(path, folder)
+
+
+def code(folder: Path, content: bytes) -> str:
+    found = read(folder, content)
+    assert isinstance(found, Reason)
+    assert found.message
+    assert found.remedy
+    return found.code
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN,
+        gzip.compress(PLAIN),
+        gzip.compress(PLAIN[:20]) + gzip.compress(b"") + gzip.compress(PLAIN[20:]),
+        zipped(**{"train.csv": PLAIN}),
+        zipped(**{"data/": b"", "data/train.csv": PLAIN, "__MACOSX/._train.csv": b"x"}),
+    ],
+)
+def test_the_one_file_is_unpacked_as_it_is(tmp_path: Path, content: bytes) -> None:
+    found = read(tmp_path, content)
+    assert isinstance(found, Path)
+    assert found.read_bytes() == PLAIN
+
+
+def test_parquet_is_read_with_its_gaps_and_its_categories(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"Password": pd.Categorical(["a", 'b "c"', "d\ne"]), "Times": [1.0, 2.5, None]})
+    found = read(tmp_path, parquet(frame))
+    assert isinstance(found, Path)
+    pd.testing.assert_frame_equal(pd.read_csv(found), frame.astype({"Password": object}), check_dtype=False)
+
+
+def test_what_is_no_single_whole_file_is_refused_by_its_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = gzip.compress(PLAIN * 50)
+    assert code(tmp_path, whole[:-9]) == "archive_damaged"
+    assert code(tmp_path, whole[:30] + b"\xff" + whole[31:]) == "archive_damaged"
+    assert code(tmp_path, whole + b"more") == "archive_damaged"
+    assert code(tmp_path, zipped(a=PLAIN, b=PLAIN)) == "archive_not_one_file"
+    assert code(tmp_path, zipped(**{"xl/workbook.xml": b"x"})) == "binary_file"
+    assert code(tmp_path, zipped(a=PLAIN)[:-30]) == "archive_damaged"
+    assert code(tmp_path, parquet(pd.DataFrame({"a": [[1]]}))) == "column_nested"
+    monkeypatch.setattr(packed, "MAX_UNPACKED_BYTES", 100)
+    assert code(tmp_path, whole) == "archive_too_large"
+
+
+def test_names_that_are_no_text_are_damage(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"Times": [1], "Password": ["a"]}), out, store_schema=False)
+    assert code(tmp_path, out.getvalue().replace(b"Times", b"Ti\xa8es")) == "archive_damaged"
