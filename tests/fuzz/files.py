@@ -10,6 +10,7 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -29,6 +30,7 @@ MOST_BYTES_OF_REASONS = 1 << 18
 
 PASSWORDS, HEART_DISEASE = passwords.TASK, heart_disease.TASK
 _CODES = {str(code) for code in Code}
+_QUOTINGS: tuple[Literal[0, 1, 2], ...] = (csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC)
 _ENDS = ("\n", "\r\n", "\r\r\n", "\r")
 WORDS = (
     *(b'"', b'""', b",", b";", b"\t", b"|", b"\n", b"\r", b"\r\n", b"\0", b" ", b"\\", b"'", b"=", b"\x1b[31m"),
@@ -56,7 +58,7 @@ def _cell(categories: object, source: random.Random) -> object:
 
 def _written(source: random.Random, table: list[object]) -> bytes:
     out = io.StringIO(newline="")
-    quoting = source.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC))
+    quoting = source.choice(_QUOTINGS)
     writer = csv.writer(out, delimiter=source.choice(",,,;\t"), lineterminator=source.choice(_ENDS), quoting=quoting)
     writer.writerows(table)  # type: ignore[arg-type]
     return source.choice((b"", b"", b"\xef\xbb\xbf", b"\n")) + out.getvalue().encode()
