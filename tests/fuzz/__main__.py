@@ -10,10 +10,11 @@ import random
 import time
 from collections.abc import Sequence
 
+from tests.fuzz.downloads import DOWNLOADS
 from tests.fuzz.files import FILES
 from tests.fuzz.target import Failure, Target, failure_of, mutated, shrunk
 
-TARGETS: tuple[Target, ...] = FILES
+TARGETS: tuple[Target, ...] = (*FILES, *DOWNLOADS)
 """All that is fuzzed; a module beside this one adds its own."""
 
 MOST_FAILURES = 20

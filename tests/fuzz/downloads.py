@@ -20,7 +20,7 @@ from regraft_pipeline.sources.http import checked
 from regraft_trigger.bodies import TriggerBody, parse_body
 from tests.fuzz.target import Target, WrongError
 
-LIMITS = Limits(max_bytes=100_000, connect_seconds=2, read_seconds=0.5, total_seconds=1, attempts=2)
+LIMITS = Limits(max_bytes=100_000, connect_seconds=2, read_seconds=0.3, total_seconds=0.4, attempts=1)
 SECRET = "5ECRET42"
 CODES = {str(code) for code in Code}
 CSV = b"Password,Times\n" + b"".join(b"word%d,%d\n" % (number, number % 2) for number in range(20))
