@@ -113,7 +113,6 @@ class _Course:
                 take_in(run, self.store, result)
             except CancelledError:
                 run.state, run.cause = RunState.CANCELLED, CANCELLED
-                step.state, step.finished_at = StepState.SKIPPED, now()
                 return
             except Exception as error:
                 _fail(run, error)
@@ -187,6 +186,8 @@ def _fail(run: Run, error: Exception) -> None:
 
 def _end(run: Run) -> None:
     for step in run.steps:
-        if step.state == StepState.PENDING:
+        if step.state == StepState.RUNNING:  # cancelled in it
+            step.finished_at = now()
+        if step.state in (StepState.PENDING, StepState.RUNNING):
             step.state = StepState.SKIPPED
     run.updated_at = run.finished_at = now()

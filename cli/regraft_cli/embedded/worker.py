@@ -156,6 +156,7 @@ def prepare(task: str, runs: RunStore, settings: WorkerSettings) -> None:
 
 
 def _can_load(task: str, settings: WorkerSettings) -> bool:
+    configure_logging(settings.log_level, human=settings.log_human)
     return check(task, settings) is not None
 
 
