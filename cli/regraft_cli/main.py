@@ -300,9 +300,15 @@ def task_names() -> list[str]:
 
 
 def served_tasks() -> list[str]:
-    """Return the names of the tasks that a stack serves: those of REGRAFT_TASKS, else all that are installed."""
-    chosen = [name.strip() for name in os.environ.get("REGRAFT_TASKS", "").split(",") if name.strip()]
-    return chosen or task_names()
+    """Return the names of the tasks that a stack serves: those of REGRAFT_TASKS, else all, the broken ones as well."""
+    from regraft_core.definition import task_files
+    from regraft_core.settings import CoreSettings
+
+    if chosen := [name.strip() for name in os.environ.get("REGRAFT_TASKS", "").split(",") if name.strip()]:
+        return chosen
+    names = {entry.name for entry in entry_points(group="regraft.tasks")}
+    names |= {file.name for file in task_files(CoreSettings().tasks_dir)}
+    return sorted(names, key=lambda name: (name != "passwords", name))
 
 
 def _client(url: str, token: str | None) -> TriggerClient:

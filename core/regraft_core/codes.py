@@ -132,6 +132,7 @@ class Code(StrEnum):
     HOST_NOT_ALLOWED = "host_not_allowed", "The service was asked for by a name that it is not known by."
     UPLOADS_FULL = "uploads_full", "As many datasets are being received as may."
     BODY_INCOMPLETE = "body_incomplete", "The body stopped before its end, or took too long."
+    BACKGROUND_ENDED = "background_ended", "What the service does in the background has come to an end."
     QUEUE_FULL = "queue_full", "As many runs of the task wait as may."
     TASK_UNKNOWN = "task_unknown", "There is no such task."
     TASK_EXISTS = "task_exists", "There is a task's file already where one would be written."

@@ -11,13 +11,17 @@ from regraft_core import layout
 from regraft_core.runs import Cause, Run, RunState, now
 from regraft_core.stores.objects import ObjectStore, find_model, put_model
 
+CANNOT_BE_LOADED = ("task_broken", "task_invalid", "task_unknown")
+"""Codes of runs that ended because of their task."""
+
 
 class TaskState(BaseModel):
     """Whether a task can be worked with, and why not."""
 
     name: str
     broken: Cause | None = Field(None, description="Why it cannot be loaded, trained or bootstrapped; none: it can")
-    definition: str = Field("", description="What defines the task: a file, or the package that offers it")
+    source: str = Field("", description="Where the task is defined: a file, or the package that offers it")
+    definition: str = Field("", description="What tells two definitions of the task apart: a SHA-256")
     kind: str = Field("", description="regression or classification, where that is known")
     description: str = ""
     checked_at: datetime = Field(default_factory=now)
@@ -32,7 +36,8 @@ class TaskShown(BaseModel):
     )
     reason: Cause | None = Field(None, description="Why the task is broken")
     version: str | None = Field(None, description="The version that serves, whatever the state")
-    definition: str = ""
+    source: str = Field("", description="Where the task is defined: a file, or the package that offers it")
+    definition: str = Field("", description="What tells two definitions of the task apart: a SHA-256")
     kind: str = ""
     description: str = ""
 
@@ -51,7 +56,7 @@ def learn_from(store: ObjectStore, run: Run) -> None:
     """Write down what the end of a run says of its task."""
     state = read_state(store, run.task) or TaskState(name=run.task)
     broken = state.broken
-    if run.cause and run.cause.code == "task_broken":
+    if run.cause and run.cause.code in CANNOT_BE_LOADED:
         broken = run.cause
     elif run.state is RunState.PROMOTED:
         broken = None

@@ -20,10 +20,12 @@ log = get_logger(__name__)
 
 def check(name: str, settings: PipelineSettings) -> Task | None:
     """Return a task that can be loaded; of one that cannot, why is logged and written down."""
-    state, task = TaskState(name=name, definition=_definition(name)), None
+    state, task = TaskState(name=name, source=_source(name)), None
     try:
         task = sound_task(name)
-        state.kind, state.description = task.kind, task.description
+        state.kind, state.description, state.definition = task.kind, task.description, task.definition
+        if task.definition_hash is not None:  # it is made of a file
+            state.source = task.source
     except RegraftError as error:
         log.error("task is broken", task=name, reason=error.message, exc_info=error.__cause__)  # noqa: TRY400
         state.broken = Cause(code=error.code, message=error.message)
@@ -31,8 +33,8 @@ def check(name: str, settings: PipelineSettings) -> Task | None:
     return task
 
 
-def _definition(name: str) -> str:
-    """Return what defines a task: its file, or the object and the package of its entry point."""
+def _source(name: str) -> str:
+    """Return where a task is defined: its file, or the object and the package of its entry point."""
     for file in task_files(CoreSettings().tasks_dir):
         if file.name == name:
             return str(file.path)

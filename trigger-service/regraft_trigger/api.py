@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from regraft_core.errors import BadRequestError, NotFoundError
 from regraft_core.runs import Run
+from regraft_core.taskstate import TaskShown
 from regraft_trigger.bodies import RollbackBody, TriggerBody, body_schema, read_body
 from regraft_trigger.feed import decode_id, encode
 from regraft_trigger.guard import bearer_token, check_same_site, check_token
@@ -52,6 +53,18 @@ class Status(BaseModel):
     """The service is well."""
 
     status: str
+
+
+class Ready(Status):
+    """The service can accept a run now."""
+
+    broken: list[TaskShown] = Field(description="Tasks that cannot be worked with; all others can")
+
+
+class Tasks(BaseModel):
+    """What can be predicted."""
+
+    tasks: list[TaskShown]
 
 
 async def _may_post(request: Request, service: Current) -> None:
@@ -118,8 +131,9 @@ def make_router(settings: TriggerSettings) -> APIRouter:
         dependencies=guards,
     )
     router.add_api_route("/events", events, response_class=EventStream, responses=documented())
+    router.add_api_route("/tasks", tasks, response_model=Tasks, responses=documented())
     router.add_api_route("/health", health, response_model=Status, responses=documented())
-    router.add_api_route("/ready", ready, response_model=Status, responses=documented(503))
+    router.add_api_route("/ready", ready, response_model=Ready, responses=documented(503))
     router.add_api_route("/metrics", metrics, response_class=MetricsText, responses=documented())
     return router
 
@@ -224,10 +238,16 @@ async def health() -> Status:
     return Status(status="alive")
 
 
-async def ready(service: Current) -> Status:
-    """Say whether a trigger could be accepted now."""
-    await service.backend.check_ready()
-    return Status(status="ready")
+async def ready(service: Current) -> Ready:
+    """Say whether a trigger could be accepted now, and which tasks are broken: they keep nobody else from his."""
+    await service.check_ready()
+    broken = [task for task in await service.tasks() if task.state == "broken"]
+    return Ready(status="ready", broken=broken)
+
+
+async def tasks(service: Current) -> Tasks:
+    """List what can be predicted: each task with its state, and a broken one with its reason."""
+    return Tasks(tasks=await service.tasks())
 
 
 async def metrics(service: Current) -> MetricsText:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import NoReturn
 
+from regraft_core.errors import RegraftError
 from regraft_core.logs import get_logger
 from regraft_core.runs import Run
 from regraft_trigger.backends.backend import Backend
@@ -32,6 +34,14 @@ class Feed:
         self._on_change = on_change
         self._listeners: set[asyncio.Queue[Run | None]] = set()
         self._closed = False
+        self._broke_off: tuple[float, str] | None = None
+
+    @property
+    def trouble(self) -> str:
+        """Why changes cannot be followed at present; empty where they can."""
+        if self._broke_off is None or time.monotonic() - self._broke_off[0] > 5 * PAUSE:
+            return ""
+        return self._broke_off[1]
 
     def __len__(self) -> int:
         """How many listen."""
@@ -45,6 +55,8 @@ class Feed:
                     self._publish(run)
             except Exception as error:
                 log.warning("change feed broke off", error=str(error), exc_info=error)
+                if not isinstance(error, RegraftError):  # an outage is asked for anew each time
+                    self._broke_off = (time.monotonic(), f"{type(error).__name__}: {error}")
             self._end_all()
             await asyncio.sleep(PAUSE)
 

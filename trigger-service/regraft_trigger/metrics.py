@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -86,6 +87,8 @@ class Metrics:
         )
         self.event_clients = Gauge("regraft_event_clients", "Clients that listen to /events", registry=self.registry)
         self._open: dict[str, Run] = {}
+        self._open_of: dict[str, dict[str, float]] = {}
+        self._counts: Tally[tuple[str, str]] = Tally()
         self._ended: dict[str, None] = {}
         self._rejected: dict[str, set[str]] = {}
         self._served: dict[str, str] = {}
@@ -110,20 +113,18 @@ class Metrics:
         if run.state.ended:
             self._remember_end(run)
         else:
-            self._open[run.run_id] = run
-            self._count_open()
+            self._set_open(run.run_id, run)
 
     def observe(self, run: Run) -> None:
         """Take in a change of a run. A run that ends is counted once, however often it changes after that."""
         if run.run_id in self._ended:
             return
         if run.state.ended:
-            self._open.pop(run.run_id, None)
+            self._set_open(run.run_id, None)
             self._remember_end(run)
             self._count_end(run)
         else:
-            self._open[run.run_id] = run
-        self._count_open()
+            self._set_open(run.run_id, run)
 
     def _remember_end(self, run: Run) -> None:
         self._ended[run.run_id] = None
@@ -131,15 +132,34 @@ class Metrics:
         if len(self._ended) > REMEMBERED_RUNS:
             del self._ended[next(iter(self._ended))]
 
-    def _count_open(self) -> None:
-        self.open_runs.clear()
-        for (task, state), number in Tally((run.task, run.state) for run in self._open.values()).items():
-            self.open_runs.labels(task, state).set(number)
+    def _set_open(self, run_id: str, run: Run | None) -> None:
+        """Note where an open run is now, None where it has ended: as much work for ten thousand as for one."""
+        before = self._open.pop(run_id, None)
+        if before is not None:
+            self._count_open(before, -1)
+        if run is not None:
+            self._open[run_id] = run
+            self._count_open(run, 1)
 
-        self.oldest_open_run.clear()
-        for task in {run.task for run in self._open.values()}:
-            oldest = min(run.accepted_at for run in self._open.values() if run.task == task).timestamp()
-            self.oldest_open_run.labels(task).set_function(_seconds_since(oldest))
+    def _count_open(self, run: Run, change: int) -> None:
+        of_task = self._open_of.setdefault(run.task, {})
+        if change > 0:
+            of_task[run.run_id] = run.accepted_at.timestamp()
+        else:
+            of_task.pop(run.run_id, None)
+        key = (run.task, str(run.state))
+        self._counts[key] += change
+        if self._counts[key]:
+            self.open_runs.labels(*key).set(self._counts[key])
+        else:
+            del self._counts[key]
+            self.open_runs.remove(*key)
+        if of_task:
+            self.oldest_open_run.labels(run.task).set_function(lambda: _since_oldest(of_task))
+        else:
+            del self._open_of[run.task]
+            with suppress(KeyError):
+                self.oldest_open_run.remove(run.task)
 
     def _count_rejections(self, run: Run) -> None:
         """Count by the order of acceptance, in whatever order runs are heard of."""
@@ -161,6 +181,10 @@ class Metrics:
                 self.step_seconds.labels(run.task, step.name, step.state).observe(seconds)
         if run.state is RunState.PROMOTED:
             self.promoted(run.task, ended_at.timestamp())
+
+
+def _since_oldest(accepted: Mapping[str, float]) -> float:
+    return time.time() - min(accepted.values(), default=time.time())
 
 
 def _seconds_since(moment: float) -> Callable[[], float]:

@@ -276,6 +276,9 @@ async def _in_service(service: Service, task: str, trial: Trial | None) -> InSer
         shown.serving = await service.backend.serving(task)
     except RegraftError as error:
         shown.trouble = error.message
+    state = await service.task(task)
+    if state.state == "broken" and state.reason:
+        shown.trouble = f"this task is broken: {state.reason.message}"
     return shown
 
 

@@ -112,6 +112,9 @@ class Tally:
     last: dict[float, dict[str, Counts]] = field(default_factory=dict)
     """By the moment at which a replica started, which tells them apart, and by task."""
 
+    heard: dict[float, float] = field(default_factory=dict)
+    """When a replica was last heard of."""
+
     increments: deque[tuple[float, dict[str, Counts]]] = field(default_factory=deque)
 
     def take(self, moment: float, text: str) -> None:
@@ -119,7 +122,9 @@ class Tally:
         started, counts = read_counts(text)
         if (before := self.last.get(started)) is not None:
             self.increments.append((moment, {t: c.since(before.get(t, Counts())) for t, c in counts.items()}))
-        self.last[started] = counts
+        self.last[started], self.heard[started] = counts, moment
+        for gone in [one for one, at in self.heard.items() if at <= moment - WINDOW_SECONDS]:
+            del self.last[gone], self.heard[gone]  # a pod that is no more, of which there may be any number
         self.began = moment if self.began is None else self.began
         self.seen = moment
         while self.increments and self.increments[0][0] <= moment - WINDOW_SECONDS:

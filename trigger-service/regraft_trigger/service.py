@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from regraft_core.addresses import in_buckets, redacted, s3_parts
-from regraft_core.errors import BadRequestError, ConflictError, KeyReusedError, NotFoundError, RegraftError
-from regraft_core.logs import get_logger
-from regraft_core.runs import Run, RunRequest, new_run_id, now, same_request
+from regraft_core.errors import (
+    BadRequestError,
+    ConflictError,
+    KeyReusedError,
+    NotFoundError,
+    RegraftError,
+    UnavailableError,
+    UnreadableError,
+)
+from regraft_core.logs import get_logger, log_once
+from regraft_core.runs import Cause, Run, RunRequest, new_run_id, now, same_request
+from regraft_core.serving import Serving
+from regraft_core.taskstate import TaskShown, TaskState
 from regraft_trigger.backends.backend import Backend
 from regraft_trigger.bodies import RollbackBody, TriggerBody
 from regraft_trigger.feed import CATCH_UP, Feed
@@ -21,6 +31,8 @@ from regraft_trigger.metrics import Metrics
 from regraft_trigger.predictors import Predictors
 from regraft_trigger.settings import TriggerSettings
 from regraft_trigger.uploads import Asked, Upload, Uploads
+
+_SHOWN = {"source", "definition", "kind", "description"}
 
 log = get_logger(__name__)
 
@@ -35,19 +47,23 @@ class Service:
     feed: Feed
     predictors: Predictors
     uploads: Uploads
+    background: list[asyncio.Task[None]] = field(default_factory=list)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow the changes of runs and the predictors; the backend is closed at the end."""
-        followers = [asyncio.create_task(self._follow()), asyncio.create_task(self.predictors.follow())]
+        self.background.extend(
+            asyncio.create_task(work, name=name)
+            for name, work in (("feed of runs", self._follow()), ("look at predictors", self.predictors.follow()))
+        )
         try:
             yield
         finally:
             self.feed.close()
-            for follower in followers:
-                follower.cancel()
-                with suppress(asyncio.CancelledError):
-                    await follower
+            for task in self.background:
+                task.cancel()
+            await asyncio.gather(*self.background, return_exceptions=True)
+            self.background.clear()
             await self.predictors.close()
             await self.backend.close()
 
@@ -104,6 +120,42 @@ class Service:
         log.info("run is to end", run_id=run_id, task=run.task)
         return run
 
+    async def check_ready(self) -> None:
+        """Return when a trigger could be accepted now and all that goes on in the background goes on.
+
+        Raises UnavailableError with what is wrong.
+        """
+        for task in self.background:
+            if task.done():
+                error = None if task.cancelled() else task.exception()
+                raise UnavailableError(f"the {task.get_name()} has ended: {error!r}", code="background_ended")
+        if self.feed.trouble:
+            raise UnavailableError(f"changes of runs cannot be followed: {self.feed.trouble}", code="background_ended")
+        await self.backend.check_ready()
+
+    async def tasks(self) -> list[TaskShown]:
+        """Return what can be predicted, each with its state; a task that is broken with its reason."""
+        return list(await asyncio.gather(*(self.task(name) for name in self.settings.tasks)))
+
+    async def task(self, name: str) -> TaskShown:
+        """Return how a task is."""
+        try:
+            known, serving = await asyncio.gather(self.backend.task_state(name), self._serving(name))
+        except RegraftError as error:
+            return TaskShown(name=name, state="unknown", reason=Cause(code=error.code, message=error.message))
+        known = known or TaskState(name=name)
+        about = {"name": name, "version": serving and serving.version, **known.model_dump(include=_SHOWN)}
+        state = "broken" if known.broken else "serving" if serving else "starting"
+        return TaskShown(state=state, reason=known.broken, **about)
+
+    async def _serving(self, name: str) -> Serving | None:
+        """Return what serves; a note that cannot be read is no reason to say nothing of the task."""
+        try:
+            return await self.backend.serving(name)
+        except UnreadableError as error:
+            log_once(log, f"serving/{name}", "what serves cannot be read", task=name, reason=error.message)
+            return None
+
     def known_task(self, name: str) -> str:
         """Return the name of a task that there is. Raises BadRequestError (``task_unknown``)."""
         if name not in self.settings.tasks:
@@ -143,10 +195,10 @@ class Service:
             for run in await self.backend.recent(task=None, limit=CATCH_UP, before=None):
                 self.metrics.know(run)
             for task in self.settings.tasks:
-                if serving := await self.backend.serving(task):
+                if serving := await self._serving(task):
                     self.metrics.promoted(task, serving.since.timestamp())
-        except RegraftError as error:
-            log.warning("metrics start without what was before", error=error.message)
+        except Exception as error:
+            log.warning("metrics start without what was before", error=str(error))
         await self.feed.follow()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,24 @@ def test_the_dataset_in_service_is_unchanged_unless_forced(plant: Plant) -> None
     assert runs[1].cause.code == "dataset_unchanged"
     assert states(runs[1]) == ["succeeded", *["skipped"] * 4]
     assert runs[2].version == "2"
+
+
+def test_what_cannot_be_written_down_is_no_failure_of_a_step(plant: Plant) -> None:
+    """Progress is told again; what begins or ends a step is raised, and the run is taken up again."""
+    run, said = good(plant, 1), []
+
+    def save(run: Run) -> None:
+        said.append(run.state)
+        if len(said) in (3, 4):
+            raise sqlite3.OperationalError("database is locked")
+
+    for _ in range(3):
+        try:
+            run_to_end(run, plant.settings, save, attempts=2)
+            break
+        except sqlite3.OperationalError:
+            assert run.state == RunState.RUNNING
+    assert run.state == RunState.PROMOTED
 
 
 def test_an_unknown_task_fails_the_run(plant: Plant) -> None:

@@ -11,12 +11,15 @@ import pytest
 
 from regraft_core import layout
 from regraft_core.record import is_cancelled
-from regraft_core.runs import Run, RunState, new_run_id
+from regraft_core.runs import Cause, Run, RunState, new_run_id
+from regraft_core.serving import Serving
 from regraft_core.source import whole_address
-from regraft_core.stores.objects import FileStore, get_model
+from regraft_core.stores.objects import FileStore, get_model, put_model
 from regraft_core.stores.queue import RunStore
+from regraft_core.taskstate import TaskState, write_state
 from regraft_core.verdict import Verdict
 from regraft_trigger.backends.local import LocalBackend
+from regraft_trigger.predictors import Predictors
 from tests.unit.trigger.serving import DATA_URL, Running, Serve, running, wait_for
 
 HOSTILE = "<script>alert(1)</script>"
@@ -223,6 +226,57 @@ def test_what_is_damaged_costs_itself_only(service: Running) -> None:
     assert "cannot be read" in page.text
 
 
+def test_tasks_are_listed_with_their_state_and_a_broken_one_with_its_reason(serve: Serve) -> None:
+    service = serve(tasks=["passwords", "heart-disease", "penguins", "new"])
+    why = Cause(code="task_broken", message="the task penguins cannot be loaded: ModuleNotFoundError: no pygmo")
+    write_state(service.objects, TaskState(name="passwords", kind="regression", source="passwords.py"))
+    write_state(service.objects, TaskState(name="penguins", broken=why))
+    service.objects.put(layout.serving("heart-disease"), b"{")
+    serving = Serving(task="passwords", version="7", run_id="run-a", uri="s3://b/", since=datetime.now(UTC))
+    put_model(service.objects, layout.serving("passwords"), serving)
+
+    tasks = {task["name"]: task for task in service.client.get("/tasks").json()["tasks"]}
+    ready = service.client.get("/ready")
+    page = service.client.get("/")
+
+    assert {name: task["state"] for name, task in tasks.items()} == {
+        "passwords": "serving",
+        "heart-disease": "starting",
+        "penguins": "broken",
+        "new": "starting",
+    }
+    assert (tasks["passwords"]["version"], tasks["passwords"]["source"]) == ("7", "passwords.py")
+    assert tasks["penguins"]["reason"] == why.model_dump()
+    assert ready.status_code == 200
+    assert [task["reason"]["code"] for task in ready.json()["broken"]] == ["task_broken"]
+    assert "no pygmo" in page.text
+    assert service.accept(task="heart-disease").state == RunState.QUEUED
+
+
+def test_a_background_task_that_dies_makes_the_service_unready(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def die(_: object) -> None:
+        raise ValueError("surprise")
+
+    monkeypatch.setattr(Predictors, "follow", die)
+    service = serve()
+    wait_for(lambda: service.client.get("/ready").status_code == 503)
+    answer = service.client.get("/ready").json()
+    assert answer["code"] == "background_ended"
+    assert "look at predictors" in answer["detail"]
+    assert "surprise" in answer["detail"]
+    assert service.client.get("/health").status_code == 200
+
+
+def test_changes_that_cannot_be_followed_make_the_service_unready(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalBackend, "changes", lambda _: 1 / 0)
+        service = serve()
+        wait_for(lambda: service.client.get("/ready").status_code == 503)
+        assert "ZeroDivisionError" in service.client.get("/ready").json()["detail"]
+
+
 def metrics(service: Running) -> str:
     return service.client.get("/metrics").text
 
@@ -290,7 +344,7 @@ def test_a_strange_prefix_is_ignored(service: Running, prefix: str) -> None:
 
 def test_a_service_that_can_write_is_ready(service: Running) -> None:
     assert service.client.get("/health").json() == {"status": "alive"}
-    assert service.client.get("/ready").json() == {"status": "ready"}
+    assert service.client.get("/ready").json() == {"status": "ready", "broken": []}
 
 
 def test_a_service_without_its_database_is_not_ready_and_accepts_nothing(serve: Serve) -> None:

@@ -17,6 +17,7 @@ from regraft_core.runs import Cause, Run, RunRequest
 from regraft_core.serving import Serving
 from regraft_core.source import keep_address, put_dataset
 from regraft_core.stores.objects import ObjectStore, find_model, get_model, put_model
+from regraft_core.taskstate import TaskState, read_state
 from regraft_core.verdict import Verdict
 
 STORE_SECONDS = 5.0
@@ -133,6 +134,10 @@ class Archive:
     async def serving(self, task: str) -> Serving | None:
         """Return what is in service for a task, None where nothing is."""
         return await self._ask(lambda: get_model(self._objects, layout.serving(task), Serving))
+
+    async def task_state(self, task: str) -> TaskState | None:
+        """Return whether a task can be worked with, None where nobody has looked yet."""
+        return await self._ask(lambda: read_state(self._objects, task))
 
     def close(self) -> None:
         """Let go of the threads."""

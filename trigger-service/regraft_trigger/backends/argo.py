@@ -21,6 +21,7 @@ from regraft_core.runs import Run, RunRequest, StepState, now
 from regraft_core.serving import Serving
 from regraft_core.settings import CoreSettings
 from regraft_core.stores.objects import ObjectStore, open_store
+from regraft_core.taskstate import TaskState
 from regraft_core.workflows import API_VERSION, TASK_LABEL
 from regraft_trigger.backends.archive import Archive
 from regraft_trigger.backends.reconcile import Reconciler
@@ -197,6 +198,10 @@ class ArgoBackend:
     async def serving(self, task: str) -> Serving | None:
         """Return what is in service for a task, None where nothing is."""
         return await self._archive.serving(task)
+
+    async def task_state(self, task: str) -> TaskState | None:
+        """Return whether a task can be worked with, None where nobody has looked yet."""
+        return await self._archive.task_state(task)
 
     async def check_ready(self) -> None:
         """Return when the API server would create a Workflow: it is asked to, for nothing to be kept of it."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from regraft_core.runs import Run, RunRequest
 from regraft_core.serving import Serving
+from regraft_core.taskstate import TaskState
 
 
 class Backend(Protocol):
@@ -64,6 +65,10 @@ class Backend(Protocol):
 
     async def serving(self, task: str) -> Serving | None:
         """Return what is in service for a task, None where nothing is."""
+        ...
+
+    async def task_state(self, task: str) -> TaskState | None:
+        """Return whether a task can be worked with, None where nobody has looked yet."""
         ...
 
     async def check_ready(self) -> None:

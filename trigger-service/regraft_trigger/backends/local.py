@@ -17,6 +17,7 @@ from regraft_core.serving import Serving
 from regraft_core.source import keep_address, put_dataset
 from regraft_core.stores.objects import ObjectStore, get_model
 from regraft_core.stores.queue import RunStore
+from regraft_core.taskstate import TaskState, read_state
 
 POLL_SECONDS = 0.2
 READY_TIMEOUT = 2.0
@@ -91,6 +92,10 @@ class LocalBackend:
     async def serving(self, task: str) -> Serving | None:
         """Return what is in service for a task, None where nothing is."""
         return await _in_thread(lambda: get_model(self._objects, layout.serving(task), Serving))
+
+    async def task_state(self, task: str) -> TaskState | None:
+        """Return whether a task can be worked with, None where nobody has looked yet."""
+        return await _in_thread(lambda: read_state(self._objects, task))
 
     async def check_ready(self) -> None:
         """Return when the database can be written."""
