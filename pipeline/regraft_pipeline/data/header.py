@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import csv as plain
+import io
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -10,7 +12,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-import pyarrow as pa
 from pyarrow import csv
 
 from regraft_core.contract import Contract
@@ -82,14 +83,11 @@ def options(delimiter: str, skip: Callable[[csv.InvalidRow], str], block_bytes: 
 
 
 def _names(content: bytes, delimiter: str) -> tuple[str, ...] | None:
+    text = io.StringIO(content.decode("utf-8", "ignore"), newline="")  # the end may be cut within a character
     try:
-        reader = csv.open_csv(
-            pa.BufferReader(content + b"\n"), **options(delimiter, lambda _: "skip", 2 * HEADER_BYTES)
-        )
-    except (pa.ArrowInvalid, pa.ArrowKeyError):
+        return tuple(next(plain.reader(text, delimiter=delimiter, strict=True), ())) or None
+    except plain.Error:
         return None
-    with reader:
-        return tuple(reader.schema.names)
 
 
 def _known(header: Header, contract: Contract) -> int:
@@ -115,7 +113,8 @@ def check_header(header: Header, contract: Contract) -> list[Reason]:
     names = list(header.names)
     missing = [name for name in wanted if name not in names]
     unknown = [name for name in dict.fromkeys(names) if name not in wanted and not contract.leaves_aside(name)]
-    doubled = [name for name, count in Counter(names).items() if count > 1 and (name in wanted or name in unknown)]
+    asked = {*wanted, *unknown}
+    doubled = [name for name, count in Counter(names).items() if count > 1 and name in asked]
     reasons = []
     if len(unnamed := [name for name in unknown if _UNNAMED.fullmatch(name)]) == 1 and not missing:
         unknown.remove(unnamed[0])
