@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import queue
 import threading
@@ -81,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self.close_connection = True
 
-    do_GET = do_POST = do_PATCH = do_DELETE = _do  # noqa: N815  (the standard library wants these names)
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _do  # noqa: N815  (the standard library wants these names)
 
     def _get(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:
         if path in self.api.objects:
@@ -99,11 +100,34 @@ class _Handler(BaseHTTPRequestHandler):
         return 201, body
 
     def _patch(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:
+        path = path.removesuffix("/status")
         if path not in self.api.objects:
-            return 404, {"message": "not found"}
-        assert self.headers["Content-Type"] == "application/merge-patch+json"
-        _merge(self.api.objects[path], body)
-        return 200, self.api.objects[path]
+            return 404, {"message": f"{path} not found"}
+        changed = copy.deepcopy(self.api.objects[path])
+        if self.headers["Content-Type"] == "application/json-patch+json":
+            try:
+                _apply(changed, body)
+            except (KeyError, ValueError) as error:
+                return 422, {"message": f"the server rejected our request due to an error in our request: {error}"}
+        else:
+            assert self.headers["Content-Type"] == "application/merge-patch+json"
+            _merge(changed, body)
+        return 200, self._changed(path, changed)
+
+    def _put(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:
+        if path not in self.api.objects:
+            return 404, {"message": f"{path} not found"}
+        if body["metadata"].get("resourceVersion") not in (None, self.api.objects[path]["metadata"]["resourceVersion"]):
+            return 409, {"message": "the object has been modified; please apply your changes to the latest version"}
+        return 200, self._changed(path, body)
+
+    def _changed(self, path: str, item: Json) -> Json:
+        """Keep an object's new state; its generation counts the changes of what is wanted."""
+        old = self.api.objects[path]
+        if "generation" in old["metadata"] and item.get("spec") != old.get("spec"):
+            item["metadata"]["generation"] = old["metadata"]["generation"] + 1
+        self.api.put(path, item)
+        return item
 
     def _delete(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:
         if path not in self.api.objects:
@@ -130,6 +154,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def _apply(target: Json, patch: list[Json]) -> None:
+    """Apply a JSON patch (RFC 6902) to members of objects. Raises where one of its acts cannot be done."""
+    for act in patch:
+        *folders, name = (part.replace("~1", "/").replace("~0", "~") for part in act["path"].split("/")[1:])
+        place = target
+        for folder in folders:
+            place = place[folder]
+        match act["op"]:
+            case "test" if name not in place or place[name] != act["value"]:
+                raise ValueError(f"testing path {act['path']} failed")
+            case "add" | "replace":
+                place[name] = act["value"]
+            case "remove":
+                del place[name]
 
 
 def _merge(target: Json, patch: Json) -> None:

@@ -83,12 +83,14 @@ class Cluster:
         return cls(cluster["server"], verify, BearerToken(lambda: token) if token else None)
 
     def client(self, *, timeout: float = 10.0) -> httpx.Client:
-        """Return a client for the API; ``timeout`` in seconds."""
-        return httpx.Client(base_url=self.server, verify=self.verify, auth=self.auth, timeout=timeout)
+        """Return a client for the API, past the proxies of the environment; ``timeout`` in seconds."""
+        return httpx.Client(base_url=self.server, verify=self.verify, auth=self.auth, timeout=timeout, trust_env=False)
 
     def async_client(self, *, timeout: float = 10.0) -> httpx.AsyncClient:
-        """Return an asynchronous client for the API; ``timeout`` in seconds."""
-        return httpx.AsyncClient(base_url=self.server, verify=self.verify, auth=self.auth, timeout=timeout)
+        """Return an asynchronous client for the API, past the proxies of the environment; ``timeout`` in seconds."""
+        return httpx.AsyncClient(
+            base_url=self.server, verify=self.verify, auth=self.auth, timeout=timeout, trust_env=False
+        )
 
 
 @contextlib.contextmanager

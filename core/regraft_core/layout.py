@@ -120,6 +120,11 @@ def task_state(task: str) -> str:
     return f"states/{task}.json"
 
 
+def placed_before(run_id: str) -> str:
+    """What was set to serve before the run set its own version, as JSON."""
+    return f"runs/{run_id}/placed-before.json"
+
+
 def serving(task: str) -> str:
     """What is in service for the task, as JSON."""
     return f"serving/{task}.json"

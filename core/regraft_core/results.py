@@ -32,6 +32,7 @@ class DownloadResult(Result):
     data_sha256: str
     bytes: int
     final_url: str = Field(description="Address after redirects")
+    version: str | None = Field(None, description="The version in service, where it was trained on this very dataset")
 
 
 class ValidateResult(Result):

@@ -84,7 +84,12 @@ class RunRequest(BaseModel):
 
     @property
     def order(self) -> str:
-        """What runs are ordered by: greater is later. Sortable as text."""
+        """What runs are ordered by: greater is later. Sortable as text.
+
+        What is there from installation is older than every dataset that anybody sends.
+        """
+        if self.kind == "bootstrap":
+            return f"/{self.run_id}"
         return f"{self.accepted_at.astimezone(UTC).isoformat(timespec='microseconds')}/{self.run_id}"
 
 

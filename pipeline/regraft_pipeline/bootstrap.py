@@ -6,6 +6,7 @@ cluster this module is a Job: ``python -m regraft_pipeline.bootstrap``.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sys
 from importlib.metadata import entry_points
@@ -17,6 +18,7 @@ from regraft_core.stores.objects import open_store, put_model
 from regraft_core.taskstate import learn_from
 from regraft_pipeline import reference
 from regraft_pipeline.assembly import open_deployer, open_registry
+from regraft_pipeline.deployers import DisplacedError, Place
 from regraft_pipeline.runner import run_to_end
 from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.steps import Context, DownloadResult
@@ -50,7 +52,10 @@ def provide(context: Context) -> DownloadResult:
 
 
 def bootstrap(task: Task, settings: PipelineSettings) -> Run | None:
-    """Bring a task's first version into service; None where it has one."""
+    """Bring a task's first version into service; None where it has one.
+
+    A run that finds something in service when its turn comes leaves it there.
+    """
     if open_registry(settings).prod(task) is not None:
         return None
     run = Run.accept(request_for(task.name, new_run_id()))
@@ -61,9 +66,14 @@ def bootstrap(task: Task, settings: PipelineSettings) -> Run | None:
 def restore(task: Task, settings: PipelineSettings) -> bool:
     """Roll out what the registry says is in service, where nothing is as in a new cluster; return whether it was so."""
     prod, deployer = open_registry(settings).prod(task), open_deployer(settings)
-    if prod is None or deployer.current(task.name) is not None:
+    empty = deployer.placed(task.name)
+    if prod is None or empty.uri is not None:
         return False
-    deployer.roll_out(task.name, prod.uri, prod.number)
+    place = Place(uri=prod.uri, version=prod.number, order=prod.prod_order)
+    if not deployer.place(task.name, empty, place):
+        return False
+    with contextlib.suppress(DisplacedError):  # a run is at it
+        deployer.prove(task.name, place)
     return True
 
 

@@ -38,6 +38,10 @@ class Folder:
             if file.is_file():
                 self.store.put_file(self.prefix + file.relative_to(path).as_posix(), file)
 
+    def exists(self) -> bool:
+        """Whether there is anything in it."""
+        return next(iter(self.store.keys(self.prefix)), None) is not None
+
     def download(self, path: Path) -> None:
         """Write all objects below a local folder.
 

@@ -6,22 +6,35 @@ whose pod template names the address in an annotation, and the header of the pre
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
 
-from regraft_core.errors import DeployError, NotFoundError, TemporaryError
-from regraft_core.kube import MERGE_PATCH, Cluster, answer, reaching
+from regraft_core.errors import DeployError, NotFoundError, RegraftError, TemporaryError
+from regraft_core.kube import Cluster, answer, reaching
 from regraft_core.logs import get_logger
-from regraft_pipeline.deployers import VERSION_HEADER
+from regraft_core.workflows import ORDER_ANNOTATION
+from regraft_pipeline.deployers import VERSION_HEADER, DisplacedError, Place
+from regraft_pipeline.deployers.lease import held
 
 SOURCE_ANNOTATION = "internal.serving.kserve.io/storage-initializer-sourceuri"
 """Annotation of the predictor's pods: the address they have their model from."""
 
 TASK_LABEL = "serving.kserve.io/inferenceservice"
 """Label of the predictor's pods: the name of their InferenceService."""
+
+VERSION_ANNOTATION = "regraft.dev/version"
+"""Annotation of an InferenceService: the number of the version that its address belongs to. Beside it stands the order
+of the run that set both. KServe gives them to the pods, so they change with the address only."""
+
+JSON_PATCH = {"Content-Type": "application/json-patch+json"}
+
+PATIENCE_SECONDS = 30.0
+"""How long an API server that stumbles is asked again to set an address."""
 
 POLL_SECONDS = 0.5
 MAX_RESTARTS = 2
@@ -47,46 +60,82 @@ class KServeDeployer:
 
     def __init__(self, cluster: Cluster, *, namespace: str, predictor_url: str, timeout: float, proofs: int) -> None:
         self._api = cluster.client()
+        # A predictor is not behind the proxy of the environment. A connection of its own for each question, so that
+        # every pod behind the Service may come to answer.
+        self._http = httpx.Client(timeout=5, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
         self._namespace = namespace
         self._predictor_url = predictor_url
         self._timeout = timeout
         self._proofs = proofs
 
-    def current(self, task: str) -> str | None:
-        """Return the address of the bundle that is set to serve, None where there is none."""
-        try:
-            service = self._get(self._inference_service(task))
-        except NotFoundError:
-            return None
-        uri: str | None = service["spec"]["predictor"]["model"].get("storageUri")
-        return uri
+    def placed(self, task: str) -> Place:
+        """Return what the InferenceService names. Raises NotFoundError where there is none."""
+        return _place_of(self._get(self._inference_service(task)))
 
-    def roll_out(self, task: str, uri: str, version: str) -> None:
-        """Set the address, wait for the pods, and return when the Service answers with the version only.
+    def place(self, task: str, old: Place, new: Place) -> bool:
+        """Set the address and, beside it, who set it, if both are ``old`` still; return if they are ``new`` now."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                service = self._get(self._inference_service(task))
+                found = _place_of(service)
+                if found not in (new, old):
+                    return False
+                if found == old and found != new:
+                    self._patch(task, _changes(service, old, new))
+            except TemporaryError as error:  # the answer may have been lost, or somebody was faster: look again
+                if time.monotonic() > deadline:
+                    raise
+                log.info("address not set yet", task=task, reason=error.message)
+                time.sleep(POLL_SECONDS)
+            else:
+                return True
+
+    def prove(self, task: str, place: Place, heed: Callable[[], None] = lambda: None) -> None:
+        """Wait for the pods, and return when the Service answers with the version only.
 
         Raises DeployError: ``rollout_failed`` as soon as it is certain that the version will not stand,
         ``rollout_timeout`` at the deadline; both with what the pods say.
         """
         deadline = time.monotonic() + self._timeout
+        uri = place.uri or ""
         for stage, missing in (
-            ("address is set", lambda: self._missing_address(task, uri)),
+            ("address is set", lambda: None),
             ("pods are ready", lambda: self._missing_pods(task, uri)),
-            ("version answers", lambda: self._missing_proof(task, version)),
+            ("version answers", lambda: self._missing_proof(task, place.version)),
         ):
-            self._wait(missing, deadline)
-            log.info(stage, task=task, version=version, uri=uri)
+            self._wait(task, place, missing, deadline, heed)
+            log.info(stage, task=task, version=place.version, uri=uri)
+
+    def alone(self, task: str, order: str) -> AbstractContextManager[Callable[[], None]]:
+        """Hold the Lease of the task's deploys."""
+        return held(self._api, self._namespace, f"regraft-{task}", order)
 
     def close(self) -> None:
         """Let go of connections to the API server."""
         self._api.close()
+        self._http.close()
 
-    def _wait(self, missing: Callable[[], str | None], deadline: float) -> None:
+    def _wait(
+        self,
+        task: str,
+        place: Place,
+        missing: Callable[[], str | None],
+        deadline: float,
+        heed: Callable[[], None],
+    ) -> None:
         """Ask again and again what is missing, until nothing is."""
         while True:
+            heed()
             try:
+                self._check(task, place)
                 reason = missing()
-            except TemporaryError as error:
+            except (TemporaryError, NotFoundError) as error:  # what is not there may come
                 reason = error.message
+            except (DeployError, DisplacedError):
+                raise
+            except RegraftError as error:
+                raise DeployError(error.message, reason=error.code) from error
             if reason is None:
                 return
             if time.monotonic() > deadline:
@@ -95,12 +144,18 @@ class KServeDeployer:
                 )
             time.sleep(POLL_SECONDS)
 
-    def _missing_address(self, task: str, uri: str) -> str | None:
-        if self.current(task) != uri:
-            patch = {"spec": {"predictor": {"model": {"storageUri": uri}}}}
-            with reaching():
-                answer(self._api.patch(self._inference_service(task), json=patch, headers=MERGE_PATCH))
-        return None
+    def _check(self, task: str, place: Place) -> None:
+        if (found := self.placed(task)) != place:
+            raise DisplacedError(f"{task} is set to version {found.version or found.uri} now")
+
+    def _patch(self, task: str, patch: list[Json]) -> None:
+        """Apply a patch. Raises TemporaryError where one of its tests does not hold."""
+        content = json.dumps(patch)
+        with reaching():
+            response = self._api.patch(self._inference_service(task), content=content, headers=JSON_PATCH)
+        if response.status_code == 422:
+            raise TemporaryError(f"the API server does not take the patch: {response.text[:200]}", code="cluster_busy")
+        answer(response)
 
     def _missing_pods(self, task: str, uri: str) -> str | None:
         deployment = self._get(f"/apis/apps/v1/namespaces/{self._namespace}/deployments/{task}-predictor")
@@ -140,10 +195,12 @@ class KServeDeployer:
     def _health(self, pod: Json) -> Iterator[str]:
         """What a predictor that runs but is not ready says itself; the Service does not lead to it."""
         ports = pod["spec"]["containers"][0].get("ports") or [{"containerPort": 8080}]
+        address = pod["status"].get("podIP", "")
+        host = f"[{address}]" if ":" in address else address
         try:
-            health = httpx.get(f"http://{pod['status']['podIP']}:{ports[0]['containerPort']}/health", timeout=2)
+            health = self._http.get(f"http://{host}:{ports[0]['containerPort']}/health", timeout=2)
             problem = health.json()
-        except (httpx.TransportError, ValueError):
+        except (httpx.TransportError, httpx.InvalidURL, ValueError):
             return
         if health.status_code == 503:
             message = f"pod {pod['metadata']['name']} is not ready: {problem.get('detail')}"
@@ -155,8 +212,7 @@ class KServeDeployer:
         url = self._predictor_url.format(task=task) + "/schema"
         for _ in range(self._proofs):
             try:
-                # A connection of its own each, so that every pod behind the Service may come to answer.
-                response = httpx.get(url, timeout=5, headers={"Connection": "close"})
+                response = self._http.get(url)
             except httpx.TransportError as error:
                 return f"{url} cannot be reached: {error}"
             found = response.headers.get(VERSION_HEADER)
@@ -170,6 +226,39 @@ class KServeDeployer:
     def _get(self, path: str, **parameters: str) -> Json:
         with reaching():
             return answer(self._api.get(path, params=parameters))
+
+
+def _place_of(service: Json) -> Place:
+    notes = service["metadata"].get("annotations") or {}
+    uri = service["spec"]["predictor"].get("model", {}).get("storageUri") or None
+    return Place(uri=uri, version=notes.get(VERSION_ANNOTATION, ""), order=notes.get(ORDER_ANNOTATION, ""))
+
+
+def _changes(service: Json, old: Place, new: Place) -> list[Json]:
+    """Return a JSON patch (RFC 6902) from ``old`` to ``new``, which fails where anything else is set by then."""
+    notes = "/metadata/annotations"
+    changes = [
+        ("/spec/predictor/model/storageUri", old.uri, new.uri),
+        (f"{notes}/{_escaped(VERSION_ANNOTATION)}", old.version, new.version),
+        (f"{notes}/{_escaped(ORDER_ANNOTATION)}", old.order, new.order),
+    ]
+    tests: list[Json] = [{"op": "test", "path": path, "value": before} for path, before, _ in changes if before]
+    if len(tests) < len(changes):
+        # That a thing is not there cannot be tested; that nothing at all has changed can.
+        version = service["metadata"]["resourceVersion"]
+        tests.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
+    if not service["metadata"].get("annotations"):
+        tests.append({"op": "add", "path": notes, "value": {}})
+    acts = [
+        {"op": "add", "path": path, "value": after} if after else {"op": "remove", "path": path}
+        for path, before, after in changes
+        if before or after
+    ]
+    return tests + acts
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _container_trouble(container: Json) -> str | None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from regraft_core.errors import DeployError
-from regraft_pipeline.deployers import VERSION_HEADER
+from regraft_core.errors import DeployError, TemporaryError
+from regraft_pipeline.deployers import VERSION_HEADER, DisplacedError, Place
 
 POLL_SECONDS = 0.2
+PLACE_SECONDS = 10.0
+ALONE_SECONDS = 240.0
+"""How long the lock of another run is waited for: to set an address, and to decide what is in service."""
 
 
 class LocalDeployer:
@@ -24,36 +30,83 @@ class LocalDeployer:
         no_keepalive = httpx.Limits(max_keepalive_connections=0)
         self._http = httpx.Client(base_url=predictor_url, timeout=30.0, trust_env=False, limits=no_keepalive)
 
-    def current(self, task: str) -> str | None:
-        """Return the address of the bundle that is set to serve, None where there is none."""
+    def placed(self, task: str) -> Place:
+        """Return what is set to serve."""
+        with contextlib.suppress(OSError, ValueError):
+            return Place.model_validate_json(self._note(task).read_bytes())
         link = self._models_dir / task
-        return link.readlink().as_uri() + "/" if link.is_symlink() else None
+        return Place(uri=link.readlink().as_uri() + "/") if link.is_symlink() else Place()
 
-    def roll_out(self, task: str, uri: str, version: str) -> None:
-        """Point the link at the bundle, have it loaded, and see that the answers come from it.
+    def place(self, task: str, old: Place, new: Place) -> bool:
+        """Point the link at the bundle, if what is set is ``old`` still; return whether it is ``new`` now."""
+        with self._locked(f".{task}.placing", seconds=PLACE_SECONDS):
+            found = self.placed(task)
+            if found not in (new, old):
+                return False
+            # The note first: a link that was not made any more is made by whoever proves the version.
+            written = self._note(task).with_suffix(".new")
+            written.write_text(new.model_dump_json())
+            written.replace(self._note(task))
+            self._point(task, new.uri)
+        return True
+
+    def prove(self, task: str, place: Place, heed: Callable[[], None] = lambda: None) -> None:
+        """Have the bundle loaded, and see that the answers come from it.
 
         A predictor that is not there is waited for until the deadline: it may be starting again.
         """
-        self._point(task, Path(unquote(urlsplit(uri).path)))
         deadline = time.monotonic() + self._timeout
         while True:
+            heed()
+            if not self.place(task, place, place):
+                raise DisplacedError(f"{task} is set to version {self.placed(task).version} now")
             try:
                 self._load(task)
-                return self._prove(task, version)
+                return self._prove(task, place.version)
             except httpx.TransportError as error:
                 if time.monotonic() > deadline:
                     raise DeployError(
                         f"the predictor cannot be reached: {error}", code="predictor_unreachable"
                     ) from error
                 time.sleep(POLL_SECONDS)
+            except DeployError:
+                if self.placed(task) == place:
+                    raise
 
-    def _point(self, task: str, folder: Path) -> None:
+    @contextlib.contextmanager
+    def alone(self, task: str, order: str) -> Iterator[Callable[[], None]]:  # noqa: ARG002  (the lock knows its process)
+        """Hold a lock that is free again when this process is gone, however it went."""
+        with self._locked(f".{task}.lock", seconds=ALONE_SECONDS):
+            yield lambda: None
+
+    def _note(self, task: str) -> Path:
+        # Begins with a dot, as all here but the links: the predictor does not take it for a task.
+        return self._models_dir / f".{task}.place.json"
+
+    @contextlib.contextmanager
+    def _locked(self, name: str, *, seconds: float) -> Iterator[None]:
         self._models_dir.mkdir(parents=True, exist_ok=True)
-        # Begins with a dot: the predictor does not take it for a task.
+        deadline = time.monotonic() + seconds
+        with (self._models_dir / name).open("w") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if time.monotonic() > deadline:
+                        raise TemporaryError(f"another run holds {file.name}", code="lease_busy") from error
+                    time.sleep(POLL_SECONDS)
+            yield
+
+    def _point(self, task: str, uri: str | None) -> None:
+        link = self._models_dir / task
+        if uri is None:
+            link.unlink(missing_ok=True)
+            return
         new = self._models_dir / f".{task}.new"
         new.unlink(missing_ok=True)
-        new.symlink_to(folder)
-        new.replace(self._models_dir / task)
+        new.symlink_to(Path(unquote(urlsplit(uri).path)))
+        new.replace(link)
 
     def _load(self, task: str) -> None:
         """Have the predictor take in what the link points at; it goes on with what it has where it cannot."""

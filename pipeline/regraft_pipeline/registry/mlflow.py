@@ -7,6 +7,7 @@ need httpx only. https://mlflow.org/docs/latest/rest-api.html
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 NO_KEEPALIVE = httpx.Limits(max_keepalive_connections=0)
 PATIENCE_SECONDS = 20.0
 """How long a server that is not there, or busy, is asked again."""
+MAKE_PAUSE = 1.0
+"""Seconds before a thing is looked for whose creation was not answered."""
 
 
 class MlflowApi:
@@ -49,8 +52,27 @@ class MlflowApi:
         return self._call("GET", path, params=parameters)
 
     def post(self, path: str, **body: Any) -> Json:
-        """Create or change. Raises RegraftError with ``error_code`` as MLflow names it where that is refused."""
+        """Ask or change, where doing it twice is doing it once.
+
+        Raises RegraftError with ``error_code`` as MLflow names it where that is refused.
+        """
         return self._call("POST", path, json=body)
+
+    def make(self, find: Callable[[], Json | None], path: str, **body: Any) -> Json:
+        """Return what is found, or create it and return MLflow's answer.
+
+        An answer that was lost may be that of a thing that is there: it is looked for again, never asked for twice.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            if (found := find()) is not None:
+                return found
+            try:
+                return self._once("POST", path, json=body)
+            except TemporaryError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(MAKE_PAUSE)
 
     def patch(self, path: str, **body: Any) -> Json:
         """Change, where MLflow wants this method."""

@@ -71,6 +71,15 @@ class Version:
         return self.tags.get("data_sha256")
 
     @property
+    def definition(self) -> str | None:
+        """The definition of the task it was trained by."""
+        return self.tags.get("definition")
+
+    def is_of(self, data_sha256: str, definition: str) -> bool:
+        """Whether it was trained on this dataset by this definition; older versions do not say by which."""
+        return self.data_sha256 == data_sha256 and self.definition in (None, definition)
+
+    @property
     def prod_order(self) -> str:
         """Order of the run that put it into service last."""
         return self.tags.get("prod_order", "")
@@ -122,16 +131,19 @@ class Registry:
     ) -> None:
         self._api = MlflowApi(tracking_uri, ca_file=ca_file)
         self._owner = owner
+        self._places: dict[tuple[str, str, str], str] = {}
         self._public_url = redacted(public_url or tracking_uri).rstrip("/")
 
     def prod(self, task: Task) -> Version | None:
         """Return the version in service, None where there is none."""
         try:
-            model = self._api.get("registered-models/get", name=self._name(task))["registered_model"]
-        except NotFoundError:
-            return None
-        number = next((alias["version"] for alias in model.get("aliases", ()) if alias["alias"] == PROD), None)
-        return None if number is None else self.version(task, str(number))
+            found = self._api.get("registered-models/alias", name=self._name(task), alias=PROD)["model_version"]
+        except RegraftError as error:
+            # MLflow answers 404 where there is no such model, 400 where the model has no such alias.
+            if error.code == "mlflow_not_found" or error.details.get("error_code") == "INVALID_PARAMETER_VALUE":
+                return None
+            raise
+        return self._version(task, found)
 
     def version(self, task: Task, number: str) -> Version:
         """Return a version. Raises NotFoundError (``version_unknown``)."""
@@ -144,18 +156,27 @@ class Registry:
             raise
         return self._version(task, found)
 
-    def previous(self, task: Task, prod: Version) -> Version:
-        """Return the version that served before. Raises NotFoundError (``version_unknown``) where none did."""
+    def previous(self, task: Task, prod: Version | None) -> Version:
+        """Return the version that served before ``prod``, by time; the last that served where ``prod`` is None.
+
+        A version that a person took out of service does not count. Raises NotFoundError (``version_unknown``) where
+        there is none.
+        """
+        before = prod.tags.get("promoted_at") if prod else None
         served = [
-            version
-            for version in self._api_versions(f"name='{self._name(task)}'")
-            if "promoted_at" in _tags(version) and int(version["version"]) < int(prod.number)
+            (tags["promoted_at"], int(version["version"]), version)
+            for version in self._api_versions(f"name='{self._name(task)}' and tags.promoted_at LIKE '2%'")
+            if not (tags := _tags(version)).get("taken_out_by") and (prod is None or version["version"] != prod.number)
         ]
+        served = [found for found in served if before is None or found[0] < before]
         if not served:
+            than = f"before version {prod.number}" if prod else "ever"
             raise NotFoundError(
-                f"no version of {task.name} was in service before version {prod.number}", code="version_unknown"
+                f"no version of {task.name} was in service {than}, but for those that somebody took out; "
+                "name the one that is meant",
+                code="version_unknown",
             )
-        return self._version(task, max(served, key=lambda version: int(version["version"])))
+        return self._version(task, max(served, key=lambda found: found[:2])[2])
 
     def track(
         self, task: Task, request: RunRequest, *, note: str = "", parameters: Mapping[str, Any] = MappingProxyType({})
@@ -211,11 +232,17 @@ class Registry:
         """Return the version of a run's model, made where it is not there yet."""
         name = self._name(task)
         self._create("registered-models/create", name=name, description=_described(notes.of_task(task)))
-        found = self._api_versions(f"name='{name}' and run_id='{tracking.mlflow_run_id}'")
-        if found:
-            return self._version(task, found[0])
-        self._api.patch(f"logged-models/{tracking.model_id}", model_id=tracking.model_id, status="LOGGED_MODEL_READY")
-        created = self._api.post(
+
+        def find() -> Json | None:
+            found = self._api_versions(f"name='{name}' and run_id='{tracking.mlflow_run_id}'")
+            first = min(found, key=lambda version: int(version["version"]), default=None)
+            return first and {"model_version": first}
+
+        if find() is None:
+            status = {"model_id": tracking.model_id, "status": "LOGGED_MODEL_READY"}
+            self._api.patch(f"logged-models/{tracking.model_id}", **status)
+        made = self._api.make(
+            find,
             "model-versions/create",
             name=name,
             source=f"models:/{tracking.model_id}",
@@ -224,19 +251,37 @@ class Registry:
             tags=_items(tags),
             description=_described(description),
         )
-        return self._version(task, created["model_version"])
+        return self._version(task, made["model_version"])
 
     def end(self, tracking: Tracking) -> None:
         """Mark MLflow's run as finished."""
         self._api.post("runs/update", run_id=tracking.mlflow_run_id, status="FINISHED", end_time=_milliseconds())
 
-    def promote(self, task: Task, version: Version, request: RunRequest) -> None:
-        """Move the alias. The order goes before it, on the version; the date after it, as it must not be untrue."""
-        # What is there from installation is older than every dataset that anybody sends.
-        order = "" if request.kind == "bootstrap" else request.order
-        self._tag_version(task, version, prod_order=order, prod_run_id=request.run_id)
+    def promote(self, task: Task, version: Version, request: RunRequest, *, replaces: Version | None = None) -> None:
+        """Move the alias. The order goes before it, on the version, and which version it ``replaces``."""
+        other = replaces.number if replaces and replaces.number != version.number else ""
+        self._tag_version(task, version, prod_order=request.order, prod_run_id=request.run_id, prod_replaces=other)
         self._api.post("registered-models/alias", name=self._name(task), alias=PROD, version=version.number)
-        self._tag_version(task, version, promoted_at=now().isoformat())
+
+    def confirm(self, task: Task, version: Version, request: RunRequest) -> None:
+        """Let the promotion of what serves count as that of a later run."""
+        self._tag_version(task, version, prod_order=request.order, prod_run_id=request.run_id, prod_replaces="")
+
+    def date(self, task: Task, version: Version, request: RunRequest) -> None:
+        """Write when a version came into service, and what a person took out by it. True once the alias moved."""
+        self._tag_version(task, version, promoted_at=now().isoformat(), taken_out_by="")
+        if request.kind == "rollback" and (other := version.tags.get("prod_replaces")):
+            self._api.post(
+                "model-versions/set-tag",
+                name=self._name(task),
+                version=other,
+                key="taken_out_by",
+                value=request.run_id,
+            )
+
+    def heal(self, task: Task, version: Version) -> None:
+        """Give the alias back to a version that has it no more."""
+        self._api.post("registered-models/alias", name=self._name(task), alias=PROD, version=version.number)
 
     def tag(self, task: Task, tags: Mapping[str, str]) -> None:
         """Set tags of the registered model, which is made where it is not there yet."""
@@ -257,13 +302,17 @@ class Registry:
         self._create("experiments/create", name=name, tags=_items(tags))
         found = self._api.get("experiments/get-by-name", experiment_name=name)["experiment"]
         experiment_id: str = found["experiment_id"]
+        if found.get("lifecycle_stage") == "deleted":  # by somebody on MLflow's page; its name is taken still
+            self._api.post("experiments/restore", experiment_id=experiment_id)
         return experiment_id
 
     def _run(self, experiment: str, request: RunRequest, note: str) -> Json:
         search = {"experiment_ids": [experiment], "filter": f"tags.run_id = '{request.run_id}'", "max_results": 1}
-        if found := self._api.post("runs/search", **search).get("runs"):
-            run: Json = found[0]
-            return run
+
+        def find() -> Json | None:
+            found = self._api.post("runs/search", **search).get("runs")
+            return {"run": found[0]} if found else None
+
         tags = {
             "run_id": request.run_id,
             "task": request.task,
@@ -273,34 +322,40 @@ class Registry:
             "mlflow.source.type": "JOB",
             NOTE: _described(note),
         }
-        created: Json = self._api.post(
+        run: Json = self._api.make(
+            find,
             "runs/create",
             experiment_id=experiment,
             run_name=request.run_id,
             start_time=_milliseconds(),
             tags=_items(tags),
         )["run"]
-        return created
+        return run
 
     def _logged_model(
         self, experiment: str, mlflow_run_id: str, task: Task, note: str, parameters: Mapping[str, Any]
     ) -> Json:
         search = {"experiment_ids": [experiment], "filter": f"source_run_id = '{mlflow_run_id}'"}
-        if found := self._api.post("logged-models/search", **search).get("models"):
-            model: Json = found[0]
-            return model
-        created: Json = self._api.post(
+
+        def find() -> Json | None:
+            found = self._api.post("logged-models/search", **search).get("models")
+            return {"model": found[0], "found": True} if found else None
+
+        made = self._api.make(
+            find,
             "logged-models",
             experiment_id=experiment,
             source_run_id=mlflow_run_id,
             name=task.name,
             params=_parameters(parameters),
             tags=_items({"task": task.name, "mlflow.user": self._owner, NOTE: _described(note)}),
-        )["model"]
-        # The run's page lists the model by this; it would list it twice if this were written again.
-        made = [{"model_id": created["info"]["model_id"], "step": 0}]
-        self._api.post("runs/outputs", run_id=mlflow_run_id, models=made)
-        return created
+        )
+        model: Json = made["model"]
+        if "found" not in made:
+            # The run's page lists the model by this; it would list it twice if this were written again.
+            listed = [{"model_id": model["info"]["model_id"], "step": 0}]
+            self._api.post("runs/outputs", run_id=mlflow_run_id, models=listed)
+        return model
 
     def _create(self, path: str, **body: Any) -> None:
         """Create a thing of a given name unless it is there."""
@@ -314,17 +369,20 @@ class Registry:
         versions: list[Json] = []
         token = ""
         while True:
-            page = self._api.get("model-versions/search", filter=criteria, max_results="200", page_token=token)
+            page = self._api.get("model-versions/search", filter=criteria, max_results="1000", page_token=token)
             versions += page.get("model_versions", ())
             token = page.get("next_page_token", "")
             if not token:
                 return versions
 
     def _version(self, task: Task, found: Json) -> Version:
-        # The source is models:/m-..., which only MLflow can resolve.
-        number = str(found["version"])
-        uri = self._api.get("model-versions/get-download-uri", name=self._name(task), version=number)["artifact_uri"]
-        return Version(number, uri.rstrip("/") + "/", found.get("run_id", ""), _tags(found))
+        # The source is models:/m-..., which only MLflow can resolve, to an address that never changes.
+        number, source = str(found["version"]), found.get("source", "")
+        key = (self._name(task), number, source)
+        if key not in self._places:
+            place = self._api.get("model-versions/get-download-uri", name=key[0], version=number)
+            self._places[key] = place["artifact_uri"].rstrip("/") + "/"
+        return Version(number, self._places[key], found.get("run_id", ""), _tags(found))
 
     def _tag_version(self, task: Task, version: Version, **tags: str) -> None:
         for item in _items(tags):

@@ -1,110 +1,348 @@
-"""Step deploy: a version comes into service, proves itself, and only then gets the alias.
+"""Step deploy: the one place that decides what serves.
 
-The registry remembers what is in service: what was rolled out but has not got the alias is put back, or rolled out
-again by whoever repeats this step.
+What is accepted last serves, whatever finishes, fails or is killed when, and however many deploys of a task run at
+once. Two things hold that, and both are asked again before every act that cannot be taken back:
+
+- the address that is set to serve, with the order of the run that set it beside it. It is changed only where it is
+  still what was read, and never while it is that of a later run that has not ended: that end is waited for.
+- the registry, whose alias ``prod`` says what has been proven. It moves only while this run alone decides for the task
+  and its address is set. What is put back is what ``prod`` names at that moment.
 """
 
 from __future__ import annotations
 
+import time
+
 from regraft_core import layout
-from regraft_core.errors import DeployError, RegraftError, TemporaryError
+from regraft_core.errors import DeployError, NotFoundError, RegraftError, TemporaryError
+from regraft_core.record import CANCELLED
 from regraft_core.runs import Cause, RunState, now
 from regraft_core.serving import Serving
-from regraft_core.stores.objects import get_model, put_model
-from regraft_pipeline.deployers import Deployer
+from regraft_core.stores.objects import find_model, get_model, put_model
+from regraft_pipeline.deployers import Deployer, DisplacedError, Place
 from regraft_pipeline.registry.registry import Version
-from regraft_pipeline.steps import Context, DeployResult, RegisterResult, TrainResult
+from regraft_pipeline.steps import Context, DeployResult, DownloadResult, RegisterResult, TrainResult
+
+POLL_SECONDS = 1.0
+TURN_SECONDS = 15 * 60.0
+"""How long the end of a later run is waited for, before the step is tried anew."""
+
+INSIST_SECONDS = 60.0
+"""How long the registry is asked what to put back; what it said before is taken then."""
+
+
+class CancelledError(Exception):
+    """Somebody wants the run to end."""
 
 
 def run(context: Context) -> DeployResult:
-    """Roll the run's version out, or for a rollback the earlier one, unless a later run is in service already.
+    """Bring the run's version into service, or for a rollback an earlier one, unless a later run did.
 
-    A version that does not stand is replaced by the one in service before: the run ends ``rolled_back``.
+    The run ends ``unchanged`` where the version in service was trained on its very dataset, which counts as a promotion
+    of what serves, ``rolled_back`` where its version does not stand, ``superseded`` where a later run was promoted.
     """
-    prod = context.registry.prod(context.task)
-    if prod is not None and _is_later(context, prod):
-        return context.finish("deploy", _superseded(prod))
-    candidate = _candidate(context, prod)
-    deployer = context.open_deployer()
-    context.progress(None, f"rolling out version {candidate.number}")
-    try:
-        deployer.roll_out(context.task.name, candidate.uri, candidate.number)
-    except DeployError as error:
-        if prod is not None and prod.number == candidate.number:
-            raise  # there is nothing else to put back
-        context.log.warning("version did not stand", version=candidate.number, code=error.code, reason=error.message)
-        _put_back(context, deployer, prod, error)
-        return context.finish("deploy", _rolled_back(candidate, prod, error))
-    _promote(context, deployer, candidate, prod)
-    put_model(context.store, layout.serving(context.task.name), _serving(context, candidate))
-    context.log.info("promoted", version=candidate.number)
-    return context.finish(
-        "deploy",
-        DeployResult(
-            end=RunState.PROMOTED, version=candidate.number, message=f"version {candidate.number} is in service"
-        ),
-    )
+    return context.finish("deploy", Deploy(context, context.open_deployer()).to_end())
 
 
-def _is_later(context: Context, prod: Version) -> bool:
-    """Whether what is in service was put there by a later run; the bootstrap is earlier than all."""
-    request = context.request
-    if prod.prod_run_id == request.run_id:
-        return False
-    return request.kind == "bootstrap" or prod.prod_order > request.order
+class Deploy:
+    """One attempt to bring one run's version into service."""
 
+    def __init__(self, context: Context, deployer: Deployer) -> None:
+        self._context = context
+        self._deployer = deployer
+        self._registry = context.registry
+        self._task = context.task
+        self._order = context.request.order
+        self._deciding = False
+        """Whether the alias may have been moved."""
 
-def _candidate(context: Context, prod: Version | None) -> Version:
-    """Return the version to roll out. Raises NotFoundError (``version_unknown``)."""
-    request, registry, task = context.request, context.registry, context.task
-    if request.kind != "rollback":
-        return registry.version(task, context.result("register", RegisterResult).version)
-    if request.to_version is not None:
-        return registry.version(task, request.to_version)
-    if prod is None:
-        raise RegraftError(f"no version of {task.name} is in service", code="version_unknown")
-    if prod.prod_run_id == request.run_id:
-        return prod  # this step was here before
-    return registry.previous(task, prod)
+    def to_end(self) -> DeployResult:
+        """Begin again and again, until nobody comes in between."""
+        while True:
+            try:
+                result = self._once()
+            except DisplacedError as error:
+                self._context.log.info("beginning again", reason=error.message)
+                time.sleep(POLL_SECONDS)
+                continue
+            except CancelledError:
+                return self._cancelled()
+            if result is not None:
+                return result
 
+    def _once(self) -> DeployResult | None:
+        """Return the end of the run, None where it is to begin again. Raises DisplacedError for the same."""
+        # In this order: who set the address and has ended has moved the alias before, if at all.
+        placed = self._deployer.placed(self._task.name)
+        ended = self._has_ended(placed)
+        prod = self._prod(placed)
+        if prod is not None and prod.prod_order == self._order:
+            return self._complete(placed, prod)
+        self._heed()
+        if (later := self._later(placed, prod)) is not None:
+            return self._give_way(placed, prod, later)
+        if placed.order > self._order and not ended:
+            self._wait_for(placed.order)
+            return None
+        if prod is not None and self._is_unchanged(prod):
+            return self._confirm(placed, prod)
+        return self._roll_out(placed, self._candidate(prod), prod)
 
-def _promote(context: Context, deployer: Deployer, candidate: Version, prod: Version | None) -> None:
-    """Move the alias. What serves must not be what the alias does not say, even where MLflow is gone for good."""
-    try:
-        context.registry.promote(context.task, candidate, context.request)
-    except TemporaryError as error:
-        _put_back(context, deployer, prod, error)
-        raise
+    def _later(self, placed: Place, prod: Version | None) -> str | None:
+        """Say what is in service by a later run, if anything is; a bootstrap gives way to whatever serves."""
+        is_bootstrap = self._context.request.kind == "bootstrap"
+        if prod is not None and (is_bootstrap or prod.prod_order > self._order):
+            return f"version {prod.number} of the later {prod.prod_run_id} is in service"
+        if prod is None and is_bootstrap and placed.uri and not placed.order.startswith("/"):
+            return f"{placed.uri} serves, though the alias prod is gone; a rollback to a version, or new data, heals it"
+        return None
 
+    def _candidate(self, prod: Version | None) -> Version:
+        """Return the version to roll out. Raises NotFoundError (``version_unknown``)."""
+        request = self._context.request
+        if request.kind == "rollback":
+            if request.to_version is None:
+                return self._registry.previous(self._task, prod)
+            return self._registry.version(self._task, request.to_version)
+        known = self._download()
+        if known is not None and known.version is not None:
+            return self._registry.version(self._task, known.version)
+        return self._registry.version(self._task, self._context.result("register", RegisterResult).version)
 
-def _put_back(context: Context, deployer: Deployer, prod: Version | None, error: RegraftError) -> None:
-    """Roll out what was in service before. Raises DeployError (``rollback_failed``) where that fails, too."""
-    if prod is None:
-        return
-    context.progress(None, f"putting version {prod.number} back")
-    try:
-        deployer.roll_out(context.task.name, prod.uri, prod.number)
-    except DeployError as second:
-        raise DeployError(
-            f"{error.message}; version {prod.number} could not be put back either: {second.message}",
-            code="rollback_failed",
-        ) from second
+    def _is_unchanged(self, prod: Version) -> bool:
+        """Whether the version in service was trained on the very dataset of this run, by the same definition."""
+        request, found = self._context.request, self._download()
+        if request.kind != "train" or request.force or found is None or prod.run_id == request.run_id:
+            return False
+        return prod.is_of(found.data_sha256, self._task.definition)
 
+    def _download(self) -> DownloadResult | None:
+        key = layout.step_result(self._context.request.run_id, "download")
+        return get_model(self._context.store, key, DownloadResult)
 
-def _superseded(prod: Version) -> DeployResult:
-    message = f"version {prod.number} of the later {prod.prod_run_id} is in service"
-    return DeployResult(end=RunState.SUPERSEDED, cause=Cause(code="superseded", message=message), message=message)
+    # Ways to the end
 
+    def _roll_out(self, placed: Place, candidate: Version, prod: Version | None) -> DeployResult:
+        """Set the address, see the version serve, move the alias; or take the version back."""
+        mine = self._set(placed, candidate)
+        try:
+            self._context.progress(None, f"rolling out version {candidate.number}")
+            self._deployer.prove(self._task.name, mine, self._heed)
+            return self._promote(mine, candidate)
+        except (DisplacedError, CancelledError):
+            raise
+        except Exception as error:
+            return self._fall(mine, candidate, prod, error)
+        except BaseException:
+            # This process is told to end. The alias is where it was, unless this is the moment in which it moves.
+            if not self._deciding:
+                self._deployer.place(self._task.name, mine, self._before(prod))
+            raise
 
-def _rolled_back(candidate: Version, prod: Version | None, error: DeployError) -> DeployResult:
-    serving = f"version {prod.number} serves on" if prod else "nothing was in service before"
-    message = f"version {candidate.number} did not stand, {serving}: {error.message}"
-    return DeployResult(
-        end=RunState.ROLLED_BACK,
-        version=candidate.number,
-        cause=Cause(code=error.code, message=message),
-        message=message,
-    )
+    def _promote(self, mine: Place, candidate: Version) -> DeployResult:
+        """Move the alias, if all is as it has to be still."""
+        with self._deployer.alone(self._task.name, self._order) as still_alone:
+            prod = self._registry.prod(self._task)
+            if self._deployer.placed(self._task.name) != mine:
+                raise DisplacedError("another run has set another address")
+            if self._later(mine, prod) is not None:
+                raise DisplacedError("a later run counts as promoted")
+            self._heed()
+            still_alone()
+            self._deciding = True
+            self._registry.promote(self._task, candidate, self._context.request, replaces=prod)
+            return self._settle(self._registry.version(self._task, candidate.number))
+
+    def _confirm(self, placed: Place, prod: Version) -> DeployResult:
+        """Let what serves count as promoted by this run."""
+        mine = self._set(placed, prod)
+        if mine != placed:
+            self._deployer.prove(self._task.name, mine, self._heed)
+        with self._deployer.alone(self._task.name, self._order) as still_alone:
+            found = self._registry.prod(self._task)
+            if self._deployer.placed(self._task.name) != mine or found is None or found.number != prod.number:
+                raise DisplacedError("another version is in service")
+            if self._later(mine, found) is not None:
+                raise DisplacedError("a later run counts as promoted")
+            still_alone()
+            self._registry.confirm(self._task, prod, self._context.request)
+        return self._unchanged(prod)
+
+    def _complete(self, placed: Place, prod: Version) -> DeployResult:
+        """The alias has been moved by this run, before it was killed: nothing is put back any more."""
+        if placed.order <= self._order:
+            mine = self._set(placed, prod)
+            try:
+                self._deployer.prove(self._task.name, mine)
+            except DeployError as error:
+                self._context.log.warning("version in service does not answer", reason=error.message)
+        with self._deployer.alone(self._task.name, self._order):
+            is_own = self._context.request.kind != "train" or prod.run_id == self._context.request.run_id
+            if not is_own and not prod.tags.get("prod_replaces"):
+                return self._unchanged(prod)
+            return self._settle(prod)
+
+    def _give_way(self, placed: Place, prod: Version | None, later: str) -> DeployResult:
+        if placed.order == self._order and prod is not None and placed.uri != prod.uri:
+            self._take_back(placed, prod)
+        return DeployResult(end=RunState.SUPERSEDED, cause=Cause(code="superseded", message=later), message=later)
+
+    def _fall(self, mine: Place, candidate: Version, prod: Version | None, error: Exception) -> DeployResult:
+        """Take the version back because of what went wrong, unless the alias has moved. Raises what is no end."""
+        code = error.code if isinstance(error, RegraftError) else "internal_error"
+        self._context.log.warning("version did not stand", version=candidate.number, code=code, reason=str(error))
+        self._deciding = True
+        back = self._take_back(mine, prod, because=error)
+        if back is not None and back.number == candidate.number:
+            if back.prod_order != self._order or isinstance(error, TemporaryError):
+                raise error  # there is nothing else to put back, or the rest is for the next attempt
+            return self._complete(mine, back)
+        if not isinstance(error, DeployError):
+            raise error
+        serving = f"version {back.number} serves on" if back else "nothing was in service before"
+        message = f"version {candidate.number} did not stand, {serving}: {error.message}"
+        return DeployResult(
+            end=RunState.ROLLED_BACK,
+            version=candidate.number,
+            cause=Cause(code=error.code, message=message),
+            message=message,
+        )
+
+    def _cancelled(self) -> DeployResult:
+        placed = self._deployer.placed(self._task.name)
+        prod = self._registry.prod(self._task)
+        if prod is not None and prod.prod_order == self._order:
+            return self._complete(placed, prod)
+        if placed.order == self._order and (prod is None or placed.uri != prod.uri):
+            self._take_back(placed, prod)
+        return DeployResult(end=RunState.CANCELLED, cause=CANCELLED, message=CANCELLED.message)
+
+    def _settle(self, version: Version) -> DeployResult:
+        """Write down what the alias says. Only who decides alone may do it."""
+        self._note(version)
+        try:
+            self._registry.date(self._task, version, self._context.request)
+        except RegraftError as error:
+            self._context.log.warning("date of promotion not written", version=version.number, reason=error.message)
+        self._context.log.info("promoted", version=version.number)
+        message = f"version {version.number} is in service"
+        return DeployResult(end=RunState.PROMOTED, version=version.number, message=message)
+
+    def _unchanged(self, prod: Version) -> DeployResult:
+        message = f"version {prod.number}, which is in service, was trained on this very dataset; force trains again"
+        cause = Cause(code="dataset_unchanged", message=message)
+        return DeployResult(end=RunState.UNCHANGED, version=prod.number, cause=cause, message=message)
+
+    # What they go by
+
+    def _set(self, placed: Place, version: Version) -> Place:
+        """Set the address of a version, and return what is set; what was set before is kept, to be put back."""
+        if (placed.uri, placed.version) == (version.uri, version.number):
+            return placed  # another order beside the same address would only start all pods anew
+        mine = Place(uri=version.uri, version=version.number, order=self._order)
+        if placed.order != self._order or not self._order:
+            put_model(self._context.store, layout.placed_before(self._context.request.run_id), placed)
+        if not self._deployer.place(self._task.name, placed, mine):
+            raise DisplacedError("another run has set another address")
+        return mine
+
+    def _before(self, prod: Version | None) -> Place:
+        """Return what is to be put back: what ``prod`` names, else what was there before."""
+        key = layout.placed_before(self._context.request.run_id)
+        before = find_model(self._context.store, key, Place) or Place()
+        if prod is None or (before.uri, before.version) == (prod.uri, prod.number):
+            return before  # with the very annotations, so that KServe finds the old pods good
+        return Place(uri=prod.uri, version=prod.number, order=prod.prod_order)
+
+    def _take_back(self, mine: Place, known: Version | None, *, because: Exception | None = None) -> Version | None:
+        """Put back what ``prod`` names now, if the address is this run's still, and see it serve; return it.
+
+        Whatever goes wrong is tried again. Raises DeployError (``rollback_failed``) where it cannot be done.
+        """
+        deadline = time.monotonic() + INSIST_SECONDS
+        while True:
+            try:
+                prod, back = self._put_back(mine, known if time.monotonic() > deadline else None)
+                break
+            except RegraftError as error:
+                if time.monotonic() > deadline + INSIST_SECONDS:
+                    raise self._lost(known, because, error) from error
+                time.sleep(POLL_SECONDS)
+        if back is not None and back.uri is not None:
+            self._context.progress(None, f"putting version {back.version} back")
+            try:
+                self._deployer.prove(self._task.name, back)
+            except DisplacedError:
+                pass  # another run is at it
+            except RegraftError as error:
+                raise self._lost(prod, because, error) from error
+        return prod
+
+    def _put_back(self, mine: Place, known: Version | None) -> tuple[Version | None, Place | None]:
+        """Return what ``prod`` names, and what has been set for it; ``known`` is taken where nobody answers."""
+        with self._deployer.alone(self._task.name, self._order):
+            try:
+                prod = self._registry.prod(self._task)
+            except RegraftError:
+                if known is None:
+                    raise
+                prod = known
+            if prod is not None:
+                self._note(prod)
+                if prod.uri == mine.uri:
+                    return prod, None
+            back = self._before(prod)
+            return prod, back if self._deployer.place(self._task.name, mine, back) else None
+
+    def _lost(self, prod: Version | None, because: Exception | None, second: RegraftError) -> DeployError:
+        what = f"version {prod.number}" if prod else "what was there before"
+        first = f"{because}; " if because else ""
+        return DeployError(f"{first}{what} could not be put back either: {second.message}", code="rollback_failed")
+
+    def _prod(self, placed: Place) -> Version | None:
+        """Return what ``prod`` names; where somebody deleted the alias, it is given back to what serves."""
+        prod = self._registry.prod(self._task)
+        if prod is not None or not placed.version:
+            return prod
+        try:
+            version = self._registry.version(self._task, placed.version)
+        except NotFoundError:
+            return None
+        if version.uri != placed.uri or version.promoted_at is None:
+            return None
+        with self._deployer.alone(self._task.name, self._order):
+            if (prod := self._registry.prod(self._task)) is None:
+                self._context.log.warning("alias prod was gone, given back", version=version.number)
+                self._registry.heal(self._task, version)
+        return prod or version
+
+    def _note(self, version: Version) -> None:
+        """Keep what is in service where everybody may read it."""
+        store, key = self._context.store, layout.serving(self._task.name)
+        noted = find_model(store, key, Serving)
+        if noted is None or (noted.version, noted.uri) != (version.number, version.uri):
+            put_model(store, key, _serving(self._context, version))
+
+    def _has_ended(self, placed: Place) -> bool:
+        """Whether the run that set the address has come to its end, or has nothing left to deploy."""
+        run_id, store = placed.order.rpartition("/")[2], self._context.store
+        return not run_id or store.exists(layout.step_result(run_id, "deploy")) or store.exists(layout.record(run_id))
+
+    def _wait_for(self, order: str) -> None:
+        """Wait for the end of a later run. Raises TemporaryError (``turn_awaited``) where it takes too long."""
+        later = Place(order=order)
+        message = f"waiting for the end of the later {order.rpartition('/')[2]}"
+        self._context.progress(None, message)
+        deadline = time.monotonic() + TURN_SECONDS
+        while not self._has_ended(later):
+            self._heed()
+            if time.monotonic() > deadline:
+                raise TemporaryError(message, code="turn_awaited")
+            time.sleep(POLL_SECONDS)
+
+    def _heed(self) -> None:
+        if self._context.cancelled():
+            raise CancelledError
 
 
 def _serving(context: Context, version: Version) -> Serving:

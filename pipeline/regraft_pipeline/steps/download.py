@@ -5,8 +5,8 @@ from __future__ import annotations
 from regraft_core import layout
 from regraft_core.addresses import was_cut
 from regraft_core.errors import SourceError
-from regraft_core.runs import Cause, RunState
 from regraft_core.source import forget_address, whole_address
+from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import ObjectStore
 from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.sources import Limits, Site, fetch
@@ -14,7 +14,9 @@ from regraft_pipeline.steps import Context, DownloadResult
 
 
 def run(context: Context) -> DownloadResult:
-    """Bring the dataset into the store. Ends the run where ``prod`` was trained on the very same.
+    """Bring the dataset into the store. Goes on with ``deploy`` where ``prod`` was trained on the very same.
+
+    What becomes of the run is decided there, in the order of acceptance: by then another version may be in service.
 
     Raises SourceError where it cannot be had.
     """
@@ -72,10 +74,9 @@ def _unchanged(context: Context, result: DownloadResult) -> DownloadResult | Non
     if context.request.force:
         return None
     prod = context.registry.prod(context.task)
-    if prod is None or prod.data_sha256 != result.data_sha256:
+    if prod is None or not prod.is_of(result.data_sha256, context.task.definition):
         return None
-    cause = Cause(
-        code="dataset_unchanged",
-        message=f"version {prod.number}, which is in service, was trained on this very dataset; force trains again",
-    )
-    return result.model_copy(update={"end": RunState.UNCHANGED, "cause": cause})
+    if not Folder.at(prod.uri, endpoint_url=context.settings.s3_endpoint_url).exists():
+        context.log.warning("bundle in service is gone, training anew", version=prod.number, uri=prod.uri)
+        return None
+    return result.model_copy(update={"then": "deploy", "version": prod.number})

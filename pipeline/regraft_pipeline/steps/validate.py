@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from regraft_core import layout
-from regraft_core.errors import BundleError, RegraftError
+from regraft_core.contract import Contract
+from regraft_core.errors import RegraftError, TemporaryError
 from regraft_core.runs import Cause, RunState
 from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import get_model, put_model
@@ -53,17 +56,24 @@ def _incumbent(context: Context) -> Bundle | None:
     if prod is None:
         return None
     folder = context.workdir / "incumbent"
-    Folder.at(prod.uri, endpoint_url=context.settings.s3_endpoint_url).download(folder)
     try:
+        Folder.at(prod.uri, endpoint_url=context.settings.s3_endpoint_url).download(folder)
         bundle = Bundle.load(folder)
-    except BundleError as error:
+    except TemporaryError:
+        raise
+    except RegraftError as error:
         context.log.warning("version in service not compared", version=prod.number, reason=error.message)
         return None
     mine, its = context.task.contract, bundle.contract
-    if its.features != mine.features or its.target.type != mine.target.type:
+    if _asked(its) != _asked(mine) or its.target.type != mine.target.type:
         context.log.warning("version in service not compared", version=prod.number, reason="it has another contract")
         return None
     return bundle
+
+
+def _asked(contract: Contract) -> list[dict[str, Any]]:
+    """Return what a contract asks of the features; how people describe them changes nothing."""
+    return [column.model_dump(exclude={"description"}) for column in contract.features]
 
 
 def _put_held_out(context: Context, evaluation: Evaluation) -> None:

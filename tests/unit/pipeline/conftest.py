@@ -60,7 +60,9 @@ def predictor_url(models_dir: Path) -> Iterator[str]:
 
 @pytest.fixture
 def plant(mlflow_url: str, predictor_url: str, models_dir: Path, tmp_path: Path) -> Plant:
-    """Steps with a store and registered models of their own."""
+    """Steps with a store and registered models of their own, and nothing in service yet."""
+    for left in (path for path in models_dir.iterdir() if path.is_symlink() or path.suffix in (".json", ".lock")):
+        left.unlink()
     return Plant(tmp_path, owner=uuid4().hex, mlflow_url=mlflow_url, predictor_url=predictor_url, models_dir=models_dir)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from regraft_core.errors import DeployError, NotFoundError, RegraftError, TemporaryError
 from regraft_core.runs import RunRequest, RunState
+from regraft_pipeline.deployers import Place
 from regraft_pipeline.registry.registry import Registry, Version
 from regraft_pipeline.steps import DeployResult, deploy
 from regraft_pipeline.tasks import Task
@@ -18,15 +19,15 @@ from tests.unit.pipeline.plant import Plant
 class GoneRegistry(Registry):
     """A registry that is gone when the alias should move."""
 
-    def promote(self, task: Task, version: Version, request: RunRequest) -> None:
+    def promote(self, task: Task, version: Version, request: RunRequest, *, replaces: Version | None = None) -> None:
         raise TemporaryError("gone", code="mlflow_unreachable")
 
 
 class CutRegistry(Registry):
     """A registry whose process is killed right after the alias has moved."""
 
-    def promote(self, task: Task, version: Version, request: RunRequest) -> None:
-        super().promote(task, version, request)
+    def promote(self, task: Task, version: Version, request: RunRequest, *, replaces: Version | None = None) -> None:
+        super().promote(task, version, request, replaces=replaces)
         raise KeyboardInterrupt
 
 
@@ -141,7 +142,8 @@ def test_a_deploy_that_was_killed_before_the_alias_moved_ends_right(plant: Plant
     old = put_in_service(plant, 1)
     new = plant.register(plant.request(2))
     context = plant.context(plant.request(2))
-    context.open_deployer().roll_out(plant.task.name, new.uri, new.number)
+    deployer = context.open_deployer()
+    deployer.place(plant.task.name, deployer.placed(plant.task.name), Place(uri=new.uri, version=new.number))
     assert plant.prod() == old.number
     assert deployed(plant, plant.request(2)).end == RunState.PROMOTED
     plant.assert_serves(new)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from regraft_core.errors import DeployError, NotFoundError
-from regraft_pipeline.deployers import VERSION_HEADER, kserve
+from regraft_core.workflows import ORDER_ANNOTATION
+from regraft_pipeline.deployers import VERSION_HEADER, DisplacedError, Place, kserve, lease
 from regraft_pipeline.deployers.kserve import SOURCE_ANNOTATION, KServeDeployer
 from tests.apiserver import ApiServer
 
@@ -117,11 +118,109 @@ def uri_of(api: ApiServer) -> str:
     return uri
 
 
-def test_current_is_the_address_of_the_inference_service(
+def roll_out(deployer: KServeDeployer, task: str, uri: str, version: str) -> None:
+    place = Place(uri=uri, version=version, order="2024/run-new")
+    assert deployer.place(task, Place(uri=OLD), place)
+    deployer.prove(task, place)
+
+
+def test_what_is_placed_is_the_address_of_the_inference_service(
     api: ApiServer, predictor: Predictor, deployer: Deploying
 ) -> None:
-    assert deployer().current("passwords") == OLD
-    assert deployer().current("heart-disease") is None
+    assert deployer().placed("passwords") == Place(uri=OLD)
+    with pytest.raises(NotFoundError):
+        deployer().placed("heart-disease")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (Place(uri=OLD), Place(uri=NEW, version="2", order="2024/b")),
+        (Place(), Place(uri=NEW, version="2", order="2024/b")),
+        (Place(uri=OLD, version="1", order="2024/a"), Place()),
+    ],
+)
+def test_an_address_is_set_only_over_what_was_read(
+    api: ApiServer, predictor: Predictor, deployer: Deploying, old: Place, new: Place
+) -> None:
+    if old.uri != OLD:
+        del api.objects[SERVICE]["spec"]["predictor"]["model"]["storageUri"]
+    if old.order:
+        notes = {"regraft.dev/version": old.version, ORDER_ANNOTATION: old.order, "other": "stays"}
+        api.objects[SERVICE]["metadata"]["annotations"] = notes
+    other = Place(uri=old.uri, version="8", order="2024/c")
+    assert not deployer().place("passwords", other, new)
+    assert deployer().place("passwords", old, new)
+    assert deployer().place("passwords", old, new)
+    assert deployer().placed("passwords") == new
+    assert not deployer().place("passwords", old, other)
+    assert api.objects[SERVICE]["metadata"]["annotations"].get("other") in ("stays", None)
+
+
+def test_an_answer_that_is_lost_is_looked_after(api: ApiServer, predictor: Predictor, deployer: Deploying) -> None:
+    lost = ["PATCH"]
+    api.after = lambda method, path: not (method in lost and lost.pop())
+    assert deployer().place("passwords", Place(uri=OLD), Place(uri=NEW, version="7", order="2024/b"))
+    assert uri_of(api) == NEW
+    assert [method for method, _ in api.requests].count("PATCH") == 1
+
+
+def test_a_version_that_is_displaced_is_not_waited_for(
+    api: ApiServer, predictor: Predictor, deployer: Deploying
+) -> None:
+    with pytest.raises(DisplacedError):
+        deployer(timeout=30).prove("passwords", Place(uri=NEW, version="7", order="2024/b"))
+
+
+def test_a_deployment_that_is_not_there_yet_is_waited_for(
+    api: ApiServer, predictor: Predictor, deployer: Deploying
+) -> None:
+    del api.objects[DEPLOYMENT]
+    with pytest.raises(DeployError, match="not found") as caught:
+        roll_out(deployer(timeout=0.2), "passwords", NEW, "7")
+    assert caught.value.code == "rollout_timeout"
+
+
+def test_what_the_cluster_refuses_ends_the_wait(api: ApiServer, predictor: Predictor, deployer: Deploying) -> None:
+    api.before = lambda method, path: 403 if path == DEPLOYMENT else None
+    with pytest.raises(DeployError, match="403") as caught:
+        roll_out(deployer(timeout=30), "passwords", NEW, "7")
+    assert caught.value.details["reason"] == "cluster_refused"
+
+
+def test_a_pod_with_an_ipv6_address_is_asked(api: ApiServer, predictor: Predictor, deployer: Deploying) -> None:
+    api.put(DEPLOYMENT, deployment(NEW, replicas=2))
+    waiting = pod(predictor)
+    waiting["status"]["podIP"] = "::1"
+    api.put(f"{PODS}/1", waiting)
+    with pytest.raises(DeployError, match="1 replicas wanted"):
+        roll_out(deployer(timeout=0.2), "passwords", NEW, "7")
+
+
+def test_only_one_decides_and_who_was_killed_does_not_hold_up_itself(api: ApiServer, deployer: Deploying) -> None:
+    with deployer().alone("passwords", "2024/a"), deployer().alone("passwords", "2024/a"):
+        pass
+    with deployer().alone("passwords", "2024/b"):
+        lease = api.objects["/apis/coordination.k8s.io/v1/namespaces/regraft/leases/regraft-passwords"]
+        assert lease["spec"]["holderIdentity"] == "2024/b"
+
+
+def test_a_lease_of_somebody_who_is_dead_runs_out(
+    api: ApiServer, deployer: Deploying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "SECONDS", 0.2)
+    monkeypatch.setattr(lease, "POLL_SECONDS", 0.02)
+    dead = deployer().alone("passwords", "2024/a")
+    dead.__enter__()
+    began = time.monotonic()
+    with deployer().alone("passwords", "2024/b"):
+        assert time.monotonic() - began > 0.2
+
+
+def test_a_cluster_without_leases_is_no_hindrance(api: ApiServer, deployer: Deploying) -> None:
+    api.before = lambda method, path: 403 if "leases" in path else None
+    with deployer().alone("passwords", "2024/a") as still_alone:
+        still_alone()
 
 
 def test_a_version_is_in_service_when_the_service_answers_with_it(
@@ -129,7 +228,7 @@ def test_a_version_is_in_service_when_the_service_answers_with_it(
 ) -> None:
     api.put(DEPLOYMENT, deployment(NEW))
     predictor.answers = [(200, "6", b""), (200, "7", b""), (200, "6", b""), (200, "7", b"")]
-    deployer().roll_out("passwords", NEW, "7")
+    roll_out(deployer(), "passwords", NEW, "7")
     assert uri_of(api) == NEW
     assert predictor.asked == ["/passwords/schema"] * 6
 
@@ -137,7 +236,7 @@ def test_a_version_is_in_service_when_the_service_answers_with_it(
 def test_rolling_out_again_changes_nothing(api: ApiServer, predictor: Predictor, deployer: Deploying) -> None:
     api.put(DEPLOYMENT, deployment(NEW))
     for _ in range(2):
-        deployer().roll_out("passwords", NEW, "7")
+        roll_out(deployer(), "passwords", NEW, "7")
     assert [method for method, _ in api.requests].count("PATCH") == 1
 
 
@@ -145,7 +244,7 @@ def test_the_status_of_the_old_pods_is_not_taken_for_that_of_the_new(
     api: ApiServer, predictor: Predictor, deployer: Deploying
 ) -> None:
     with pytest.raises(DeployError, match="KServe has not given the new address") as caught:
-        deployer(timeout=0.2).roll_out("passwords", NEW, "7")
+        roll_out(deployer(timeout=0.2), "passwords", NEW, "7")
     assert caught.value.code == "rollout_timeout"
 
 
@@ -155,20 +254,20 @@ def test_a_deployment_that_is_not_through_is_waited_for(
 ) -> None:
     api.put(DEPLOYMENT, deployment(NEW, **status))
     with pytest.raises(DeployError, match="1 replicas wanted"):
-        deployer(timeout=0.2).roll_out("passwords", NEW, "7")
+        roll_out(deployer(timeout=0.2), "passwords", NEW, "7")
 
 
 def test_an_api_server_that_stumbles_is_asked_again(api: ApiServer, predictor: Predictor, deployer: Deploying) -> None:
     api.put(DEPLOYMENT, deployment(NEW))
     troubles = [500, 503, 429]
     api.before = lambda method, path: troubles.pop() if troubles else None
-    deployer().roll_out("passwords", NEW, "7")
+    roll_out(deployer(), "passwords", NEW, "7")
     assert not troubles
 
 
 def test_an_unknown_task_is_an_error_of_its_own(api: ApiServer, predictor: Predictor, deployer: Deploying) -> None:
     with pytest.raises(NotFoundError):
-        deployer().roll_out("heart-disease", NEW, "7")
+        roll_out(deployer(), "heart-disease", NEW, "7")
 
 
 def test_a_crash_loop_ends_the_wait_with_the_last_words(
@@ -181,7 +280,7 @@ def test_a_crash_loop_ends_the_wait_with_the_last_words(
     api.put(f"{PODS}/1", pod(predictor, restartCount=3, **container))
     began = time.monotonic()
     with pytest.raises(DeployError, match=r"OOMKilled \(exit code 137\), restarted 3 times: loading the bundle"):
-        deployer(timeout=30).roll_out("passwords", NEW, "7")
+        roll_out(deployer(timeout=30), "passwords", NEW, "7")
     assert time.monotonic() - began < 5
 
 
@@ -198,7 +297,7 @@ def test_a_few_crashes_are_waited_out_and_told_at_the_deadline(
     }
     api.put(f"{PODS}/1", init)
     with pytest.raises(DeployError, match=r"storage-initializer ended with Error.*no such bucket") as caught:
-        deployer(timeout=0.2).roll_out("passwords", NEW, "7")
+        roll_out(deployer(timeout=0.2), "passwords", NEW, "7")
     assert caught.value.code == "rollout_timeout"
 
 
@@ -209,7 +308,7 @@ def test_a_bundle_that_the_predictor_refuses_ends_the_wait(
     api.put(f"{PODS}/1", pod(predictor))
     predictor.answers = [(503, "none", b'{"code": "golden_mismatch", "detail": "row 3 differs"}')]
     with pytest.raises(DeployError, match="not ready: row 3 differs") as caught:
-        deployer(timeout=30).roll_out("passwords", NEW, "7")
+        roll_out(deployer(timeout=30), "passwords", NEW, "7")
     assert (caught.value.code, caught.value.details["reason"]) == ("rollout_failed", "golden_mismatch")
 
 
@@ -218,7 +317,7 @@ def test_a_predictor_that_still_loads_is_waited_for(api: ApiServer, predictor: P
     api.put(f"{PODS}/1", pod(predictor))
     predictor.answers = [(503, "none", b'{"code": "bundle_not_loaded", "detail": "not loaded yet"}')]
     with pytest.raises(DeployError, match="not loaded yet") as caught:
-        deployer(timeout=0.2).roll_out("passwords", NEW, "7")
+        roll_out(deployer(timeout=0.2), "passwords", NEW, "7")
     assert caught.value.code == "rollout_timeout"
 
 
@@ -226,7 +325,7 @@ def test_pods_of_other_versions_are_not_looked_at(api: ApiServer, predictor: Pre
     api.put(DEPLOYMENT, deployment(NEW, replicas=2))
     api.put(f"{PODS}/1", pod(predictor, uri=OLD, restartCount=9, state={"waiting": {"reason": "CrashLoopBackOff"}}))
     with pytest.raises(DeployError, match="1 replicas wanted"):
-        deployer(timeout=0.2).roll_out("passwords", NEW, "7")
+        roll_out(deployer(timeout=0.2), "passwords", NEW, "7")
 
 
 def test_a_service_that_keeps_the_old_version_is_told_at_the_deadline(
@@ -235,4 +334,4 @@ def test_a_service_that_keeps_the_old_version_is_told_at_the_deadline(
     api.put(DEPLOYMENT, deployment(NEW))
     predictor.answers = [(200, "6", b"")]
     with pytest.raises(DeployError, match="answers 200 with version 6"):
-        deployer(timeout=0.2).roll_out("passwords", NEW, "7")
+        roll_out(deployer(timeout=0.2), "passwords", NEW, "7")

@@ -55,6 +55,7 @@ def test_promotion_moves_the_alias_and_remembers_who_did_it(plant: Plant) -> Non
     version = plant.register(request)
     assert plant.registry.prod(plant.task) is None
     plant.registry.promote(plant.task, version, request)
+    plant.registry.date(plant.task, version, request)
     prod = plant.registry.prod(plant.task)
     assert prod is not None
     assert (prod.number, prod.uri, prod.prod_run_id) == (version.number, version.uri, request.run_id)
@@ -68,7 +69,7 @@ def test_a_bootstrap_is_earlier_than_everything(plant: Plant) -> None:
     plant.registry.promote(plant.task, plant.register(request), request)
     prod = plant.registry.prod(plant.task)
     assert prod is not None
-    assert prod.prod_order == ""
+    assert "" < prod.prod_order < plant.request(0).order
 
 
 def test_the_one_before_is_the_newest_that_was_ever_in_service(plant: Plant) -> None:
@@ -76,11 +77,13 @@ def test_the_one_before_is_the_newest_that_was_ever_in_service(plant: Plant) -> 
     versions = [plant.register(request) for request in requests]
     for number in (0, 1, 3):  # the third never was
         plant.registry.promote(plant.task, versions[number], requests[number])
+        plant.registry.date(plant.task, versions[number], requests[number])
     prod = plant.registry.prod(plant.task)
     assert prod is not None
     assert plant.registry.previous(plant.task, prod).number == versions[1].number
+    first = plant.registry.version(plant.task, versions[0].number)
     with pytest.raises(NotFoundError) as caught:
-        plant.registry.previous(plant.task, versions[0])
+        plant.registry.previous(plant.task, first)
     assert caught.value.code == "version_unknown"
 
 
