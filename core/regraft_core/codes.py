@@ -161,6 +161,7 @@ class Code(StrEnum):
     DATASET_UNCHANGED = "dataset_unchanged", "It is the very dataset that the version in service was trained on."
     DISPLACED = "displaced", "Another run has set another version to serve."
     LEASE_BUSY = "lease_busy", "Another run decides what serves at this moment."
+    LEASE_LOST = "lease_lost", "The right to decide what serves has gone to another run."
     TURN_AWAITED = "turn_awaited", "A later run of the task has not ended yet."
     ROLLOUT_FAILED = "rollout_failed", "The new version did not become ready."
     ROLLOUT_TIMEOUT = "rollout_timeout", "The new version did not become ready in its time."
