@@ -28,12 +28,12 @@ def run_step(
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
     with kept_log(store, request.run_id, step):
         context = make_context(request, settings, progress=progress, workdir=workdir)
-        if step == "download" and request.kind == "bootstrap":
-            from regraft_pipeline import bootstrap  # noqa: PLC0415  (it runs whole runs, and so this)
-
-            return bootstrap.provide(context)
         # Only this step's module: each brings libraries that the others do not need, and a process begins cold.
-        result: Result = importlib.import_module(f"regraft_pipeline.steps.{step}").run(context)
+        result: Result
+        if step == "download" and request.kind == "bootstrap":
+            result = importlib.import_module("regraft_pipeline.bootstrap").provide(context)
+        else:
+            result = importlib.import_module(f"regraft_pipeline.steps.{step}").run(context)
         return result
 
 

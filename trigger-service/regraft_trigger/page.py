@@ -28,6 +28,9 @@ from regraft_trigger.service import Current, Service
 
 RUNS_PER_PAGE = 20
 _HERE = Path(__file__).parent
+
+MAX_FIELDS = 2000
+"""Most fields of a form: one for each column of a task, and a few more."""
 _STATIC = _HERE / "static"
 
 PAGE_HEADERS = {
@@ -304,7 +307,7 @@ def _to_run(request: Request, run: Run) -> RedirectResponse:
 async def _fields(request: Request, service: Service) -> dict[str, str]:
     data = await read_bytes(request, service.settings.max_body_bytes)
     try:
-        return dict(parse_qsl(data.decode("ascii"), keep_blank_values=True, max_num_fields=20, errors="strict"))
+        return dict(parse_qsl(data.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
     except ValueError as error:
         raise BadRequestError("the form cannot be read", code="form_unreadable") from error
 

@@ -6,6 +6,7 @@ They are asked in the background, so that a page never waits for a predictor tha
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -69,6 +70,9 @@ class Column(BaseModel):
     description: str = ""
     kind: Literal["text", "number", "choice"]
     integer: bool = False
+    boolean: bool = False
+    optional: bool = False
+    """Whether it may be left empty."""
     minimum: float | None = None
     maximum: float | None = None
     longest: int | None = None
@@ -191,7 +195,7 @@ class Predictors:
             if response.is_client_error:
                 raise BadRequestError(response.json()["detail"], code="prediction_refused")
             response.raise_for_status()
-            values = {name: f"{column[0]:.4g}" for name, column in response.json().items()}
+            values = {name: _shown(column[0]) for name, column in response.json().items()}
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
             log.warning("prediction failed", task=task, error=str(error))
             raise UnavailableError("the predictor cannot answer now", code="predictor_unreachable") from error
@@ -235,11 +239,22 @@ def read_counts(text: str) -> tuple[float, dict[str, Counts]]:
 
 def read_columns(schema: dict[str, Any]) -> list[Column]:
     """Return the columns of the request that a predictor's ``/schema`` tells of."""
-    return [_column(name, array["items"]) for name, array in schema["request"]["properties"].items()]
+    request = schema["request"]  # whose properties are the columns that it requires, and options besides
+    return [_column(name, request["properties"][name]["items"]) for name in request["required"]]
 
 
 def _column(name: str, items: dict[str, Any]) -> Column:
     description = items.get("description", "")
+    types = items["type"] if isinstance(items["type"], list) else [items["type"]]
+    items = items | {"type": types[0], "enum": [choice for choice in items.get("enum", ()) if choice is not None]}
+    optional = "null" in types
+    column = _column_of(name, description, items)
+    return column.model_copy(update={"optional": True, "start": ""}) if optional else column
+
+
+def _column_of(name: str, description: str, items: dict[str, Any]) -> Column:
+    if items["type"] == "boolean":
+        return Column(name=name, description=description, kind="choice", boolean=True, choices=["false", "true"])
     if choices := [str(choice) for choice in items.get("enum", ())]:
         numeric = items.get("type") != "string"
         return Column(
@@ -255,16 +270,26 @@ def _column(name: str, items: dict[str, Any]) -> Column:
     )
 
 
+def _shown(value: object) -> str:
+    """Return a prediction as people read it: numbers short, labels as they are."""
+    return f"{value:.4g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
 def _round_middle(low: float, high: float) -> str:
     middle = (low + high) / 2
     return f"{round(middle)}" if low <= round(middle) <= high else f"{middle:g}"
 
 
-def _value(column: Column, entered: str) -> str | float | int:
+def _value(column: Column, entered: str) -> str | float | int | None:
     """Return a field as the contract's type; what is no number goes as it is, for the predictor says it best."""
+    if column.optional and not entered.strip():
+        return None
+    if column.boolean:
+        return entered == "true"
     if column.kind == "text" or (column.kind == "choice" and not column.integer):
         return entered
     try:
-        return int(entered) if column.integer else float(entered)
+        number = int(entered) if column.integer else float(entered)
     except ValueError:
         return entered
+    return number if math.isfinite(number) else entered  # JSON has no word for the others
