@@ -46,8 +46,8 @@ def code(folder: Path, content: bytes) -> str:
     "content",
     [
         PLAIN,
-        gzip.compress(PLAIN),
-        gzip.compress(PLAIN[:20]) + gzip.compress(b"") + gzip.compress(PLAIN[20:]),
+        gzip.compress(PLAIN, mtime=0),
+        gzip.compress(PLAIN[:20], mtime=0) + gzip.compress(b"", mtime=0) + gzip.compress(PLAIN[20:], mtime=0),
         zipped(**{"train.csv": PLAIN}),
         zipped(**{"data/": b"", "data/train.csv": PLAIN, "__MACOSX/._train.csv": b"x"}),
     ],
@@ -66,7 +66,7 @@ def test_parquet_is_read_with_its_gaps_and_its_categories(tmp_path: Path) -> Non
 
 
 def test_what_is_no_single_whole_file_is_refused_by_its_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = gzip.compress(PLAIN * 50)
+    whole = gzip.compress(PLAIN * 50, mtime=0)
     assert code(tmp_path, whole[:-9]) == "archive_damaged"
     assert code(tmp_path, whole[:30] + b"\xff" + whole[31:]) == "archive_damaged"
     assert code(tmp_path, whole + b"more") == "archive_damaged"
