@@ -27,6 +27,7 @@ from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 from starlette.exceptions import HTTPException
 
+from regraft_core.codings import CodingError, packings, unpacked
 from regraft_core.errors import (
     PROBLEM_JSON,
     BadRequestError,
@@ -37,6 +38,7 @@ from regraft_core.errors import (
 )
 from regraft_core.logs import get_logger
 from regraft_inference import metrics
+from regraft_inference.bundle import MLFLOW_VERSION
 from regraft_inference.fast.short_cut import PredictionShortCut
 from regraft_inference.formats import parse_json
 from regraft_inference.model import (
@@ -85,6 +87,14 @@ class MethodError(BadRequestError):
     code = "method_not_allowed"
     status = 405
     title = "Method not allowed"
+
+
+class CodingNotReadError(BadRequestError):
+    """The body is packed in a way that is not read here."""
+
+    code = "coding_not_read"
+    status = 415
+    title = "This content coding is not read"
 
 
 class _GoneError(Exception):
@@ -140,6 +150,8 @@ class Front:
             raise NotImplementedError(f"the predictor speaks http, not {scope['type']}")
         began = perf_counter()
         route = self._routes.get(scope["path"]) or self._elsewhere(scope["path"])
+        if scope["method"] == "HEAD" and route.method == "GET":
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
         exchange = Exchange(scope, receive, send, route.model, route.model.version)
         try:
             answer = route.answer if route.method in {scope["method"], None} else self._wrong_method
@@ -171,7 +183,7 @@ class Front:
 
         for prefix, model in [*((f"/{name}", model) for name, model in models.items()), ("", default)]:
             add(f"{prefix}/predict", "POST", self._predict, model)
-            add(f"{prefix}/invocations", "POST", self._predict, model)
+            add(f"{prefix}/invocations", "POST", self._invocations, model)
             add(f"{prefix}/schema", "GET", self._schema, model)
             add(f"{prefix}/health", "GET", self._task_health if prefix else self._health, model)
         for name, model in models.items():
@@ -182,6 +194,8 @@ class Front:
             add(f"/v2/models/{name}/infer", "POST", self._infer, model)
         for path in ("/", "/v1/models", "/v2", "/v2/models", "/v2/health/live", "/v2/health/ready"):
             add(path, "GET", self._pass_to_kserve, default)
+        add("/ping", "GET", self._health, default)
+        add("/version", "GET", self._mlflow_version, default)
         add("/metrics", "GET", self._metrics, default)
         add("/openapi.json", "GET", self._openapi, default)
         return table
@@ -192,7 +206,15 @@ class Front:
         if self._repository.folder is not None and (load := LOAD_PATH.fullmatch(path)):
             model = self._repository.get_model(load[1]) or default
             return Route("/v2/repository/models/{task}/load", "POST", model, self._load)
+        if _plain(path) != path and (route := self._routes.get(_plain(path))) is not None:
+            return Route(route.name, None, route.model, self._redirect)
         return Route("unknown", None, default, self._not_found)
+
+    async def _redirect(self, exchange: Exchange) -> int:
+        """Lead from a path with a slash too many to the one that is meant; the method and the body stay."""
+        query = exchange.scope.get("query_string", b"")
+        location = _plain(exchange.scope["path"]).encode() + (b"?" + query if query else b"")
+        return await _send(exchange, 307, b"", headers=[(b"location", location)])
 
     async def _not_found(self, exchange: Exchange) -> int:
         path, tasks = exchange.scope["path"][:200], ", ".join(self._repository.models) or "none yet"
@@ -209,6 +231,15 @@ class Front:
         if len(body) > self._settings.background_bytes:
             return await _send(exchange, 200, await asyncio.to_thread(version.answer, body))
         return await _send(exchange, 200, await version.answer_together(body))
+
+    async def _invocations(self, exchange: Exchange) -> int:
+        """Answer as MLflow's scoring server does."""
+        version = exchange.serving()
+        answer = await asyncio.to_thread(version.answer_as_mlflow, await self._body(exchange))
+        return await _send(exchange, 200, answer)
+
+    async def _mlflow_version(self, exchange: Exchange) -> int:
+        return await _send(exchange, 200, MLFLOW_VERSION.encode(), b"text/plain; charset=utf-8")
 
     async def _health(self, exchange: Exchange) -> int:
         """Answer 200 only where every task has a version that has repeated its golden requests."""
@@ -255,7 +286,7 @@ class Front:
         exchange.serving()
         body = await self._body(exchange)
         parse_json(_json_part(exchange.scope, body))
-        return await self._pass_to_kserve(exchange, body)
+        return await self._pass_to_kserve(replace(exchange, scope=_said_to_be_json(exchange.scope)), body)
 
     async def _pass_to_kserve(self, exchange: Exchange, body: bytes = b"") -> int:
         status = 0
@@ -296,7 +327,7 @@ class Front:
             more = message.get("more_body", False)
             if sum(map(len, chunks)) > limit:
                 raise _too_large(limit)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return _unpacked(exchange.scope, chunks[0] if len(chunks) == 1 else b"".join(chunks), limit)
 
 
 def kserve_application(repository: TaskRepository) -> FastAPI:
@@ -316,10 +347,13 @@ def kserve_application(repository: TaskRepository) -> FastAPI:
     return app
 
 
-async def _problem_response(_: Request, error: Exception) -> Response:
+async def _problem_response(request: Request, error: Exception) -> Response:
     """Answer an error that was raised behind KServe's endpoints."""
-    problem = error if isinstance(error, RegraftError) else _translated(error)
-    return Response(orjson.dumps(problem.problem()), problem.status, media_type=PROBLEM_JSON)
+    known = error if isinstance(error, RegraftError) else _translated(error)
+    problem = known.problem()
+    if request.url.path.startswith("/v2/"):
+        problem["error"] = known.message
+    return Response(orjson.dumps(problem), known.status, media_type=PROBLEM_JSON)
 
 
 def _translated(error: Exception) -> RegraftError:
@@ -349,13 +383,60 @@ def _json_part(scope: Scope, body: bytes) -> bytes:
     """Return the part of a V1 or V2 body that has to be JSON: all of it, unless the binary extension says how much."""
     for name, value in scope["headers"]:
         if name == BINARY_HEADER:
-            if not value.isdigit() or int(value) > len(body):
+            if not value.isdigit() or len(value) > len(str(len(body))) or int(value) > len(body):
                 raise BadRequestError(
                     f"{BINARY_HEADER.decode()} must be the length of the JSON in a body of {len(body)} bytes",
                     code="not_decodable",
                 )
             return body[: int(value)]
     return body
+
+
+def _plain(path: str) -> str:
+    """Return a path without slashes that stand twice or at its end."""
+    return "/" + "/".join(part for part in path.split("/") if part)
+
+
+def _without_body(send: Send) -> Send:
+    """Return a way to send answers to HEAD: the headers are those of GET."""
+
+    async def send_head(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return send_head
+
+
+def _said_to_be_json(scope: Scope) -> Scope:
+    """Return the scope with the content type of JSON, unless the binary extension says how the body is made.
+
+    KServe takes a V2 body of another type, or of none, for binary; clients leave the type out.
+    """
+    headers = scope["headers"]
+    if any(name == BINARY_HEADER for name, _ in headers):
+        return scope
+    others = [(name, value) for name, value in headers if name != b"content-type"]
+    return {**scope, "headers": [*others, (b"content-type", JSON_TYPE)]}
+
+
+def _unpacked(scope: Scope, body: bytes, limit: int) -> bytes:
+    """Return a body without its content coding. Raises CodingNotReadError, BadRequestError, TooLargeError."""
+    coding = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"content-encoding"), "")
+    if not coding:
+        return body
+    try:
+        packings(coding)
+    except CodingError as error:
+        raise CodingNotReadError(f"the body cannot be read: {error}") from None
+    parts, size = [], 0
+    try:
+        for part in unpacked([body], coding):
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            parts.append(part)
+    except CodingError as error:
+        raise BadRequestError(f"the body is not what it says: {error}", code="not_decodable") from None
+    return b"".join(parts)
 
 
 def _failed() -> RegraftError:
@@ -379,8 +460,13 @@ async def _send_health(exchange: Exchange, versions: list[Version]) -> int:
 
 
 async def _send_problem(exchange: Exchange, error: RegraftError) -> int:
-    body = orjson.dumps(error.problem())
+    problem = error.problem()
+    if exchange.scope["path"].startswith("/v2/"):  # the protocol's own field, which its clients read
+        problem["error"] = error.message
+    body = orjson.dumps(problem)
     headers: Headers = []
+    if isinstance(error, CodingNotReadError):
+        headers.append((b"accept-encoding", b"gzip, deflate"))
     if isinstance(error, UnavailableError):
         headers.append((b"retry-after", str(error.retry_after).encode()))
     if isinstance(error, MethodError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -26,7 +27,14 @@ type Values = list[str] | NDArray[Any]
 
 PROBABILITIES_TEXT = orjson.dumps(PROBABILITIES)
 
+NO_JSON_WORD = re.compile(rb"[\[,:]\s*(-?Infinity|NaN|nan|inf)\b")
+"""What programs write for numbers that JSON has no word for."""
+
+BESIDE = frozenset({"params", "parameters", "signature_name"})
+"""What other servers' clients send beside the rows; there is nothing here that it would change."""
+
 INT64 = np.iinfo(np.int64)
+SINGLE = (str, int, float, bool, type(None))
 NUMBERS = {int, float}
 """Python types of JSON numbers; bool is a type of its own and no number."""
 
@@ -36,7 +44,7 @@ TENSOR_TYPES = {
     "date": {"BYTES"},
     "datetime": {"BYTES"},
     "boolean": {"BOOL"},
-    "integer": {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
+    "integer": {"FP16", "FP32", "FP64"} | {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
     "number": {"FP16", "FP32", "FP64"} | {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
 }
 """Datatypes of the V2 protocol that a column takes."""
@@ -47,7 +55,9 @@ def parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise ContractError(f"the body is not JSON: {error}", code="not_json") from None
+        word = NO_JSON_WORD.search(body)
+        said = f"{word[1].decode()} is no JSON; leave the row out, or send null where it may be" if word else error
+        raise ContractError(f"the body is not JSON: {said}", code="not_json") from None
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,17 @@ class RequestReader:
             _refuse_repeated_keys(body)
         return columns
 
+    def read_by_name(self, body: bytes) -> dict[str, Values]:
+        """Read a request as MLflow's server does: of ``dataframe_split`` the columns count by their names."""
+        payload = parse_json(body)
+        split = payload.get("dataframe_split") if type(payload) is dict else None
+        if type(split) is dict and type(names := split.get("columns")) is list and names != self._names:
+            payload = {**payload, "dataframe_split": _in_order(split, names, self._names)}
+        columns = self.read_payload(payload)
+        if self._may_repeat_a_key(body, payload):
+            _refuse_repeated_keys(body)
+        return columns
+
     def read_asking(self, body: bytes) -> tuple[dict[str, Values], bool]:
         """Read a request that may have the option ``probabilities`` beside its rows, and whether it is true."""
         payload = parse_json(body)
@@ -122,15 +143,19 @@ class RequestReader:
 
     def read_payload(self, payload: Any) -> dict[str, Values]:
         """Read a request that is parsed already."""
+        if type(payload) is list:
+            return self._check(self._from_rows(payload))
         if type(payload) is not dict:
-            raise ContractError(f"the request must be a JSON object, not {_kind(payload)}", code="not_an_object")
+            message = f"the request must be a JSON object, or an array of rows, not {_kind(payload)}"
+            raise ContractError(message, code="not_an_object")
         wrapper = self._wrapper(payload)
         if wrapper is None:
-            return self._check(payload)
-        if len(payload) > 1:
-            other = next(key for key in payload if key != wrapper)
+            is_columns = type(next(iter(payload.values()), None)) is list  # as nearly always
+            return self._check(payload if is_columns else _one_row(payload))
+        if len(payload) > 1 and (others := [key for key in payload if key != wrapper and key not in BESIDE]):
+            other = others[0]
             raise ContractError(
-                f"{other!r} does not belong beside {wrapper!r}", code="unknown_column", column=other, rule="known name"
+                f"{other!r} does not belong beside {wrapper!r}", code="column_unknown", column=other, rule="known name"
             )
         return self._check(self._formats[wrapper](payload[wrapper]))
 
@@ -174,7 +199,7 @@ class RequestReader:
             if name not in self._keys:
                 raise ContractError(
                     f"there is no column {name!r}; the columns are {', '.join(self._names)}",
-                    code="unknown_column",
+                    code="column_unknown",
                     column=name,
                     rule="known name",
                     **where,
@@ -182,7 +207,7 @@ class RequestReader:
         for name in self._names:
             if name not in names:
                 raise ContractError(
-                    f"column {name!r} is missing", code="missing_column", column=name, rule="required", **where
+                    f"column {name!r} is missing", code="column_missing", column=name, rule="required", **where
                 )
 
     def _check_lengths(self, columns: dict[str, Any]) -> None:
@@ -275,12 +300,27 @@ class RequestReader:
 
     def _from_instances(self, instances: Any) -> dict[str, Any]:
         values = _list(instances, "the instances")
-        if len(self._names) == 1 and not (values and type(values[0]) is dict):
+        if len(self._names) == 1 and not (values and type(values[0]) in (dict, list)):
             return {self._names[0]: values}
-        return self._from_records(values)
+        return self._from_rows(values)
+
+    def _from_rows(self, rows: list[Any]) -> dict[str, Any]:
+        """Read rows: objects with the columns' names, or arrays in the contract's order."""
+        if not (rows and type(rows[0]) is list):
+            return self._from_records(rows)
+        width = len(self._names)
+        for row, values in enumerate(rows):
+            if type(values) is not list or len(values) != width:
+                raise ContractError(
+                    f"row {row} must be an array of {width} values, in the order {', '.join(self._names)}",
+                    code="unequal_lengths" if type(values) is list else "wrong_type",
+                    row=row,
+                    rule=f"{width} values",
+                )
+        return dict(zip(self._names, map(list, zip(*rows, strict=True)), strict=True))
 
     def _from_inputs(self, inputs: Any) -> dict[str, Any]:
-        return inputs if type(inputs) is dict else self._from_instances(inputs)
+        return _one_row(inputs) if type(inputs) is dict else self._from_instances(inputs)
 
     def _from_tensor(self, reader: _ColumnReader, tensor: Tensor) -> list[Any]:
         column = reader.column
@@ -304,7 +344,7 @@ class RequestReader:
             )
         return data
 
-    def _may_repeat_a_key(self, body: bytes, payload: dict[str, Any]) -> bool:
+    def _may_repeat_a_key(self, body: bytes, payload: Any) -> bool:
         """Whether a key may be there twice: orjson keeps the last one and says nothing.
 
         Each name of a column is in the text once, or once in each record. Another number proves nothing (a name may be
@@ -312,8 +352,10 @@ class RequestReader:
         hides the second key behind escapes.
         """
         times = 1
-        wrapper = self._wrapper(payload)
-        if wrapper is not None:
+        wrapper = None if type(payload) is list else self._wrapper(payload)
+        if type(payload) is list:
+            times = len(payload)
+        elif wrapper is not None:
             if body.count(orjson.dumps(wrapper)) != 1:
                 return True
             content = payload[wrapper]
@@ -326,6 +368,25 @@ class RequestReader:
         if self._formats.keys().isdisjoint(payload):
             return None
         return next(key for key in self._formats if key in payload)
+
+
+def _in_order(split: dict[str, Any], names: list[Any], wanted: list[str]) -> dict[str, Any]:
+    """Return a ``dataframe_split`` in the order of the contract, where it has just its columns."""
+    rows = split.get("data")
+    if len(set(map(str, names))) != len(names) or not set(wanted) <= set(map(str, names)) or type(rows) is not list:
+        return split
+    if any(type(row) is not list or len(row) != len(names) for row in rows):
+        return split
+    rest = [name for name in names if name not in wanted]
+    order = [names.index(name) for name in [*wanted, *rest]]
+    return {**split, "columns": [*wanted, *rest], "data": [[row[place] for place in order] for row in rows]}
+
+
+def _one_row(columns: dict[str, Any]) -> dict[str, Any]:
+    """Return columns of one value each where a row is written as single values."""
+    if columns and all(type(value) in SINGLE for value in columns.values()):
+        return {name: [value] for name, value in columns.items()}
+    return columns
 
 
 class _ColumnReader:
@@ -351,10 +412,12 @@ class _ColumnReader:
 
     def _check_value(self, row: int, value: Any) -> None:
         if value is None:
-            self._refuse(row, value, "null_value", "not null")
+            self._refuse(row, value, "value_missing", "not null")
         self._check_kind(row, value)
         if self._categories is not None and value not in self._categories:
-            self._refuse(row, value, "not_a_category", f"one of {', '.join(map(str, self.column.categories or ()))}")
+            self._refuse(
+                row, value, "value_not_in_categories", f"one of {', '.join(map(str, self.column.categories or ()))}"
+            )
 
     def _check_kind(self, row: int, value: Any) -> None:
         raise NotImplementedError
@@ -389,9 +452,9 @@ class _StringReader(_ColumnReader):
         if self._categories is not None:
             return
         if len(value) < self.column.min_length:
-            self._refuse(row, value, "too_short", f"at least {self.column.min_length} characters")
+            self._refuse(row, value, "value_too_short", f"at least {self.column.min_length} characters")
         if len(value) > self.column.max_length:
-            self._refuse(row, value, "too_long", f"at most {self.column.max_length} characters")
+            self._refuse(row, value, "value_too_long", f"at most {self.column.max_length} characters")
 
 
 class _NumberReader(_ColumnReader):
@@ -431,13 +494,14 @@ class _NumberReader(_ColumnReader):
         if type(value) not in NUMBERS:
             self._refuse(row, value, "wrong_type", f"type {self.column.type}")
         if not math.isfinite(value):
-            self._refuse(row, value, "not_finite", "a finite number")
+            self._refuse(row, value, "value_infinite", "a finite number")
         if self._integer and value != math.floor(value):
             self._refuse(row, value, "wrong_type", "type integer")
         if value < self._minimum:
-            self._refuse(row, value, "out_of_range", f"at least {self._minimum:g}")
+            code = "value_negative" if self._minimum == 0 else "value_too_small"
+            self._refuse(row, value, code, f"at least {self._minimum:g}")
         if value > self._maximum:
-            self._refuse(row, value, "out_of_range", f"at most {self._maximum:g}")
+            self._refuse(row, value, "value_too_large", f"at most {self._maximum:g}")
 
 
 class _BooleanReader(_ColumnReader):

@@ -104,6 +104,10 @@ class Version:
         """Return the JSON that tells the answers."""
         return orjson.dumps({self._target: answers.tolist()})
 
+    def answer_as_mlflow(self, body: bytes) -> bytes:
+        """Return the answer of MLflow's scoring protocol. Raises ContractError."""
+        return orjson.dumps({"predictions": self.predict(self.reader.read_by_name(body)).tolist()})
+
     def _answer_asking(self, body: bytes) -> bytes:
         """Answer a request that may ask for probabilities: the word may be a value in it, too."""
         columns, asks = self.reader.read_asking(body)

@@ -29,7 +29,7 @@ COURSE = (
     Cycle("good", "good", ("promoted",)),
     Cycle("drifted, once more", "drifted", ("rejected",)),
     Cycle("web page, no CSV", "html_page", ("rejected", "failed")),
-    Cycle("column missing", "missing_column", ("rejected",)),
+    Cycle("column missing", "column_missing", ("rejected",)),
     Cycle("labels turned round", "turned_round", ("rejected",)),
     Cycle("new alphabet", "new_alphabet", ("promoted",)),
     Cycle("the same once more", "new_alphabet", ("unchanged",)),

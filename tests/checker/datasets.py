@@ -235,7 +235,7 @@ def negative(seed: int) -> bytes:
 
 
 @dataset
-def missing_column(seed: int) -> bytes:
+def column_missing(seed: int) -> bytes:
     """The target column is not there."""
     return to_csv(PASSWORD_HEADER[:1], [row[:1] for row in _good(seed)])
 

@@ -44,7 +44,7 @@ BAD = [
     Bad("binary", "rejected", "binary_file"),
     Bad("nul_bytes", "rejected", "nul_bytes"),
     Bad("semicolons", "rejected", "wrong_delimiter"),
-    Bad("missing_column", "rejected", "column_missing"),
+    Bad("column_missing", "rejected", "column_missing"),
     Bad("renamed_column", "rejected", "column_renamed"),
     Bad("doubled_column", "rejected", "column_duplicated"),
     Bad("text_target", "rejected", "value_not_numeric"),

@@ -123,7 +123,7 @@ def test_every_protocol_is_answered(http: httpx.Client) -> None:
     assert http.post("/predict", json={"Password": ["a", "b"]}).json() == {"Times": [1.0, 1.0]}
     assert http.post("/heart-disease/predict", json=HEART_ROWS).json() == {"condition": HEART_ANSWERS}
     split = {"dataframe_split": {"columns": ["Password"], "data": [["a"]]}}
-    assert http.post("/invocations", json=split).json() == {"Times": [1.0]}
+    assert http.post("/invocations", json=split).json() == {"predictions": [1.0]}
     v1 = http.post("/v1/models/passwords:predict", json={"instances": ["a"]})
     assert (v1.json(), version_of(v1)) == ({"predictions": [1.0]}, "1")
     tensor = {"name": "Password", "shape": [1], "datatype": "BYTES", "data": ["a"]}

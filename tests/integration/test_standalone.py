@@ -99,7 +99,7 @@ def test_a_request_of_ones_own_is_sent_from_a_file(predictor: Predictor, tmp_pat
     (tmp_path / "request.json").write_text('{"age": [40], "sex": [0]}')
     done = ask(predictor.url, "--task", "heart-disease", "--file", str(tmp_path / "request.json"))
     assert done.returncode == 1
-    assert '"missing_column"' in done.stdout
+    assert '"column_missing"' in done.stdout
 
 
 def test_what_has_no_schema_is_told(predictor: Predictor) -> None:

@@ -30,7 +30,7 @@ def test_help_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize(("name", "exit_code"), [("good", 0), ("drifted", 3), ("missing_column", 3)])
+@pytest.mark.parametrize(("name", "exit_code"), [("good", 0), ("drifted", 3), ("column_missing", 3)])
 def test_a_verdict_is_given_with_its_exit_code(tmp_path: Path, name: str, exit_code: int) -> None:
     csv = tmp_path / "data.csv"
     csv.write_bytes(datasets.MAKERS[name](1))

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.stores.objects import FileStore
 from regraft_core.stores.queue import RunStore
@@ -85,8 +86,7 @@ def describe(contracts: dict[str, Contract]) -> dict[str, Any]:
 
 def test_every_code_of_the_predictor_is_documented_and_no_other() -> None:
     sources = "\n".join(Path(str(module.__file__)).read_text() for module in PREDICTOR_SOURCES)
-    given = set(re.findall(r'\bcode ?= ?"([a-z_]+)"', sources))
-    given |= set(re.findall(r'_refuse\(row, value, "([a-z_]+)"', sources))
+    given = {str(code) for code in Code if f'"{code}"' in sources}
     estimators = Path(str(sklearn_estimator.__file__)).parent.glob("*.py")
     given |= {code for path in estimators for code in re.findall(r'\bcode="([a-z_]+)"', path.read_text())}
     rows = [line.split("|")[2] for line in PREDICTOR_PART.splitlines() if re.match(r"\| \d{3} \|", line)]

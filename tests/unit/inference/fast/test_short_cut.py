@@ -82,7 +82,7 @@ async def never(_scope: Scope, _receive: Any, _send: Any) -> None:
 
 def test_small_good_requests_never_reach_the_application(front: Front) -> None:
     heart = request(orjson.dumps(HEART_ROWS), "/heart-disease/predict?verbose=1")
-    data = [request(GOOD), request(GOOD, "/passwords/invocations"), heart]
+    data = [request(GOOD), request(GOOD, "/passwords/predict"), heart]
     answers: list[Answered] = []
 
     async def talk(connection: Connection) -> None:
