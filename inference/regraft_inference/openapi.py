@@ -96,9 +96,11 @@ def _task_paths(prefix: str, name: str, contract: Contract, probabilities: bool)
     key = f"{prefix.strip('/') or 'default'}-"
     request = _request_formats(contract, probabilities)
     answer = contract.answer_schema(probabilities=probabilities)
+    predictions = {"type": "array", "items": contract.target.json_schema()}
+    mlflow = {"type": "object", "properties": {"predictions": predictions}, "required": ["predictions"]}
     predict = {
-        verb: _operation(f"{key}{verb}", f"Predict with {name}", answer, request=request)
-        for verb in ("predict", "invocations")
+        verb: _operation(f"{key}{verb}", f"Predict with {name}", said, request=request)
+        for verb, said in (("predict", answer), ("invocations", mlflow))
     }
     return {
         f"{prefix}/predict": {"post": predict["predict"]},

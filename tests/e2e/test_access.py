@@ -19,6 +19,7 @@ ROLLOUTS = {
     ("serving.kserve.io", "inferenceservices"): {"get", "list", "patch"},
     ("apps", "deployments"): {"get", "list"},
     ("", "pods"): {"get", "list"},
+    ("coordination.k8s.io", "leases"): {"create", "get", "update"},
 }
 ACCOUNTS = {
     "regraft-trigger": RUNS,
