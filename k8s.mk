@@ -75,7 +75,11 @@ up:  ## All of it on kind, can be repeated: make up [HTTP_PORT=8080] [MLFLOW_POR
 
 .PHONY: e2e
 e2e: $(STAMP)  ## Prove it on the cluster of kubectl's context: the checker's course, rollouts under load, killed components
-	@$(BIN)/pytest tests/e2e --quiet $(ARGS)
+	@$(BIN)/pytest tests/e2e --quiet -m "not long" $(ARGS)
+
+.PHONY: e2e-long
+e2e-long: $(STAMP)  ## What takes longer: make up again, two of each under load, pods that go, a drained node
+	@$(BIN)/pytest tests/e2e --quiet -m long $(ARGS)
 
 .PHONY: rehearse
 rehearse: $(STAMP)  ## Prove the overlay for production on the kind cluster, in place of what is there: S3, PostgreSQL, TLS, token

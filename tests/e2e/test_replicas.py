@@ -20,6 +20,8 @@ from tests.e2e.cluster import NAMESPACE, eventually, forwarded, get, kubectl, ro
 from tests.e2e.conftest import DATASETS_URL, URL, Installation
 from tests.e2e.registry import Registry
 
+pytestmark = pytest.mark.long
+
 TRIGGER = "regraft-trigger"
 PREDICTOR = "passwords-predictor"
 PODS = "serving.kserve.io/inferenceservice=passwords"

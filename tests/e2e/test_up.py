@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 
+import pytest
+
 from tests.e2e.cluster import ROOT, kubectl
+
+pytestmark = pytest.mark.long
 
 KINDS = (
     "deployments,statefulsets,daemonsets,jobs,inferenceservices,servingruntimes,workflowtemplates,ingresses,services,"
