@@ -82,7 +82,7 @@ class Stack:
             )
         return self
 
-    def wait_ready(self, *, timeout: float = 180, watch: Callable[[set[str]], None] = lambda waiting: None) -> None:
+    def wait_ready(self, *, timeout: float = 300, watch: Callable[[set[str]], None] = lambda waiting: None) -> None:
         """Return when all parts are ready and every task is served; ``watch`` sees the names of what is not yet."""
         waiting = {
             "trigger service": f"http://127.0.0.1:{self.trigger_port}/ready",

@@ -59,7 +59,7 @@ class Poster:
 
     def run(self, name: str, seed: int, *, task: str | None = None, force: bool = False) -> RunView:
         accepted = self.service.trigger(self.address(name, seed), task=task, force=force)
-        return self.service.wait(accepted, timeout=60)
+        return self.service.wait(accepted, timeout=240)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from tests.checker.datasets import DatasetServer
 from tests.checker.stack import Stack
 
 MODEL = "regraft-mlops-project-model"
-READY_SECONDS = 90
+READY_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def server() -> Iterator[DatasetServer]:
 def kill_at(stack: Stack, run_id: str, step: str) -> None:
     """Kill every process of the stack as soon as the run is at the step, or past it."""
     runs = RunStore(stack.folder / "regraft.db")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while (run := runs.get(run_id)) is None or run.step(step).state == StepState.PENDING:
         assert time.monotonic() < deadline, f"{run_id} never came to {step}"
         time.sleep(0.002)
@@ -50,7 +50,7 @@ def kill_at(stack: Stack, run_id: str, step: str) -> None:
 
 def ended(stack: Stack, run_id: str) -> Run:
     runs = RunStore(stack.folder / "regraft.db")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while (run := runs.get(run_id)) is None or not run.state.ended:
         assert time.monotonic() < deadline, f"{run_id} does not end"
         time.sleep(0.05)

@@ -36,7 +36,7 @@ __all__ = [
     "write",
 ]
 
-START_SECONDS = 90
+START_SECONDS = 240
 
 
 @pytest.fixture(scope="session")
