@@ -6,7 +6,6 @@ up again. Each task has a lane of its own, so that no task waits for another's d
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import signal
 import sqlite3
@@ -14,8 +13,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
 from typing import NoReturn
@@ -24,6 +23,7 @@ from regraft_cli.embedded.processes import apart, perform, preload
 from regraft_core.errors import RegraftError
 from regraft_core.logs import configure_logging, get_logger
 from regraft_core.runs import Cause, Run, RunState, new_run_id
+from regraft_core.stores.lock import locked
 from regraft_core.stores.objects import open_store
 from regraft_core.stores.queue import RunStore
 from regraft_core.taskstate import TaskState, learn_from, read_state, write_state
@@ -187,24 +187,13 @@ def sweep(settings: WorkerSettings) -> None:
         tempfile.tempdir = scratch
 
 
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold a lock that only one process can have; it is free again when the process is gone, however it went.
+def alone(path: Path) -> AbstractContextManager[None]:
+    """Hold a lock that only one worker can have.
 
     Raises RegraftError (``worker_running``) where another holds it for longer than a few seconds.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + LOCK_SECONDS
-    with path.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise RegraftError(f"another worker holds {path}", code="worker_running") from error
-                time.sleep(POLL_SECONDS)
-        yield
+    busy = RegraftError(f"another worker holds {path}", code="worker_running")
+    return locked(path, seconds=LOCK_SECONDS, busy=busy)
 
 
 def _exit(*_: object) -> NoReturn:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import httpx
 
 from regraft_core.errors import DeployError, TemporaryError
+from regraft_core.stores.lock import locked
 from regraft_pipeline.deployers import VERSION_HEADER, DisplacedError, Place
 
 POLL_SECONDS = 0.2
@@ -83,20 +84,9 @@ class LocalDeployer:
         # Begins with a dot, as all here but the links: the predictor does not take it for a task.
         return self._models_dir / f".{task}.place.json"
 
-    @contextlib.contextmanager
-    def _locked(self, name: str, *, seconds: float) -> Iterator[None]:
-        self._models_dir.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + seconds
-        with (self._models_dir / name).open("w") as file:
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError as error:
-                    if time.monotonic() > deadline:
-                        raise TemporaryError(f"another run holds {file.name}", code="lease_busy") from error
-                    time.sleep(POLL_SECONDS)
-            yield
+    def _locked(self, name: str, *, seconds: float) -> AbstractContextManager[None]:
+        path = self._models_dir / name
+        return locked(path, seconds=seconds, busy=TemporaryError(f"another run holds {path}", code="lease_busy"))
 
     def _point(self, task: str, uri: str | None) -> None:
         link = self._models_dir / task
