@@ -83,6 +83,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._limits = limits or HttpLimits()
         self._in_head = False
+        self._coming = False
+        """Whether a request has begun to come and is not there yet."""
         self._head_bytes = 0
         self._upgrading = False
         self._refused = False
@@ -125,13 +127,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes:
                 self._refuse_head()
+        # Most requests are there at once and need no timer.
+        if self._coming and self._timer is None and not self._refused:
+            self._await_request(len(data))
 
     def on_message_begin(self) -> None:
         """Begin with the head of a request."""
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
-        if self._timer is None:
-            self._await_request()
+        self._in_head, self._coming, self._head_bytes = True, True, 0
 
     def on_headers_complete(self) -> None:
         """Check the head, then go on as uvicorn does."""
@@ -159,6 +162,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """The request is there."""
         if self._refused or self._upgrading:
             return
+        self._coming = False
         self._stop_waiting()
         super().on_message_complete()
 
@@ -195,8 +199,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(b"".join([*lines, b"\r\n", rest]))
 
-    def _await_request(self) -> None:
-        self._began, self._received = monotonic(), 0
+    def _await_request(self, received: int = 0) -> None:
+        self._began, self._received = monotonic(), received
         self._timer = self.loop.call_later(self._limits.request_seconds, self._is_late)
 
     def _is_late(self) -> None:

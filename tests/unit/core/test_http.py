@@ -148,6 +148,13 @@ def test_half_a_request_is_408_after_its_time(port: int, half: bytes) -> None:
     assert problem(said(port, half)) == (408, "request_timeout")
 
 
+def test_half_of_a_later_request_on_the_connection_is_408_too(port: int) -> None:
+    answer = said(port, HEAD + b"\r\nhello" + HEAD + b"\r\nhel", pause=2.5)
+    first, _, second = answer.partition(b'"body": "hello"}')
+    assert first.startswith(b"HTTP/1.1 200")
+    assert problem(second) == (408, "request_timeout")
+
+
 def test_a_connection_on_which_nothing_comes_is_closed(port: int) -> None:
     assert said(port) == b""
 
