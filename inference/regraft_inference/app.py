@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -27,7 +27,6 @@ from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 from starlette.exceptions import HTTPException
 
-from regraft_core.codings import CodingError, packings, unpacked
 from regraft_core.errors import (
     PROBLEM_JSON,
     BadRequestError,
@@ -38,6 +37,7 @@ from regraft_core.errors import (
 )
 from regraft_core.logs import get_logger
 from regraft_inference import metrics
+from regraft_inference.bodies import CodingNotReadError, GoneError, Message, Receive, Scope, read_body
 from regraft_inference.bundle import MLFLOW_VERSION
 from regraft_inference.fast.short_cut import PredictionShortCut
 from regraft_inference.formats import parse_json
@@ -56,9 +56,6 @@ from regraft_inference.settings import PredictorSettings
 
 log = get_logger(__name__)
 
-type Message = MutableMapping[str, Any]
-type Scope = MutableMapping[str, Any]
-type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 type Headers = list[tuple[bytes, bytes]]
 type App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -87,18 +84,6 @@ class MethodError(BadRequestError):
     code = "method_not_allowed"
     status = 405
     title = "Method not allowed"
-
-
-class CodingNotReadError(BadRequestError):
-    """The body is packed in a way that is not read here."""
-
-    code = "coding_not_read"
-    status = 415
-    title = "This content coding is not read"
-
-
-class _GoneError(Exception):
-    """The client closed the connection while it was sending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +143,7 @@ class Front:
             status = await answer(exchange)
         except RegraftError as error:
             status = await _send_problem(exchange, error)
-        except _GoneError:
+        except GoneError:
             status = GONE
         except Exception:
             log.exception("request failed", path=scope["path"], task=route.model.name)
@@ -312,22 +297,7 @@ class Front:
         return status
 
     async def _body(self, exchange: Exchange) -> bytes:
-        """Return the request's body. Raises TooLargeError before more than the limit is read."""
-        limit = self._settings.max_request_bytes
-        for name, value in exchange.scope["headers"]:
-            if name == b"content-length" and int(value) > limit:
-                raise _too_large(limit)
-        chunks: list[bytes] = []
-        more = True
-        while more:
-            message = await exchange.receive()
-            if message["type"] == "http.disconnect":
-                raise _GoneError
-            chunks.append(message.get("body", b""))
-            more = message.get("more_body", False)
-            if sum(map(len, chunks)) > limit:
-                raise _too_large(limit)
-        return _unpacked(exchange.scope, chunks[0] if len(chunks) == 1 else b"".join(chunks), limit)
+        return await read_body(exchange.scope, exchange.receive, self._settings.max_request_bytes)
 
 
 def kserve_application(repository: TaskRepository) -> FastAPI:
@@ -418,33 +388,8 @@ def _said_to_be_json(scope: Scope) -> Scope:
     return {**scope, "headers": [*others, (b"content-type", JSON_TYPE)]}
 
 
-def _unpacked(scope: Scope, body: bytes, limit: int) -> bytes:
-    """Return a body without its content coding. Raises CodingNotReadError, BadRequestError, TooLargeError."""
-    coding = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"content-encoding"), "")
-    if not coding:
-        return body
-    try:
-        packings(coding)
-    except CodingError as error:
-        raise CodingNotReadError(f"the body cannot be read: {error}") from None
-    parts, size = [], 0
-    try:
-        for part in unpacked([body], coding):
-            size += len(part)
-            if size > limit:
-                raise _too_large(limit)
-            parts.append(part)
-    except CodingError as error:
-        raise BadRequestError(f"the body is not what it says: {error}", code="not_decodable") from None
-    return b"".join(parts)
-
-
 def _failed() -> RegraftError:
     return RegraftError("the predictor has failed; its log says why")
-
-
-def _too_large(limit: int) -> TooLargeError:
-    return TooLargeError(f"the request is larger than {limit} bytes; send fewer rows at a time", limit=limit)
 
 
 def _version_headers(exchange: Exchange) -> Headers:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft_inference.estimators import rows_of
-from regraft_inference.formats import Values
+from regraft_inference.values import Values
 
 MOST_ROWS = 1024
 """Rows from which on a batch takes no more requests, so that the loop is not held up for long."""

@@ -1,29 +1,18 @@
-"""Requests: from JSON to the columns that an estimator takes, or to the first rule that is broken.
-
-Every check has two halves. A fast one looks at a whole column at once and says yes for nearly all requests; only where
-it does not, a slow one goes value by value to name column, row and rule.
-"""
+"""Requests: from JSON to the columns that an estimator takes, or to the first rule that is broken."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, NoReturn, cast
+from typing import Any
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
-from regraft_core.contract import PROBABILITIES, Column, Contract
+from regraft_core.contract import PROBABILITIES, Contract
 from regraft_core.errors import ContractError
-from regraft_inference.columns import TIME, parse_time, typed_values
-
-type Values = list[str] | NDArray[Any]
-"""A checked column, as ``regraft_inference.columns`` has them."""
+from regraft_inference.values import ColumnReader, Values, kind_of, reader_of, shown
 
 PROBABILITIES_TEXT = orjson.dumps(PROBABILITIES)
 
@@ -33,10 +22,8 @@ NO_JSON_WORD = re.compile(rb"[\[,:]\s*(-?Infinity|NaN|nan|inf)\b")
 BESIDE = frozenset({"params", "parameters", "signature_name"})
 """What other servers' clients send beside the rows; there is nothing here that it would change."""
 
-INT64 = np.iinfo(np.int64)
 SINGLE = (str, int, float, bool, type(None))
-NUMBERS = {int, float}
-"""Python types of JSON numbers; bool is a type of its own and no number."""
+"""Python types of a single value."""
 
 TENSOR_TYPES = {
     "string": {"BYTES"},
@@ -82,7 +69,7 @@ class RequestReader:
         self._keys = dict.fromkeys(self._names).keys()
         self._leaves_aside = contract.leaves_aside
         self._max_rows = contract.max_request_rows
-        self._columns = [_reader(column) for column in contract.features]
+        self._columns = [reader_of(column) for column in contract.features]
         self._key_texts = [orjson.dumps(name) for name in self._names]
         formats: dict[str, Callable[[Any], dict[str, Any]]] = {
             "dataframe_split": self._from_split,
@@ -94,11 +81,7 @@ class RequestReader:
 
     def read(self, body: bytes) -> dict[str, Values]:
         """Read a request in any of its formats: columns, or one of MLflow's."""
-        payload = parse_json(body)
-        columns = self.read_payload(payload)
-        if self._may_repeat_a_key(body, payload):
-            _refuse_repeated_keys(body)
-        return columns
+        return self._read(body, parse_json(body))
 
     def read_by_name(self, body: bytes) -> dict[str, Values]:
         """Read a request as MLflow's server does: of ``dataframe_split`` the columns count by their names."""
@@ -106,6 +89,9 @@ class RequestReader:
         split = payload.get("dataframe_split") if type(payload) is dict else None
         if type(split) is dict and type(names := split.get("columns")) is list and names != self._names:
             payload = {**payload, "dataframe_split": _in_order(split, names, self._names)}
+        return self._read(body, payload)
+
+    def _read(self, body: bytes, payload: Any) -> dict[str, Values]:
         columns = self.read_payload(payload)
         if self._may_repeat_a_key(body, payload):
             _refuse_repeated_keys(body)
@@ -134,7 +120,7 @@ class RequestReader:
             )
         if type(asks) is not bool:
             raise ContractError(
-                f"{PROBABILITIES!r} must be true or false, not {_kind(asks)}",
+                f"{PROBABILITIES!r} must be true or false, not {kind_of(asks)}",
                 code="wrong_type",
                 column=PROBABILITIES,
                 rule="type boolean",
@@ -146,7 +132,7 @@ class RequestReader:
         if type(payload) is list:
             return self._check(self._from_rows(payload))
         if type(payload) is not dict:
-            message = f"the request must be a JSON object, or an array of rows, not {_kind(payload)}"
+            message = f"the request must be a JSON object, or an array of rows, not {kind_of(payload)}"
             raise ContractError(message, code="not_an_object")
         wrapper = self._wrapper(payload)
         if wrapper is None:
@@ -164,7 +150,7 @@ class RequestReader:
         found: dict[str, Any] = {}
         for tensor in tensors:
             if type(tensor.name) is not str:
-                raise ContractError(f"the name of an input is {_kind(tensor.name)}", code="wrong_type", rule="string")
+                raise ContractError(f"the name of an input is {kind_of(tensor.name)}", code="wrong_type", rule="string")
             if tensor.name in found:
                 raise ContractError(
                     f"input {tensor.name!r} is there twice",
@@ -191,7 +177,7 @@ class RequestReader:
         """Return the columns without those that a contract leaves aside."""
         return {name: found for name, found in columns.items() if name in self._keys or not self._leaves_aside(name)}
 
-    def _readers(self) -> Iterable[tuple[str, _ColumnReader]]:
+    def _readers(self) -> Iterable[tuple[str, ColumnReader]]:
         return zip(self._names, self._columns, strict=True)
 
     def _check_names(self, names: Iterable[str], **where: Any) -> None:
@@ -214,7 +200,7 @@ class RequestReader:
         for name in self._names:
             if type(columns[name]) is not list:
                 raise ContractError(
-                    f"column {name!r} must be an array of values, not {_kind(columns[name])}",
+                    f"column {name!r} must be an array of values, not {kind_of(columns[name])}",
                     code="wrong_type",
                     column=name,
                     rule="array",
@@ -250,17 +236,7 @@ class RequestReader:
             split = _narrowed(split["columns"], rows, self._aside)
             rows = split["data"]
         self._check_header(split["columns"])
-        width = len(self._names)
-        for row, values in enumerate(rows):
-            if type(values) is not list or len(values) != width:
-                raise ContractError(
-                    f"row {row} of dataframe_split.data must be an array of {width} values",
-                    code="unequal_lengths" if type(values) is list else "wrong_type",
-                    row=row,
-                    rule=f"{width} values",
-                )
-        columns = map(list, zip(*rows, strict=True)) if rows else ([] for _ in self._names)
-        return dict(zip(self._names, columns, strict=True))
+        return self._turned(rows, "row {row} of dataframe_split.data must be an array of {width} values")
 
     def _check_header(self, header: Any) -> None:
         if header == self._names:
@@ -289,7 +265,7 @@ class RequestReader:
         for row, record in enumerate(_list(records, "the records")):
             if type(record) is not dict:
                 raise ContractError(
-                    f"record {row} must be an object with one value for each column, not {_kind(record)}",
+                    f"record {row} must be an object with one value for each column, not {kind_of(record)}",
                     code="wrong_type",
                     row=row,
                     rule="object",
@@ -308,21 +284,26 @@ class RequestReader:
         """Read rows: objects with the columns' names, or arrays in the contract's order."""
         if not (rows and type(rows[0]) is list):
             return self._from_records(rows)
+        return self._turned(rows, "row {row} must be an array of {width} values, in the order {names}")
+
+    def _turned(self, rows: list[Any], message: str) -> dict[str, Any]:
+        """Return rows in the contract's order as columns; ``message`` says what is wrong with a row."""
         width = len(self._names)
         for row, values in enumerate(rows):
             if type(values) is not list or len(values) != width:
                 raise ContractError(
-                    f"row {row} must be an array of {width} values, in the order {', '.join(self._names)}",
+                    message.format(row=row, width=width, names=", ".join(self._names)),
                     code="unequal_lengths" if type(values) is list else "wrong_type",
                     row=row,
                     rule=f"{width} values",
                 )
-        return dict(zip(self._names, map(list, zip(*rows, strict=True)), strict=True))
+        columns = map(list, zip(*rows, strict=True)) if rows else ([] for _ in self._names)
+        return dict(zip(self._names, columns, strict=True))
 
     def _from_inputs(self, inputs: Any) -> dict[str, Any]:
         return _one_row(inputs) if type(inputs) is dict else self._from_instances(inputs)
 
-    def _from_tensor(self, reader: _ColumnReader, tensor: Tensor) -> list[Any]:
+    def _from_tensor(self, reader: ColumnReader, tensor: Tensor) -> list[Any]:
         column = reader.column
         allowed = TENSOR_TYPES[column.type]
         if tensor.datatype not in allowed:
@@ -337,7 +318,7 @@ class RequestReader:
             data = [value[0] for value in data]
         if tensor.shape not in ([len(data)], [len(data), 1]):
             raise ContractError(
-                f"input {column.name!r} has the shape {_shown(tensor.shape)} and {len(data)} values",
+                f"input {column.name!r} has the shape {shown(tensor.shape)} and {len(data)} values",
                 code="unequal_lengths",
                 column=column.name,
                 rule="shape [rows] or [rows, 1]",
@@ -389,185 +370,6 @@ def _one_row(columns: dict[str, Any]) -> dict[str, Any]:
     return columns
 
 
-class _ColumnReader:
-    """Checks the values of one column and types them."""
-
-    def __init__(self, column: Column) -> None:
-        self.column = column
-        self._categories = None if column.categories is None else frozenset[Any](column.categories)
-
-    def read(self, values: list[Any]) -> Values:
-        """Return the typed column. Raises ContractError that names the first row that breaks a rule, and the rule."""
-        if not self._all_valid(values):
-            for row, value in enumerate(values):
-                self._check_value(row, value)
-        return self._typed(values)
-
-    def _all_valid(self, values: list[Any]) -> bool:
-        """Whether the values are valid beyond doubt; where not, ``_check_value`` looks at each."""
-        raise NotImplementedError
-
-    def _typed(self, values: list[Any]) -> Values:
-        raise NotImplementedError
-
-    def _check_value(self, row: int, value: Any) -> None:
-        if value is None:
-            self._refuse(row, value, "value_missing", "not null")
-        self._check_kind(row, value)
-        if self._categories is not None and value not in self._categories:
-            self._refuse(
-                row, value, "value_not_in_categories", f"one of {', '.join(map(str, self.column.categories or ()))}"
-            )
-
-    def _check_kind(self, row: int, value: Any) -> None:
-        raise NotImplementedError
-
-    def _refuse(self, row: int, value: Any, code: str, rule: str) -> NoReturn:
-        raise ContractError(
-            f"row {row} of column {self.column.name!r} is {_shown(value)}; the rule is: {rule}",
-            code=code,
-            column=self.column.name,
-            row=row,
-            rule=rule,
-        )
-
-
-class _StringReader(_ColumnReader):
-    """Strings: length in characters (Unicode code points), as JSON Schema counts it."""
-
-    def _all_valid(self, values: list[Any]) -> bool:
-        if set(map(type, values)) != {str}:
-            return not values
-        if self._categories is not None:
-            return self._categories.issuperset(values)
-        lengths = list(map(len, values))
-        return min(lengths) >= self.column.min_length and max(lengths) <= self.column.max_length
-
-    def _typed(self, values: list[Any]) -> Values:
-        return values
-
-    def _check_kind(self, row: int, value: Any) -> None:
-        if type(value) is not str:
-            self._refuse(row, value, "wrong_type", "type string")
-        if self._categories is not None:
-            return
-        if len(value) < self.column.min_length:
-            self._refuse(row, value, "value_too_short", f"at least {self.column.min_length} characters")
-        if len(value) > self.column.max_length:
-            self._refuse(row, value, "value_too_long", f"at most {self.column.max_length} characters")
-
-
-class _NumberReader(_ColumnReader):
-    """Numbers and integers. As in JSON Schema 3.0 is an integer, and true is no number."""
-
-    def __init__(self, column: Column) -> None:
-        super().__init__(column)
-        self._integer = column.type == "integer"
-        self._minimum: float = INT64.min if self._integer else -math.inf
-        self._maximum: float = INT64.max if self._integer else math.inf
-        if column.minimum is not None:
-            self._minimum = max(self._minimum, column.minimum)
-        if column.maximum is not None:
-            self._maximum = min(self._maximum, column.maximum)
-
-    def _all_valid(self, values: list[Any]) -> bool:
-        kinds = set(map(type, values))
-        if not kinds <= NUMBERS or (self._integer and float in kinds):
-            return False
-        if not values:
-            return True
-        try:
-            finite = math.isfinite(sum(values))
-        except OverflowError:
-            return False
-        return (
-            finite
-            and min(values) >= self._minimum
-            and max(values) <= self._maximum
-            and (self._categories is None or self._categories.issuperset(values))
-        )
-
-    def _typed(self, values: list[Any]) -> Values:
-        return np.array(values, dtype=np.int64 if self._integer else np.float64)
-
-    def _check_kind(self, row: int, value: Any) -> None:
-        if type(value) not in NUMBERS:
-            self._refuse(row, value, "wrong_type", f"type {self.column.type}")
-        if not math.isfinite(value):
-            self._refuse(row, value, "value_infinite", "a finite number")
-        if self._integer and value != math.floor(value):
-            self._refuse(row, value, "wrong_type", "type integer")
-        if value < self._minimum:
-            code = "value_negative" if self._minimum == 0 else "value_too_small"
-            self._refuse(row, value, code, f"at least {self._minimum:g}")
-        if value > self._maximum:
-            self._refuse(row, value, "value_too_large", f"at most {self._maximum:g}")
-
-
-class _BooleanReader(_ColumnReader):
-    """Booleans: true and false, nothing else."""
-
-    def _all_valid(self, values: list[Any]) -> bool:
-        return set(map(type, values)) <= {bool}
-
-    def _typed(self, values: list[Any]) -> Values:
-        return np.array(values, dtype=np.bool_)
-
-    def _check_kind(self, row: int, value: Any) -> None:
-        if type(value) is not bool:
-            self._refuse(row, value, "wrong_type", "type boolean")
-
-
-class _TimeReader(_ColumnReader):
-    """Dates and points in time, in ISO 8601."""
-
-    def __init__(self, column: Column) -> None:
-        super().__init__(column)
-        self._parse: Callable[[str], Any] = date.fromisoformat if column.type == "date" else datetime.fromisoformat
-
-    def _all_valid(self, values: list[Any]) -> bool:
-        return not values
-
-    def _typed(self, values: list[Any]) -> Values:
-        return np.array([parse_time(self._parse(value)) for value in values], dtype=TIME)
-
-    def _check_kind(self, row: int, value: Any) -> None:
-        rule = f"a {self.column.type} in ISO 8601"
-        if type(value) is not str:
-            self._refuse(row, value, "wrong_type", rule)
-        try:
-            self._parse(value)
-        except ValueError:
-            self._refuse(row, value, "wrong_type", rule)
-
-
-class _NullableReader(_ColumnReader):
-    """Values of which some may be null: those that are there are checked by their own reader."""
-
-    def __init__(self, column: Column, present: _ColumnReader) -> None:
-        super().__init__(column)
-        self._present = present
-
-    def read(self, values: list[Any]) -> Values:
-        """Return the typed column, gaps as estimators have them."""
-        there = [value for value in values if value is not None]
-        if not self._present._all_valid(there):  # noqa: SLF001  (of the same family)
-            for row, value in enumerate(values):
-                if value is not None:
-                    self._present._check_value(row, value)  # noqa: SLF001
-        return cast("Values", typed_values(self.column, values))
-
-
-def _reader(column: Column) -> _ColumnReader:
-    if column.is_time:
-        found: _ColumnReader = _TimeReader(column)
-    elif column.type == "boolean":
-        found = _BooleanReader(column)
-    else:
-        found = _NumberReader(column) if column.is_number else _StringReader(column)
-    return _NullableReader(column, found) if column.nullable else found
-
-
 def _narrowed(header: list[Any], rows: list[Any], aside: Callable[[Any], bool]) -> dict[str, Any]:
     """Return a split frame without the columns that are left aside; rows of another width stay as they are."""
     kept = [place for place, name in enumerate(header) if not aside(name)]
@@ -578,7 +380,7 @@ def _narrowed(header: list[Any], rows: list[Any], aside: Callable[[Any], bool]) 
 
 def _list(value: Any, what: str) -> list[Any]:
     if type(value) is not list:
-        raise ContractError(f"{what} must be an array, not {_kind(value)}", code="wrong_type", rule="array")
+        raise ContractError(f"{what} must be an array, not {kind_of(value)}", code="wrong_type", rule="array")
     return value
 
 
@@ -591,13 +393,3 @@ def _refuse_repeated_keys(body: bytes) -> None:
             seen.add(key)
 
     json.loads(body, object_pairs_hook=unique, parse_int=str, parse_float=str)
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "an array", str: "a string", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"

@@ -27,8 +27,9 @@ from regraft_inference import metrics
 from regraft_inference.batching import Batcher, Done
 from regraft_inference.bundle import Bundle
 from regraft_inference.estimators import rows_of
-from regraft_inference.fast.wire import header_lines
-from regraft_inference.formats import PROBABILITIES_TEXT, RequestReader, Tensor, Values, parse_json
+from regraft_inference.formats import PROBABILITIES_TEXT, RequestReader, Tensor, parse_json
+from regraft_inference.headers import header_lines
+from regraft_inference.values import Values
 
 log = get_logger(__name__)
 

@@ -15,7 +15,6 @@ requests in another way, none takes the short cut, and all are still answered.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any, Protocol
@@ -26,9 +25,6 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from regraft_core.http import BoundedProtocol
 
 type Scope = MutableMapping[str, Any]
-
-FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-"""Bytes that a header's value must not hold (RFC 9110, section 5.5)."""
 
 
 class ShortCut(Protocol):
@@ -145,13 +141,3 @@ class Reply:
 
 def _nothing() -> None:
     pass
-
-
-def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return headers as lines. Raises ValueError for what is no header."""
-    lines = []
-    for name, value in headers:
-        if FORBIDDEN.search(value):
-            raise ValueError(f"{name.decode()} cannot be {value!r}")
-        lines += [name, b": ", value, b"\r\n"]
-    return b"".join(lines)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from regraft_inference.fast.wire import Reply, Scope, header_lines
+from regraft_inference.fast.wire import Reply, Scope
+from regraft_inference.headers import header_lines
 from tests.unit.inference.connections import Connection, serve
 
 POST = b"POST /%b HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b"

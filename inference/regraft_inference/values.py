@@ -1,0 +1,219 @@
+"""The values of a column of a request: from JSON to what an estimator takes, or to the first rule that is broken.
+
+Every check has two halves. A fast one looks at a whole column at once and says yes for nearly all requests; only where
+it does not, a slow one goes value by value to name column, row and rule.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any, NoReturn, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft_core.contract import Column
+from regraft_core.errors import ContractError
+from regraft_inference.columns import TIME, parse_time, typed_values
+
+type Values = list[str] | NDArray[Any]
+"""A checked column, as ``regraft_inference.columns`` has them."""
+
+INT64 = np.iinfo(np.int64)
+NUMBERS = {int, float}
+"""Python types of JSON numbers; bool is a type of its own and no number."""
+
+
+class ColumnReader:
+    """Checks the values of one column and types them."""
+
+    def __init__(self, column: Column) -> None:
+        self.column = column
+        self._categories = None if column.categories is None else frozenset[Any](column.categories)
+
+    def read(self, values: list[Any]) -> Values:
+        """Return the typed column. Raises ContractError that names the first row that breaks a rule, and the rule."""
+        if not self._all_valid(values):
+            for row, value in enumerate(values):
+                self._check_value(row, value)
+        return self._typed(values)
+
+    def _all_valid(self, values: list[Any]) -> bool:
+        """Whether the values are valid beyond doubt; where not, ``_check_value`` looks at each."""
+        raise NotImplementedError
+
+    def _typed(self, values: list[Any]) -> Values:
+        raise NotImplementedError
+
+    def _check_value(self, row: int, value: Any) -> None:
+        if value is None:
+            self._refuse(row, value, "value_missing", "not null")
+        self._check_kind(row, value)
+        if self._categories is not None and value not in self._categories:
+            self._refuse(
+                row, value, "value_not_in_categories", f"one of {', '.join(map(str, self.column.categories or ()))}"
+            )
+
+    def _check_kind(self, row: int, value: Any) -> None:
+        raise NotImplementedError
+
+    def _refuse(self, row: int, value: Any, code: str, rule: str) -> NoReturn:
+        raise ContractError(
+            f"row {row} of column {self.column.name!r} is {shown(value)}; the rule is: {rule}",
+            code=code,
+            column=self.column.name,
+            row=row,
+            rule=rule,
+        )
+
+
+class _StringReader(ColumnReader):
+    """Strings: length in characters (Unicode code points), as JSON Schema counts it."""
+
+    def _all_valid(self, values: list[Any]) -> bool:
+        if set(map(type, values)) != {str}:
+            return not values
+        if self._categories is not None:
+            return self._categories.issuperset(values)
+        lengths = list(map(len, values))
+        return min(lengths) >= self.column.min_length and max(lengths) <= self.column.max_length
+
+    def _typed(self, values: list[Any]) -> Values:
+        return values
+
+    def _check_kind(self, row: int, value: Any) -> None:
+        if type(value) is not str:
+            self._refuse(row, value, "wrong_type", "type string")
+        if self._categories is not None:
+            return
+        if len(value) < self.column.min_length:
+            self._refuse(row, value, "value_too_short", f"at least {self.column.min_length} characters")
+        if len(value) > self.column.max_length:
+            self._refuse(row, value, "value_too_long", f"at most {self.column.max_length} characters")
+
+
+class _NumberReader(ColumnReader):
+    """Numbers and integers. As in JSON Schema 3.0 is an integer, and true is no number."""
+
+    def __init__(self, column: Column) -> None:
+        super().__init__(column)
+        self._integer = column.type == "integer"
+        self._minimum: float = INT64.min if self._integer else -math.inf
+        self._maximum: float = INT64.max if self._integer else math.inf
+        if column.minimum is not None:
+            self._minimum = max(self._minimum, column.minimum)
+        if column.maximum is not None:
+            self._maximum = min(self._maximum, column.maximum)
+
+    def _all_valid(self, values: list[Any]) -> bool:
+        kinds = set(map(type, values))
+        if not kinds <= NUMBERS or (self._integer and float in kinds):
+            return False
+        if not values:
+            return True
+        try:
+            finite = math.isfinite(sum(values))
+        except OverflowError:
+            return False
+        return (
+            finite
+            and min(values) >= self._minimum
+            and max(values) <= self._maximum
+            and (self._categories is None or self._categories.issuperset(values))
+        )
+
+    def _typed(self, values: list[Any]) -> Values:
+        return np.array(values, dtype=np.int64 if self._integer else np.float64)
+
+    def _check_kind(self, row: int, value: Any) -> None:
+        if type(value) not in NUMBERS:
+            self._refuse(row, value, "wrong_type", f"type {self.column.type}")
+        if not math.isfinite(value):
+            self._refuse(row, value, "value_infinite", "a finite number")
+        if self._integer and value != math.floor(value):
+            self._refuse(row, value, "wrong_type", "type integer")
+        if value < self._minimum:
+            code = "value_negative" if self._minimum == 0 else "value_too_small"
+            self._refuse(row, value, code, f"at least {self._minimum:g}")
+        if value > self._maximum:
+            self._refuse(row, value, "value_too_large", f"at most {self._maximum:g}")
+
+
+class _BooleanReader(ColumnReader):
+    """Booleans: true and false, nothing else."""
+
+    def _all_valid(self, values: list[Any]) -> bool:
+        return set(map(type, values)) <= {bool}
+
+    def _typed(self, values: list[Any]) -> Values:
+        return np.array(values, dtype=np.bool_)
+
+    def _check_kind(self, row: int, value: Any) -> None:
+        if type(value) is not bool:
+            self._refuse(row, value, "wrong_type", "type boolean")
+
+
+class _TimeReader(ColumnReader):
+    """Dates and points in time, in ISO 8601."""
+
+    def __init__(self, column: Column) -> None:
+        super().__init__(column)
+        self._parse: Callable[[str], Any] = date.fromisoformat if column.type == "date" else datetime.fromisoformat
+
+    def _all_valid(self, values: list[Any]) -> bool:
+        return not values
+
+    def _typed(self, values: list[Any]) -> Values:
+        return np.array([parse_time(self._parse(value)) for value in values], dtype=TIME)
+
+    def _check_kind(self, row: int, value: Any) -> None:
+        rule = f"a {self.column.type} in ISO 8601"
+        if type(value) is not str:
+            self._refuse(row, value, "wrong_type", rule)
+        try:
+            self._parse(value)
+        except ValueError:
+            self._refuse(row, value, "wrong_type", rule)
+
+
+class _NullableReader(ColumnReader):
+    """Values of which some may be null: those that are there are checked by their own reader."""
+
+    def __init__(self, column: Column, present: ColumnReader) -> None:
+        super().__init__(column)
+        self._present = present
+
+    def read(self, values: list[Any]) -> Values:
+        """Return the typed column, gaps as estimators have them."""
+        there = [value for value in values if value is not None]
+        if not self._present._all_valid(there):  # noqa: SLF001  (of the same family)
+            for row, value in enumerate(values):
+                if value is not None:
+                    self._present._check_value(row, value)  # noqa: SLF001
+        return cast("Values", typed_values(self.column, values))
+
+
+def reader_of(column: Column) -> ColumnReader:
+    """Return what reads the values of a column."""
+    if column.is_time:
+        found: ColumnReader = _TimeReader(column)
+    elif column.type == "boolean":
+        found = _BooleanReader(column)
+    else:
+        found = _NumberReader(column) if column.is_number else _StringReader(column)
+    return _NullableReader(column, found) if column.nullable else found
+
+
+def kind_of(value: Any) -> str:
+    """Say of which kind a JSON value is."""
+    names = {dict: "an object", list: "an array", str: "a string", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def shown(value: Any) -> str:
+    """Return a JSON value as a message shows it."""
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
