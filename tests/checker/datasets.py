@@ -259,6 +259,12 @@ def semicolons(seed: int) -> bytes:
 
 
 @dataset
+def bars(seed: int) -> bytes:
+    """The good set with bars for commas."""
+    return to_csv(PASSWORD_HEADER, _good(seed), delimiter="|")
+
+
+@dataset
 def header_only(seed: int) -> bytes:
     """The header and no row."""
     return _passwords([])

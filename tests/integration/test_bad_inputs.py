@@ -43,7 +43,7 @@ BAD = [
     Bad("header_only", "rejected", "no_rows"),
     Bad("binary", "rejected", "binary_file"),
     Bad("nul_bytes", "rejected", "nul_bytes"),
-    Bad("semicolons", "rejected", "wrong_delimiter"),
+    Bad("bars", "rejected", "wrong_delimiter"),
     Bad("column_missing", "rejected", "column_missing"),
     Bad("renamed_column", "rejected", "column_renamed"),
     Bad("doubled_column", "rejected", "column_duplicated"),
