@@ -88,7 +88,7 @@ format: $(STAMP)  ## Write the code as ruff wants it
 
 .PHONY: manifests
 manifests: $(STAMP)  ## Render the Hera templates into k8s/
-	@$(BIN)/python -m regraft_pipeline.argo.template > k8s/base/workflow-template.yaml
+	@$(BIN)/python -m regraft_pipeline.argo.template k8s/base
 
 .PHONY: docs
 docs: $(STAMP)  ## Write the pages that are made of the code: docs/codes.md

@@ -24,7 +24,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from regraft_cli import init, terminal
+from regraft_cli import init, prune, terminal
+from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of
 from regraft_core.errors import RegraftError
 from regraft_core.runs import RunState
 
@@ -37,20 +38,10 @@ if TYPE_CHECKING:
 EXIT_CODES = {RunState.PROMOTED: 0, RunState.UNCHANGED: 0, RunState.REJECTED: 3}
 """Exit codes by the end of a run; 1 for all others."""
 
-Data = Annotated[Path, typer.Option("--data", envvar="REGRAFT_DATA", help="Folder of the embedded stack")]
-Url = Annotated[str, typer.Option("--url", envvar="REGRAFT_TRIGGER_URL", help="Address of the trigger service")]
-Token = Annotated[
-    str | None, typer.Option("--token", envvar=["REGRAFT_TRIGGER_TOKEN", "REGRAFT_READ_TOKEN"], help="Bearer token")
-]
-TaskName = Annotated[str | None, typer.Option("--task", help="Which task; the first one where none is named")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table")]
 Force = Annotated[bool, typer.Option("--force", help="Train even on the very dataset that is in service")]
 Dataset = Annotated[
     str, typer.Argument(metavar="DATA", help="The dataset: a file, or its address (http://, https://, s3://)")
 ]
-
-DEFAULT_DATA = Path("regraft-data")
-DEFAULT_URL = "http://127.0.0.1:8000"
 
 app = typer.Typer(
     help="Keeps a served model fit for its data.",
@@ -63,6 +54,7 @@ err = terminal.make_console(stderr=True)
 
 
 app.command()(init.init)
+app.command()(prune.prune)
 
 
 def main() -> None:
@@ -220,13 +212,17 @@ def rollback(
     task: TaskName = None,
     version: Annotated[str | None, typer.Option(help="The version to put back; the one before where none")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the run until it ends")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """Put the earlier version, or a named one, back into service."""
-    client = _client(url, token)
-    run_id = client.rollback(task or task_names()[0], version)
+    client, name = _client(url, token), task or task_names()[0]
+    if not yes:
+        back = f"version {version}" if version else "the version that served before"
+        typer.confirm(f"Put {back} of {name} back into service?", abort=True, err=True)
+    run_id = client.rollback(name, version)
     _tell_accepted(client, run_id, wait=wait, as_json=as_json)
 
 
@@ -242,7 +238,7 @@ def bless(
     from regraft_pipeline import reference
     from regraft_pipeline.tasks import load_task
 
-    settings = _settings(data)
+    settings = settings_of(data)
     by = by or getpass.getuser()
     with err.status("reading the dataset"):
         if Path(dataset).is_file():
@@ -372,7 +368,7 @@ def _as_file(dataset: str, data: Path) -> Iterator[Path]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / (Path(redacted(dataset).partition("?")[0]).name or "data.csv")
-        fetch(dataset, path, site=site_of(_settings(data)), progress=lambda _, __: None)
+        fetch(dataset, path, site=site_of(settings_of(data)), progress=lambda _, __: None)
         yield path
 
 
@@ -384,23 +380,9 @@ def _judge(csv: Path, name: str, data: Path) -> Report:
     from regraft_pipeline.tasks import load_task
 
     task = load_task(name)
-    store = open_store(_settings(data).store_url)
+    store = open_store(settings_of(data).store_url)
     found = judge(csv, task, reference=reference.current(task, store), incumbent=None).verdict
     return report_of(found, commands=Commands(file=str(csv), data_option=_data_option(data)))
-
-
-def _settings(data: Path) -> Any:
-    """Return settings for the folder's bucket and, where its stack runs, its registry; the environment goes first."""
-    from regraft_cli.embedded.stack import record_of
-    from regraft_pipeline.settings import PipelineSettings
-
-    values: dict[str, Any] = {}
-    if "REGRAFT_STORE_URL" not in os.environ:
-        values["store_url"] = (data.absolute() / "bucket").as_uri()
-    record = record_of(data)
-    if record is not None and "REGRAFT_MLFLOW_TRACKING_URI" not in os.environ:
-        values["mlflow_tracking_uri"] = record.mlflow_url
-    return PipelineSettings(**values)
 
 
 def _wait_ready(stack: Stack) -> None:

@@ -7,9 +7,16 @@ from datetime import UTC, datetime, timedelta
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+DATASETS = "datasets/"
+"""Prefix of all datasets."""
+
+RUNS = "runs/"
+"""Prefix of all that belongs to one run."""
+
+
 def raw_dataset(sha256: str) -> str:
     """The dataset as it was downloaded."""
-    return f"datasets/{sha256}/raw.csv"
+    return f"{DATASETS}{sha256}/raw.csv"
 
 
 def source(run_id: str) -> str:

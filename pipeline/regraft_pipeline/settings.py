@@ -48,6 +48,12 @@ class PipelineSettings(CoreSettings):
     )
     namespace: str = Field("regraft", description="KServe: namespace of the InferenceServices")
     deploy_timeout: float = Field(300.0, description="Seconds in which a new version must stand")
+    keep_versions: int = Field(
+        20, ge=1, description="Pruning: newest versions of a task that are kept besides what serves or is pinned"
+    )
+    keep_run_days: int = Field(
+        90, ge=1, description="Pruning: days that a run is kept from which no kept version came, with its dataset"
+    )
     deploy_proofs: int = Field(5, description="Answers in a row that must come from the new version")
 
 

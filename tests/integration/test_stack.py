@@ -75,7 +75,7 @@ def test_trigger_runs_watch_and_rollback_speak_to_the_service(
     listed = json.loads(regraft("runs", "--url", url, "--json", "--limit", "2").stdout)
     assert [run["version"] for run in listed] == versions[::-1]
     assert regraft("watch", listed[0]["run_id"], "--url", url).returncode == 0
-    assert regraft("rollback", "--wait", "--url", url).returncode == 0
+    assert regraft("rollback", "--yes", "--wait", "--url", url).returncode == 0
     assert registry.get_registered_model("regraft-mlops-project-model").aliases["prod"] == versions[0]
 
 

@@ -1,16 +1,27 @@
-"""The WorkflowTemplate of a run, made with Hera.
+"""The WorkflowTemplate of a run and the CronWorkflow that prunes, made with Hera.
 
-``python -m regraft_pipeline.argo.template`` prints it; ``make manifests`` keeps what it prints in ``k8s/base``.
+``python -m regraft_pipeline.argo.template FOLDER`` writes both; ``make manifests`` keeps them in ``k8s/base``.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
-from hera.workflows import Container, EmptyDirVolume, Parameter, Resources, RetryStrategy, Step, Steps, WorkflowTemplate
+from hera.workflows import (
+    Container,
+    CronWorkflow,
+    EmptyDirVolume,
+    Parameter,
+    Resources,
+    RetryStrategy,
+    Step,
+    Steps,
+    WorkflowTemplate,
+)
 from hera.workflows import models as argo
 from hera.workflows.env import Env
 from hera.workflows.env_from import ConfigMapEnvFrom, SecretEnvFrom
@@ -26,13 +37,21 @@ from regraft_core.workflows import (
     REQUEST_PREFIX,
     TEMPLATE,
 )
-from regraft_pipeline.steps.limits import LIMITS, MINUTE
+from regraft_pipeline.steps.limits import LIMITS, MINUTE, Limits
 
 IMAGE = "regraft/pipeline"
 STEP_ACCOUNT = "regraft-step"
 DEPLOY_ACCOUNT = "regraft-deploy"
 
 HOUR = 60 * MINUTE
+
+PRUNE = "regraft-prune"
+
+PRUNE_AT = "17 3 * * *"
+"""When old versions, runs and datasets go, as cron writes it, in the controller's time zone."""
+
+ONE_THREAD = Env(name="OMP_NUM_THREADS", value="1")
+"""Matrices are small: more threads would wait for each other."""
 
 DEFAULTS = {"kind": "train", "data_url": "", "force": "false", "to_version": ""}
 """What the parameters are where a Workflow says nothing; the others must be given."""
@@ -104,6 +123,36 @@ def workflow_template() -> WorkflowTemplate:
     return template
 
 
+def prune_template() -> WorkflowTemplate:
+    """Return the WorkflowTemplate that removes, once, what the settings let go."""
+    with WorkflowTemplate(
+        name=PRUNE,
+        labels={"app.kubernetes.io/name": "regraft", "app.kubernetes.io/component": "prune"},
+        annotations={"workflows.argoproj.io/description": "Removes old versions, runs and datasets"},
+        entrypoint="prune",
+        service_account_name=STEP_ACCOUNT,
+        security_context=POD_SECURITY,
+        pod_metadata=POD,
+        archive_logs=False,
+    ) as template:
+        _base_container("prune", ["python", "-m", "regraft_pipeline.prune"], Limits(seconds=HOUR))
+    return template
+
+
+def prune_schedule() -> CronWorkflow:
+    """Return the CronWorkflow that calls it every night."""
+    return CronWorkflow(
+        name=PRUNE,
+        labels={"app.kubernetes.io/name": "regraft", "app.kubernetes.io/component": "prune"},
+        schedules=[PRUNE_AT],
+        concurrency_policy="Forbid",
+        starting_deadline_seconds=HOUR,
+        successful_jobs_history_limit=1,
+        failed_jobs_history_limit=3,
+        workflow_template_ref=argo.WorkflowTemplateRef(name=PRUNE),
+    )
+
+
 def _from(step: str) -> str:
     """Name of the template of a step and all after it.
 
@@ -136,16 +185,17 @@ def _step(name: str) -> Container:
 def _container(name: str, *, env: Sequence[Env] = (), **more: Any) -> Container:
     parameters = {REQUEST_PREFIX + field.upper(): f"{{{{workflow.parameters.{field}}}}}" for field in PARAMETERS}
     request = [Env(name=variable, value=value) for variable, value in parameters.items()]
-    limits = LIMITS[name]
-    one_thread = Env(name="OMP_NUM_THREADS", value="1")  # matrices are small: more would wait for each other
+    command = ["python", "-m", "regraft_pipeline.argo.container"]
+    return _base_container(name, command, LIMITS[name], args=[name], env=[*request, ONE_THREAD, *env], **more)
+
+
+def _base_container(name: str, command: Sequence[str], limits: Limits, **more: Any) -> Container:
     return Container(
         name=name,
         image=IMAGE,
         image_pull_policy="IfNotPresent",
-        command=["python", "-m", "regraft_pipeline.argo.container"],
-        args=[name],
+        command=list(command),
         env_from=[ConfigMapEnvFrom(name="regraft"), SecretEnvFrom(name="regraft-s3", optional=True)],
-        env=[*request, one_thread, *env],
         volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp")],  # noqa: S108  (a volume of this pod alone)
         active_deadline_seconds=limits.seconds,
         retry_strategy=RETRIES,
@@ -157,5 +207,14 @@ def _container(name: str, *, env: Sequence[Env] = (), **more: Any) -> Container:
     )
 
 
+def manifests() -> Mapping[str, str]:
+    """Return the files of ``k8s/base`` that are made here, by their names."""
+    return {
+        "workflow-template.yaml": workflow_template().to_yaml(),
+        "prune.yaml": f"{prune_template().to_yaml()}---\n{prune_schedule().to_yaml()}",
+    }
+
+
 if __name__ == "__main__":
-    sys.stdout.write(workflow_template().to_yaml())
+    for name, content in manifests().items():
+        (Path(sys.argv[1]) / name).write_text(content)

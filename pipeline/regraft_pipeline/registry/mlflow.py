@@ -78,6 +78,10 @@ class MlflowApi:
         """Change, where MLflow wants this method."""
         return self._call("PATCH", path, json=body)
 
+    def delete(self, path: str, **body: Any) -> Json:
+        """Remove. Raises NotFoundError where there is no such thing."""
+        return self._call("DELETE", path, json=body)
+
     def _call(self, method: str, path: str, **content: Any) -> Json:
         deadline = time.monotonic() + PATIENCE_SECONDS
         pause = 0.1

@@ -6,10 +6,11 @@ the run that put it there: both change in the same instant, when the alias moves
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -54,6 +55,7 @@ class Version:
     uri: str
     mlflow_run_id: str
     tags: Mapping[str, str]
+    aliases: tuple[str, ...] = ()
 
     @property
     def run_id(self) -> str:
@@ -177,6 +179,24 @@ class Registry:
                 code="version_unknown",
             )
         return self._version(task, max(served, key=lambda found: found[:2])[2])
+
+    def versions(self, task: Task) -> list[Version]:
+        """Return all versions of a task, newest first, with their aliases."""
+        try:
+            model = self._api.get("registered-models/get", name=self._name(task))["registered_model"]
+        except NotFoundError:
+            return []
+        aliases: dict[str, tuple[str, ...]] = {}
+        for item in model.get("aliases", ()):  # a search for versions does not tell them
+            aliases[item["version"]] = (*aliases.get(item["version"], ()), item["alias"])
+        found = (self._version(task, version) for version in self._api_versions(f"name='{self._name(task)}'"))
+        named = [replace(version, aliases=aliases.get(version.number, ())) for version in found]
+        return sorted(named, key=lambda version: -int(version.number))
+
+    def delete(self, task: Task, version: Version) -> None:
+        """Remove a version from the registry; its files stay, and MLflow's run of it with its metrics."""
+        with contextlib.suppress(NotFoundError):
+            self._api.delete("model-versions/delete", name=self._name(task), version=version.number)
 
     def track(
         self, task: Task, request: RunRequest, *, note: str = "", parameters: Mapping[str, Any] = MappingProxyType({})

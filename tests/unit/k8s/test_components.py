@@ -207,8 +207,8 @@ def test_a_gateway_leads_where_the_ingress_does(overlay: Overlay) -> None:
 def test_no_sidecar_keeps_what_ends_from_ending() -> None:
     objects = kustomize("k8s/overlays/production")
     (job,) = of_kind(objects, "Job")
-    (template,) = of_kind(objects, "WorkflowTemplate")
-    for metadata in (job["spec"]["template"]["metadata"], template["spec"]["podMetadata"]):
+    templates = [template["spec"]["podMetadata"] for template in of_kind(objects, "WorkflowTemplate")]
+    for metadata in (job["spec"]["template"]["metadata"], *templates):
         assert metadata["labels"]["sidecar.istio.io/inject"] == "false"
         assert metadata["annotations"]["linkerd.io/inject"] == "disabled"
 
@@ -225,7 +225,7 @@ def test_the_limits_of_a_site_stand_in_one_place(overlay: Overlay) -> None:
     )
     (namespace,) = of_kind(objects, "Namespace")
     assert namespace["metadata"]["labels"]["workflows.argoproj.io/parallelism-limit"] == "3"
-    (template,) = of_kind(objects, "WorkflowTemplate")
+    (template,) = (each for each in of_kind(objects, "WorkflowTemplate") if name_of(each) == "regraft-pipeline")
     assert template["spec"]["ttlStrategy"] == {"secondsAfterCompletion": 60}
     memory = {
         each["name"]: each["container"]["resources"]["limits"]["memory"]

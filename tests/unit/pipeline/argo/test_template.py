@@ -10,9 +10,9 @@ import yaml
 
 from regraft_core.runs import STEPS
 from regraft_core.workflows import PARAMETERS
-from regraft_pipeline.argo.template import workflow_template
+from regraft_pipeline.argo.template import manifests, prune_schedule, prune_template, workflow_template
 
-RENDERED = Path(__file__).parents[4] / "k8s" / "base" / "workflow-template.yaml"
+BASE = Path(__file__).parents[4] / "k8s" / "base"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,16 @@ def containers(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_the_committed_yaml_is_what_the_source_renders() -> None:
-    assert RENDERED.read_text() == workflow_template().to_yaml(), "run `make manifests`"
+    for name, content in manifests().items():
+        assert (BASE / name).read_text() == content, "run `make manifests`"
+
+
+def test_pruning_is_called_every_night_as_a_step_is(spec: dict[str, Any]) -> None:
+    pruned, schedule = yaml.safe_load(prune_template().to_yaml()), yaml.safe_load(prune_schedule().to_yaml())
+    assert schedule["spec"]["workflowSpec"] == {"workflowTemplateRef": {"name": pruned["metadata"]["name"]}}
+    for key in ("securityContext", "podMetadata", "serviceAccountName"):
+        assert pruned["spec"][key] == spec[key]
+    assert "onExit" not in pruned["spec"]  # it is no run, and leaves no record
 
 
 def test_every_step_is_a_container_and_so_is_the_exit_handler(
