@@ -4,24 +4,26 @@ Needs uvicorn and httptools, which the images of the servers have.
 
 | what | answer |
 |---|---|
-| a head of more than ``head_bytes`` | 431, however it comes |
+| a head or trailers of more than ``head_bytes`` | 431, however they come |
 | a request that does not come in its time | 408; a large body may take as long as its size at the least rate |
 | ``Upgrade: h2c`` or ``websocket`` | taken as if it were not there, as RFC 9110 section 7.8 allows: the body is read |
 | what is no HTTP, no or two ``Host``, a transfer coding that is not plain chunked | 400 |
-| more connections than ``connections`` | 503 |
+| more connections than ``connections`` | the longest idle one makes room; 503 where all are being answered |
 
 All of them are problem details, and the connection ends with them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import resource
 from asyncio import TimerHandle, Transport
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -32,6 +34,12 @@ from regraft_core.settings import HttpSettings
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 64 << 20
 """How long and how much is dropped of what a client still sends after it was refused."""
+
+PIECE_BYTES = 1 << 14
+"""The parser is fed in pieces of this size, and looked at in between."""
+
+SPARE_FILES = 64
+"""Descriptors that are kept from connections: logs, models, sockets to other services."""
 
 UPGRADE_HEADERS = (b"upgrade", b"http2-settings", b"connection")
 
@@ -48,11 +56,19 @@ class HttpLimits:
 
     @classmethod
     def of(cls, settings: HttpSettings) -> HttpLimits:
-        """Return what the settings say."""
+        """Return what the settings say; never more connections than the process may have open files."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = settings.max_connections + SPARE_FILES
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            with contextlib.suppress(ValueError, OSError):  # a kernel may allow less than it says
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        room = settings.max_connections if soft == resource.RLIM_INFINITY else soft - SPARE_FILES
         return cls(
             head_bytes=settings.max_head_bytes,
             request_seconds=settings.request_seconds,
-            connections=settings.max_connections,
+            connections=max(1, min(settings.max_connections, room)),
         )
 
 
@@ -85,7 +101,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._coming = False
         """Whether a request has begun to come and is not there yet."""
-        self._head_bytes = 0
+        self._quiet_bytes = 0
+        """Bytes since the parser last had something to tell: those of a head, or of trailers."""
         self._upgrading = False
         self._refused = False
         self._began = 0.0
@@ -95,10 +112,38 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it where there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > self._limits.connections:
+        self.idle_since = monotonic()
+        if len(self.connections) > self._limits.connections and not self._make_room():
             self.refuse(UnavailableError("too many connections are open", code="too_many_connections"))
             return
         self._await_request()
+
+    def _make_room(self) -> bool:
+        others = [other for other in cast("set[BoundedProtocol]", self.connections) if other is not self]
+        waiting = [other for other in others if not other.is_answering]
+        if not waiting:
+            return False
+        longest = min(waiting, key=lambda other: other.idle_since)
+        self.connections.discard(longest)
+        longest.give_way()
+        return True
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request is there as a whole, and its answer is not."""
+        return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+
+    def give_way(self) -> None:
+        """End the connection, which has brought no whole request: another needs its place."""
+        if self._timer is None:
+            self.transport.close()
+        else:
+            self.refuse(RequestTimeoutError("others need the connection, and the request has not come yet"))
+
+    def on_response_complete(self) -> None:
+        """Note since when the client is idle."""
+        self.idle_since = monotonic()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the timer with the connection."""
@@ -114,31 +159,41 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         self._received += len(data)
+        for start in range(0, len(data), PIECE_BYTES):
+            if not self._feed(data[start : start + PIECE_BYTES] if len(data) > PIECE_BYTES else data):
+                return
+        # Most requests are there at once and need no timer.
+        if self._coming and self._timer is None:
+            self._await_request(len(data))
+
+    def _feed(self, data: bytes) -> bool:
+        """Let the parser read on, and return whether there is a point in it."""
+        self._quiet_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as stopped:
             self._read_on(data[stopped.args[0] :])
-            return
         except httptools.HttpParserError:
             if not self._refused:
                 self.send_400_response("")
-            return
-        if self._in_head and not self._refused:
-            self._head_bytes += len(data)
-            if self._head_bytes > self._limits.head_bytes:
+        else:
+            if self._quiet_bytes > self._limits.head_bytes and not self._refused:
                 self._refuse_head()
-        # Most requests are there at once and need no timer.
-        if self._coming and self._timer is None and not self._refused:
-            self._await_request(len(data))
+        return not self._refused
 
     def on_message_begin(self) -> None:
         """Begin with the head of a request."""
         super().on_message_begin()
-        self._in_head, self._coming, self._head_bytes = True, True, 0
+        self._in_head, self._coming, self._quiet_bytes = True, True, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. One that follows the body says nothing here."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Check the head, then go on as uvicorn does."""
-        self._in_head = False
+        self._in_head, self._quiet_bytes = False, 0
         if self._refused:
             return
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -155,11 +210,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Pass a part of the body on."""
+        self._quiet_bytes = 0
         if not self._refused and not self._upgrading:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is there."""
+        self._quiet_bytes = 0
         if self._refused or self._upgrading:
             return
         self._coming = False
@@ -174,6 +231,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer with a problem and end the connection. Nothing is written into an answer that has begun."""
         self._refused = True
         self._stop_waiting()
+        if self.is_answering and self.cycle is not None:
+            self.cycle.keep_alive = False  # an earlier request, and a good one: its answer is the last
+            return
         begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
         if not begun and not self.transport.is_closing():
             self.transport.write(_response(error, self.server_state.default_headers))
@@ -197,7 +257,7 @@ class BoundedProtocol(HttpToolsProtocol):
         lines = [b"%s %s HTTP/%s\r\n" % (method, url, self.parser.get_http_version().encode())]
         lines += [b"%s: %s\r\n" % (name, value) for name, value in headers if name not in UPGRADE_HEADERS]
         self.parser = httptools.HttpRequestParser(self)
-        self.data_received(b"".join([*lines, b"\r\n", rest]))
+        self._feed(b"".join([*lines, b"\r\n", rest]))
 
     def _await_request(self, received: int = 0) -> None:
         self._began, self._received = monotonic(), received

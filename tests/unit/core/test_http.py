@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import socket
 import threading
 import time
@@ -15,9 +16,13 @@ from typing import Any, cast
 import pytest
 import uvicorn
 
-from regraft_core.http import BoundedProtocol, HttpLimits
+from regraft_core.http import SPARE_FILES, BoundedProtocol, HttpLimits
+from regraft_core.settings import HttpSettings
 
 HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -27,6 +32,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
+    await asyncio.sleep(0.05)
     text = json.dumps({"path": scope["path"], "body": body.decode()}).encode()
     headers = [(b"content-length", str(len(text)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -119,8 +125,10 @@ def test_an_upgrade_may_come_in_pieces_and_the_connection_goes_on(port: int) -> 
         (b"GET / HTTP/1.1\r\nHost: a\r\nX: ", *([b"a" * 500] * 20)),
         (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",),
         (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"".join(b"X%d: a\r\n" % n for n in range(1000)) + b"\r\n",),
+        (CHUNKED + b"5\r\nhello\r\n0\r\nX: ", *([b"a" * 500] * 20)),
+        (CHUNKED + b"5\r\nhello\r\n0\r\n", *([b"X: a\r\n" * 100] * 20)),
     ],
-    ids=["one write", "without end", "address", "many"],
+    ids=["one write", "without end", "address", "many", "trailer without end", "many trailers"],
 )
 def test_a_head_over_the_limit_is_431(port: int, parts: tuple[bytes, ...]) -> None:
     assert problem(said(port, *parts)) == (431, "request_head_too_large")
@@ -180,14 +188,56 @@ def test_pipelined_requests_are_answered_in_order(port: int) -> None:
     assert [found.index(b'"/%d"' % n) for n in range(5)] == sorted(found.index(b'"/%d"' % n) for n in range(5))
 
 
-def test_more_connections_than_allowed_are_refused_and_the_others_go_on() -> None:
+def test_a_good_request_is_answered_before_what_follows_it_ends_the_connection(port: int) -> None:
+    answer = said(port, HEAD + b"\r\nhello" + b"nonsense\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b'{"path": "/echo", "body": "hello"}')
+
+
+def test_a_large_body_with_the_beginning_of_the_next_head_is_no_large_head(port: int) -> None:
+    large = HEAD.replace(b"h: 5", b"h: 9000") + b"\r\n" + b"a" * 9000
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(large + HEAD)
+        connection.sendall(b"\r\nhello")
+        found = b""
+        while found.count(b"HTTP/1.1 200") < 2 or not found.endswith(b"}"):
+            found += connection.recv(65536)
+
+
+def test_where_there_are_too_many_connections_the_one_that_waited_longest_makes_room() -> None:
     with served(HttpLimits(connections=3)) as port:
-        held = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
-        time.sleep(0.1)
+        held = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3)]
+        for connection in held:
+            connection.sendall(HEAD)
+            time.sleep(0.02)
         try:
-            assert problem(said(port)) == (503, "too_many_connections")
-            held[0].sendall(HEAD + b"\r\nhello")
-            assert held[0].recv(65536).startswith(b"HTTP/1.1 200")
+            assert said(port, HEAD + b"\r\nhello").startswith(b"HTTP/1.1 200")
+            assert problem(held[0].recv(65536)) == (408, "request_timeout")
+            held[1].sendall(b"\r\nhello")
+            assert held[1].recv(65536).startswith(b"HTTP/1.1 200")
         finally:
             for connection in held:
                 connection.close()
+
+
+def test_where_all_connections_are_being_answered_another_is_refused() -> None:
+    with served(HttpLimits(connections=2)) as port:
+        held = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(2)]
+        try:
+            for connection in held:
+                connection.sendall(HEAD + b"\r\nhello")
+            time.sleep(0.01)
+            assert problem(said(port)) == (503, "too_many_connections")
+            for connection in held:
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        finally:
+            for connection in held:
+                connection.close()
+
+
+def test_there_are_never_more_connections_than_files_may_be_open() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limits = HttpLimits.of(HttpSettings(max_connections=10_000_000))
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert limits.connections == min(10_000_000, allowed - SPARE_FILES)
