@@ -222,7 +222,11 @@ def test_the_limits_of_a_site_stand_in_one_place(overlay: Overlay) -> None:
         WORKFLOW_TTL_SECONDS="60",
         PREDICTOR_CPU="4",
         PREDICTOR_MEMORY="5Gi",
+        KEEP_VERSIONS="6",
+        KEEP_RUN_DAYS="7",
     )
+    (settings,) = (each for each in of_kind(objects, "ConfigMap") if name_of(each) == "regraft")
+    assert (settings["data"]["REGRAFT_KEEP_VERSIONS"], settings["data"]["REGRAFT_KEEP_RUN_DAYS"]) == ("6", "7")
     (namespace,) = of_kind(objects, "Namespace")
     assert namespace["metadata"]["labels"]["workflows.argoproj.io/parallelism-limit"] == "3"
     (template,) = (each for each in of_kind(objects, "WorkflowTemplate") if name_of(each) == "regraft-pipeline")
