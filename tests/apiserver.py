@@ -88,7 +88,11 @@ class _Handler(BaseHTTPRequestHandler):
         if path in self.api.objects:
             return 200, self.api.objects[path]
         if path.rsplit("/", 1)[-1] in ("pods", "workflows"):
-            return 200, {"items": self.api.items(path), "metadata": {"resourceVersion": str(self.api.version)}}
+            begin = int(query.get("continue", ["0"])[0])
+            end = begin + int(query.get("limit", ["1000000"])[0])
+            items, metadata = self.api.items(path), {"resourceVersion": str(self.api.version)}
+            more = {"continue": str(end)} if end < len(items) else {}
+            return 200, {"items": items[begin:end], "metadata": metadata | more}
         return 404, {"message": f"{path} not found"}
 
     def _post(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:

@@ -53,8 +53,8 @@ class ObjectStore(Protocol):
         """Remove an object; where there is none, nothing happens."""
         ...
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """All keys that begin with the prefix, in their order."""
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """All keys that begin with the prefix, in their order; those behind ``after`` alone where it is given."""
         ...
 
     def uri(self, key: str) -> str:
@@ -173,12 +173,12 @@ class FileStore:
         for left in self.root.rglob(f"{WRITING}*"):
             left.unlink(missing_ok=True)
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """All keys that begin with the prefix, in their order."""
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """All keys that begin with the prefix and come after ``after``, in their order."""
         folder = self.root.joinpath(*PurePosixPath(prefix).parts) if prefix.endswith("/") else self.root
         found = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(WRITING))
         names = (p.relative_to(self.root).as_posix() for p in found)
-        yield from sorted(name for name in names if name.startswith(prefix))
+        yield from sorted(name for name in names if name.startswith(prefix) and name > after)
 
     def uri(self, key: str) -> str:
         """Return the object's file:// address."""
@@ -274,10 +274,11 @@ class S3Store:
         with self._calling(key):
             self._client.delete_object(Bucket=self.bucket, Key=key)
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """All keys that begin with the prefix, in their order."""
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """All keys that begin with the prefix and come after ``after``, in their order."""
         with self._calling(prefix):
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=prefix, StartAfter=after):
                 yield from (item["Key"] for item in page.get("Contents", ()))
 
     def uri(self, key: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from itertools import dropwhile, islice
+from itertools import islice
 from pathlib import Path
 
 from regraft_core import layout
@@ -101,7 +101,7 @@ class Archive:
         """Return the first places in the history after the given one, those of a task where one is given."""
 
         def read() -> list[str]:
-            places = dropwhile(lambda place: place <= after, self._objects.keys(layout.HISTORY))
+            places = self._objects.keys(layout.HISTORY, after=after)
             return list(islice((place for place in places if task in (None, layout.task_of(place))), limit))
 
         return await self._ask(read)

@@ -42,6 +42,9 @@ WATCH_SECONDS = 300
 SILENCE_SECONDS = 150
 """The API server sends a bookmark every minute or so: a watch that is silent for longer is broken."""
 
+PAGE = 200
+"""Most Workflows in one answer of the API server."""
+
 PAUSE = 1.0
 """Seconds before a watch that broke off is begun again."""
 
@@ -275,11 +278,21 @@ class ArgoBackend:
             raise UnavailableError(f"workflows cannot be read: {error.message}") from error
 
     async def _list(self) -> tuple[dict[str, Run], str]:
-        """Return the runs of all Workflows, and the version of the list to watch from."""
-        with reaching():
-            found = answer(await self._api.get(self._path, params={"labelSelector": TASK_LABEL}))
-        runs = [run for workflow in found["items"] if (run := _readable(workflow)) is not None]
-        return {run.run_id: run for run in runs}, found["metadata"]["resourceVersion"]
+        """Return the runs of all Workflows, and the version of the list to watch from.
+
+        They come page by page: one Workflow has some 20 KiB, and what a page is made of is gone with it.
+        """
+        runs: dict[str, Run] = {}
+        parameters = {"labelSelector": TASK_LABEL, "limit": str(PAGE)}
+        while True:
+            with reaching():
+                found = answer(await self._api.get(self._path, params=parameters))
+            for workflow in found["items"]:
+                if (run := _readable(workflow)) is not None:
+                    runs[run.run_id] = run
+            if not (rest := found["metadata"].get("continue")):
+                return runs, found["metadata"]["resourceVersion"]
+            parameters["continue"] = rest
 
     async def _reconcile(self, tell: Callable[[Run], Awaitable[None]]) -> None:
         """Look after the records, as soon as it is known which Workflows there are."""

@@ -17,8 +17,8 @@ class _Store(FileStore):
         super().__init__(Path("/nowhere"))
         self._keys = keys
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        return iter(key for key in self._keys if key.startswith(prefix))
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        return iter(key for key in self._keys if key.startswith(prefix) and key > after)
 
     def get_file(self, key: str, path: Path) -> None:
         path.write_text(key)

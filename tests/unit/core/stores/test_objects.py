@@ -65,6 +65,7 @@ def test_keys_come_in_order_and_by_prefix(store: ObjectStore) -> None:
         store.put(key, b".")
     assert list(store.keys("runs/")) == ["runs/a/0", "runs/a/1", "runs/b/2"]
     assert list(store.keys("runs")) == ["runs-old/x", "runs/a/0", "runs/a/1", "runs/b/2"]
+    assert list(store.keys("runs/", after="runs/a/0")) == ["runs/a/1", "runs/b/2"]
     assert list(store.keys("none/")) == []
 
 
