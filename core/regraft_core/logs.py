@@ -29,7 +29,7 @@ def configure_logging(level: str = "INFO", *, human: bool = False) -> None:
     handler.setFormatter(human_formatter() if human else json_formatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(level.upper())
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request otherwise
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from statistics import median
 
 import httpx
-import pytest
 
 from tests.checker.client import Accepted
 from tests.e2e.cluster import PLATFORM, eventually, get, kill_pods, rolled_out, scaled_to_zero
@@ -35,21 +34,20 @@ def take_bucket_away() -> None:
         time.sleep(AWAY_SECONDS)
 
 
-@pytest.mark.parametrize(
-    ("step", "disturb"),
-    [
-        ("download", kill_controller),
-        ("validate", take_bucket_away),
-        ("train", take_mlflow_away),
-        ("deploy", kill_kserve),
-    ],
-)
-def test_a_run_survives(
-    step: str, disturb: Callable[[], None], service: Installation, registry: Registry, seed: int
-) -> None:
+DISTURBANCES: dict[str, Callable[[], None]] = {
+    "download": kill_controller,
+    "validate": take_bucket_away,
+    "train": take_mlflow_away,
+    "deploy": kill_kserve,
+}
+"""What goes away while a step runs."""
+
+
+def test_a_run_survives_what_goes_away_at_each_step(service: Installation, registry: Registry, seed: int) -> None:
     accepted = service.post("good", seed)
-    eventually(lambda: _has_begun(accepted, step), seconds=300)
-    disturb()
+    for step, disturb in DISTURBANCES.items():
+        eventually(lambda step=step: _has_begun(accepted, step), seconds=300)  # type: ignore[misc]
+        disturb()
     run = service.end(accepted)
     assert run.state == "promoted", run.message
     assert _made_one_version(accepted, registry)
