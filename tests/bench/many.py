@@ -183,7 +183,7 @@ def trigger_service(size: Size, store: Path) -> Iterator[tuple[str, int, float]]
         "REGRAFT_STORE_URL": store.as_uri(),
         "REGRAFT_TASKS": ",".join(size.names),
         "REGRAFT_PORT": str(port),
-        "REGRAFT_LOG_LEVEL": "error",
+        "REGRAFT_LOG_LEVEL": "ERROR",
         "REGRAFT_MAX_WAITING_RUNS": "100000",
     }
     url, began = f"http://127.0.0.1:{port}", time.monotonic()
