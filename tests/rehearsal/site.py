@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -33,20 +34,10 @@ SETTINGS = {
     "ARTIFACT_ROOT": f"s3://{BUCKET}/mlflow",
     "S3_ENDPOINT_URL": f"http://s3.{SITE}:9000",
     "S3_REGION": "eu-central-1",
-    "STATIC_KEYS": "yes",
-    "CA_BUNDLE": "",
     "RUNS_AT_ONCE": "2",
-    "STEP_MEMORY": "1Gi",
-    "TRAIN_MEMORY": "2Gi",
     "TRAIN_SECONDS": "1800",
     "WORKFLOW_TTL_SECONDS": "3600",
-    "PREDICTOR_CPU": "2",
-    "PREDICTOR_MEMORY": "1Gi",
-    "HTTP_PROXY": "",
-    "HTTPS_PROXY": "",
     "NO_PROXY": "",
-    "GATEWAY": "none",
-    "GATEWAY_NAMESPACE": "none",
     "OWNER": "rehearsal",
     "ALLOW_PRIVATE_HOSTS": "datasets.regraft-datasets.svc",
     "MLFLOW_TRACKING_URI": "http://mlflow:5000",
@@ -147,8 +138,11 @@ class Site:
 
     def _write_settings(self) -> None:
         shutil.copytree(ROOT / "k8s", self.manifests / "k8s", ignore=shutil.ignore_patterns("upstream.yaml"))
-        settings = "".join(f"{name}={value}\n" for name, value in SETTINGS.items())
         folder = self.manifests / "k8s/overlays/production"
+        settings = (folder / "settings.env").read_text()
+        for name, value in SETTINGS.items():
+            settings, found = re.subn(rf"^{name}=.*$", f"{name}={value}", settings, flags=re.MULTILINE)
+            assert found == 1, name
         (folder / "settings.env").write_text(settings)
         kustomization = folder / "kustomization.yaml"
         offered = "  # - ../../components/quota"
