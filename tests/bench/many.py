@@ -88,9 +88,9 @@ def ended_workflow() -> Json:
 def measured(size: Size, sample: Json, folder: Path) -> dict[str, str]:
     """Return a column of the table."""
     store = FileStore(folder)
-    fill_store(store, size)
+    runs = fill_store(store, size)
     with (
-        workflows(size, sample) as api,
+        workflows(runs[: size.workflows], sample) as api,
         trigger_service(size, folder) as (url, pid, ready),
         httpx.Client(base_url=url, timeout=60, trust_env=False) as client,
     ):
@@ -113,19 +113,21 @@ def measured(size: Size, sample: Json, folder: Path) -> dict[str, str]:
     return {"": f"{size.tasks} tasks, {size.workflows:,} Workflows, {size.records:,} records"} | figures
 
 
-def fill_store(store: FileStore, size: Size) -> None:
-    """Write records of runs that ended in the last days."""
+def fill_store(store: FileStore, size: Size) -> list[Run]:
+    """Write records of runs that ended in the last days, and return them, newest first."""
     began = now()
 
-    def write(number: int) -> None:
+    def write(number: int) -> Run:
         moment = began - timedelta(seconds=43 * (number + 1))
-        run = Run.accept(RunRequest(run_id=new_run_id(), task=size.names[number % size.tasks], accepted_at=moment))
+        address = f"https://data.example.com/{number}.csv"
+        task = size.names[number % size.tasks]
+        run = Run.accept(RunRequest(run_id=new_run_id(), task=task, data_url=address, accepted_at=moment))
         run.state, run.version, run.finished_at = RunState.PROMOTED, str(number), moment
         put_model(store, layout.record(run.run_id), run)
-        keep(store, run)
+        return keep(store, run)
 
     with ThreadPoolExecutor(16) as writers:
-        list(writers.map(write, range(size.records)))
+        return list(writers.map(write, range(size.records)))
 
 
 def run_near_the_end(store: FileStore) -> str:
@@ -134,35 +136,32 @@ def run_near_the_end(store: FileStore) -> str:
 
 
 @contextmanager
-def workflows(size: Size, sample: Json) -> Iterator[httpx.Client]:
+def workflows(runs: Sequence[Run], sample: Json) -> Iterator[httpx.Client]:
     """Have copies of a Workflow in a namespace of their own, and give a client of the API server."""
     kubectl("create", "namespace", NAMESPACE)
     path = f"/apis/{API_VERSION}/namespaces/{NAMESPACE}/workflows"
     try:
         with Cluster.of_kubectl().client(timeout=60) as api:
 
-            def create(number: int) -> None:
-                api.post(path, json=copy(sample, size.names[number % size.tasks], number)).raise_for_status()
+            def create(run: Run) -> None:
+                api.post(path, json=copy(sample, run)).raise_for_status()
 
             with ThreadPoolExecutor(8) as creators:
-                list(creators.map(create, range(size.workflows)))
+                list(creators.map(create, runs))
             yield api
     finally:
         kubectl("delete", "namespace", NAMESPACE, "--wait=true")
 
 
-def copy(sample: Json, task: str, number: int) -> Json:
+def copy(sample: Json, run: Run) -> Json:
     """Return a Workflow as the sample is, of another run."""
-    request = RunRequest(
-        run_id=new_run_id(), task=task, data_url=f"https://data.example.com/{number}.csv", accepted_at=now()
-    )
-    arguments = {"parameters": [{"name": name, "value": value} for name, value in parameters_of(request).items()]}
+    arguments = {"parameters": [{"name": name, "value": value} for name, value in parameters_of(run).items()]}
     return {
         "apiVersion": API_VERSION,
         "kind": "Workflow",
         "metadata": {
-            "name": request.run_id,
-            "labels": {**sample["metadata"]["labels"], TASK_LABEL: task, INSTANCE_LABEL: NOBODY},
+            "name": run.run_id,
+            "labels": {**sample["metadata"]["labels"], TASK_LABEL: run.task, INSTANCE_LABEL: NOBODY},
             "annotations": sample["metadata"].get("annotations", {}),
         },
         "spec": sample["spec"] | {"arguments": arguments},
