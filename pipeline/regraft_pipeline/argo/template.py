@@ -1,6 +1,7 @@
 """The WorkflowTemplate of a run and the CronWorkflow that prunes, made with Hera.
 
-``python -m regraft_pipeline.argo.template FOLDER`` writes both; ``make manifests`` keeps them in ``k8s/base``.
+``python -m regraft_pipeline.argo.template`` prints the one; with a folder it writes both, as ``make manifests`` does to
+``k8s/base``.
 """
 
 from __future__ import annotations
@@ -215,6 +216,14 @@ def manifests() -> Mapping[str, str]:
     }
 
 
-if __name__ == "__main__":
+def main(folder: Path | None) -> None:
+    """Write the files into a folder, or print the template of a run."""
+    if folder is None:
+        sys.stdout.write(workflow_template().to_yaml())
+        return
     for name, content in manifests().items():
-        (Path(sys.argv[1]) / name).write_text(content)
+        (folder / name).write_text(content)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if sys.argv[1:] else None)
