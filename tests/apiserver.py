@@ -23,6 +23,7 @@ class ApiServer:
     def __init__(self) -> None:
         self.objects: dict[str, Json] = {}
         self.events: queue.Queue[Json | None] = queue.Queue()
+        self._others: dict[str, queue.Queue[Json | None]] = {}
         self.requests: list[tuple[str, str]] = []
         self.before: Callable[[str, str], int | None] = lambda method, path: None
         self.after: Callable[[str, str], bool] = lambda method, path: True
@@ -42,7 +43,8 @@ class ApiServer:
         try:
             yield self
         finally:
-            self.events.put(None)
+            for events in (self.events, *self._others.values()):
+                events.put(None)
             self.server.shutdown()
             thread.join()
             self.server.server_close()
@@ -56,7 +58,11 @@ class ApiServer:
         else:
             self.objects[path] = item
         if kind:
-            self.events.put({"type": kind, "object": item})
+            self.events_of(path.rpartition("/")[0]).put({"type": kind, "object": copy.deepcopy(item)})
+
+    def events_of(self, path: str) -> queue.Queue[Json | None]:
+        """What those who watch a list are told; ``events`` is that of Workflows."""
+        return self.events if path.endswith("/workflows") else self._others.setdefault(path, queue.Queue())
 
     def items(self, path: str) -> list[Json]:
         return [item for key, item in self.objects.items() if key.startswith(path + "/")]
@@ -74,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         if status := self.api.before(self.command, address.path):
             self._send(status, {"kind": "Status", "message": "as the test wants it"})
         elif "watch" in query:
-            self._watch()
+            self._watch(address.path)
         else:
             status, answer = getattr(self, f"_{self.command.lower()}")(address.path, query, body)
             if self.api.after(self.command, address.path):
@@ -87,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _get(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:
         if path in self.api.objects:
             return 200, self.api.objects[path]
-        if path.rsplit("/", 1)[-1] in ("pods", "workflows"):
+        if path.rsplit("/", 1)[-1] in ("pods", "workflows", "configmaps"):
             begin = int(query.get("continue", ["0"])[0])
             end = begin + int(query.get("limit", ["1000000"])[0])
             items, metadata = self.api.items(path), {"resourceVersion": str(self.api.version)}
@@ -140,11 +146,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.api.put(path, item, kind="DELETED")
         return 200, item
 
-    def _watch(self) -> None:
+    def _watch(self, path: str) -> None:
+        events = self.api.events_of(path)
         self.send_response(200)
         self.send_header("Connection", "close")
         self.end_headers()
-        while (event := self.api.events.get()) is not None:
+        while (event := events.get()) is not None:
             self.wfile.write(json.dumps(event).encode() + b"\n")
             self.wfile.flush()
         self.close_connection = True

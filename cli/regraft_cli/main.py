@@ -24,7 +24,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from regraft_cli import init, prune, terminal
+from regraft_cli import init, manifests, prune, terminal
 from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of
 from regraft_core.errors import RegraftError
 from regraft_core.runs import RunState
@@ -55,6 +55,7 @@ err = terminal.make_console(stderr=True)
 
 app.command()(init.init)
 app.command()(prune.prune)
+app.command()(manifests.manifests)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import json
 import ssl
 import subprocess
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from os import environ
 from pathlib import Path
@@ -20,6 +20,12 @@ from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet puts the token and the authority's certificate of the pod's service account."""
+
+WATCH_SECONDS = 300
+"""After this long a watch is begun anew."""
+
+SILENCE_SECONDS = 150
+"""The API server sends a bookmark every minute or so: a watch that is silent for longer is broken."""
 
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
@@ -119,6 +125,33 @@ def answer(response: httpx.Response) -> dict[str, Any]:
     if status in (409, 429) or status >= 500:
         raise TemporaryError(message, code="cluster_busy")
     raise RegraftError(message, code="cluster_refused")
+
+
+async def watch(
+    api: httpx.AsyncClient, path: str, *, selector: str, version: str, connect_seconds: float = 5
+) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """Follow the objects of a list from a version of it on: what happened (ADDED, BOOKMARK, ...) and the object.
+
+    Ends after ``WATCH_SECONDS``. Raises NotFoundError where the version is too long ago, TemporaryError.
+    """
+    parameters = {
+        "watch": "1",
+        "labelSelector": selector,
+        "resourceVersion": version,
+        "allowWatchBookmarks": "true",
+        "timeoutSeconds": str(WATCH_SECONDS),
+    }
+    timeout = httpx.Timeout(connect_seconds, read=SILENCE_SECONDS)
+    with reaching():
+        async with api.stream("GET", path, params=parameters, timeout=timeout) as response:
+            if response.is_error:
+                await response.aread()
+                answer(response)
+            async for line in response.aiter_lines():
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise NotFoundError(event["object"].get("message", "the watch has expired"))
+                yield event["type"], event["object"]
 
 
 def _reason(response: httpx.Response) -> str:

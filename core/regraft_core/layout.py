@@ -122,6 +122,11 @@ def reference(task: str) -> str:
     return f"reference/{task}.json"
 
 
+def given_reference(task: str) -> str:
+    """SHA-256 of the profile that a task's object brought along when it last became the reference."""
+    return f"reference/{task}.given"
+
+
 def task_state(task: str) -> str:
     """Whether a task can be worked with, and why not, as JSON."""
     return f"states/{task}.json"

@@ -54,17 +54,23 @@ def make_context(request: RunRequest, settings: PipelineSettings, *, progress: P
 
 
 def kept_task(request: RunRequest, store: ObjectStore) -> Task:
-    """Return the task of a run as it was when the run's first step began, whatever has become of its file since.
+    """Return the task of a run as it was when the run was accepted, whatever has become of its file since.
 
-    Raises NotFoundError (``task_unknown``), RegraftError (``task_broken``, ``task_invalid``).
+    In a cluster the trigger service keeps the definition; a file is kept when the run's first step begins. Raises
+    NotFoundError (``task_unknown``), RegraftError (``task_broken``, ``task_invalid``).
     """
+    task = task_of_run(request.run_id, request.task, store)
     key = layout.definition(request.run_id)
-    if (kept := store.get(key)) is not None:
-        return task_of(read_definition(kept, f"the definition of {request.run_id}"), None)
-    task = sound_task(request.task)
-    if task.file is not None:
+    if task.file is not None and not store.exists(key):
         store.put(key, json.dumps(task.file.plain()).encode())
     return task
+
+
+def task_of_run(run_id: str, name: str, store: ObjectStore) -> Task:
+    """Return the task of a run by the definition that is kept of it, else as it is now. Raises as ``kept_task``."""
+    if (kept := store.get(layout.definition(run_id))) is not None:
+        return task_of(read_definition(kept, f"the definition of {run_id}"), None)
+    return sound_task(name)
 
 
 def sound_task(name: str) -> Task:

@@ -10,10 +10,10 @@ from regraft_core.errors import BadRequestError, NotFoundError
 from regraft_core.runs import now
 from regraft_core.stores.objects import ObjectStore, get_model, open_store, put_model
 from regraft_core.verdict import Verdict
-from regraft_pipeline.assembly import open_registry
+from regraft_pipeline.assembly import open_registry, task_of_run
 from regraft_pipeline.gates import Profile, judge
 from regraft_pipeline.settings import PipelineSettings
-from regraft_pipeline.tasks import Task, load_task
+from regraft_pipeline.tasks import Task
 
 
 def current(task: Task, store: ObjectStore) -> Profile:
@@ -52,7 +52,7 @@ def bless_run(run_id: str, settings: PipelineSettings, *, by: str, why: str) -> 
     other = [reason.message for reason in verdict.errors if reason.gate != "drift"]
     if other or verdict.profile is None:
         raise BadRequestError(f"the dataset of {run_id} is no reference: {'; '.join(other)}", code="reference_unfit")
-    return bless(load_task(verdict.task), verdict.profile, settings, by=by, why=why)
+    return bless(task_of_run(run_id, verdict.task, store), verdict.profile, settings, by=by, why=why)
 
 
 def bless(task: Task, profile: Profile, settings: PipelineSettings, *, by: str, why: str) -> Profile:

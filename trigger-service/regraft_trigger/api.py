@@ -155,7 +155,7 @@ async def trigger(
 ) -> JSONResponse:
     """Accept a run on a dataset, named or sent. The answer comes when the run is durable, not when it has ended."""
     if is_upload(request.headers):
-        service.known_task(asked.task or service.settings.tasks[0])
+        await service.known_task(asked.task or service.settings.tasks[0])
         with service.uploads.room(), workspace() as folder:
             upload = await service.uploads.receive(request, folder)
             return _accepted(request, await service.trigger_upload(upload, asked, key))
@@ -183,7 +183,7 @@ async def runs(
 ) -> Runs:
     """List runs, newest first."""
     if task is not None:
-        service.known_task(task)
+        await service.known_task(task)
     if before is not None and not _RUN_ID.fullmatch(before):
         raise BadRequestError("the parameter 'before' must be the id of a run", code="parameter_invalid")
     found = await service.backend.recent(task=task, limit=limit + 1, before=before)

@@ -133,7 +133,7 @@ async def dashboard(
 ) -> HTMLResponse:
     """Show what serves and the newest runs."""
     if task is not None:
-        service.known_task(task)
+        await service.known_task(task)
     return await _dashboard(request, service, Entered(), task=task, before=before)
 
 
@@ -192,7 +192,7 @@ async def page_rollback(request: Request, service: Current) -> Response:
 async def page_predict(request: Request, service: Current) -> Response:
     """Take the form that asks for a prediction."""
     fields = await _fields(request, service)
-    task = service.known_task(fields.get("task", ""))
+    task = await service.known_task(fields.get("task", ""))
     prefix = "column-"
     entered = {name.removeprefix(prefix): value for name, value in fields.items() if name.startswith(prefix)}
     trial, status = Trial(task=task, entered=entered), 200
@@ -252,7 +252,7 @@ async def _dashboard(
         runs = await service.backend.recent(task=task, limit=RUNS_PER_PAGE + 1, before=before)
     except RegraftError as error:
         runs, trouble = [], error.message
-    in_service = await asyncio.gather(*(_in_service(service, name, trial) for name in service.settings.tasks))
+    in_service = await asyncio.gather(*(_in_service(service, name, trial) for name in service.task_names))
     return _render(
         request,
         service,
@@ -294,7 +294,7 @@ def _render(request: Request, service: Service, name: str, *, status: int = 200,
         path_to=path_to,
         request_base=f"{request.url.scheme}://{request.url.netloc}",
         settings=service.settings,
-        tasks=service.settings.tasks,
+        tasks=service.task_names,
         **values,
     )
     return HTMLResponse(html, status_code=status, headers=PAGE_HEADERS)

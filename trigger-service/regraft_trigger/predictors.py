@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
@@ -159,24 +159,35 @@ class Predictors:
     """The predictors. ``url`` is a task's address, with ``{task}`` for its name; without one nothing is known."""
 
     def __init__(self, url: str | None, tasks: Sequence[str]) -> None:
-        self._urls = {task: url.format(task=task).rstrip("/") for task in tasks} if url else {}
-        self._tallies = {address: Tally() for address in self._urls.values()}
+        self._url = url
         self._columns: dict[str, list[Column]] = {}
+        self._urls: dict[str, str] = {}
+        self._tallies: dict[str, Tally] = {}
+        self.know(tasks)
         # Behind one address there may be several replicas: a connection each time lets every one have its turn.
         limits = httpx.Limits(max_keepalive_connections=0)
         self._http = httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False, verify=False, limits=limits)  # noqa: S501
 
-    async def follow(self) -> NoReturn:
-        """Read metrics and contracts until cancelled."""
+    def know(self, tasks: Sequence[str]) -> None:
+        """Ask the predictors of these tasks from now on, and no others."""
+        if self._url is None:
+            return
+        self._urls = {task: self._url.format(task=task).rstrip("/") for task in tasks}
+        self._tallies = {address: self._tallies.get(address) or Tally() for address in self._urls.values()}
+        self._columns = {task: columns for task, columns in self._columns.items() if task in self._urls}
+
+    async def follow(self, tasks: Callable[[], Sequence[str]]) -> NoReturn:
+        """Read metrics and contracts of the tasks that there are until cancelled."""
         while True:
-            await asyncio.gather(*(self._scrape(address) for address in self._tallies))
+            self.know(tasks())
+            await asyncio.gather(*(self._scrape(address) for address in list(self._tallies)))
             await asyncio.gather(*(self._read_contract(task) for task in self._urls if task not in self._columns))
             await asyncio.sleep(SCRAPE_SECONDS)
 
     def traffic(self, task: str) -> Traffic | None:
         """Return what a task was asked, None where that is not known."""
-        address = self._urls.get(task)
-        return self._tallies[address].traffic(task, time.monotonic()) if address else None
+        tally = self._tallies.get(self._urls.get(task, ""))
+        return tally.traffic(task, time.monotonic()) if tally else None
 
     def columns(self, task: str) -> list[Column]:
         """Return what a request of a task is made of, nothing where that is not known."""
@@ -207,9 +218,10 @@ class Predictors:
         await self._http.aclose()
 
     async def _scrape(self, address: str) -> None:
+        tally = self._tallies[address]
         try:
             response = await self._http.get(f"{address}/metrics")
-            self._tallies[address].take(time.monotonic(), response.raise_for_status().text)
+            tally.take(time.monotonic(), response.raise_for_status().text)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             log.debug("predictor's metrics cannot be read", address=address, error=str(error))
 

@@ -52,10 +52,9 @@ class Service:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow the changes of runs and the predictors; the backend is closed at the end."""
-        self.background.extend(
-            asyncio.create_task(work, name=name)
-            for name, work in (("feed of runs", self._follow()), ("look at predictors", self.predictors.follow()))
-        )
+        predictors = self.predictors.follow(lambda: self.task_names)
+        works = (("feed of runs", self._follow()), ("look at predictors", predictors))
+        self.background.extend(asyncio.create_task(work, name=name) for name, work in works)
         try:
             yield
         finally:
@@ -71,7 +70,7 @@ class Service:
         """Accept a run on a dataset. The same key gives the same run. Raises KeyReusedError."""
         request = RunRequest(
             run_id=new_run_id(key and f"trigger {key}"),
-            task=self.known_task(body.task or self.settings.tasks[0]),
+            task=await self.known_task(body.task or self.settings.tasks[0]),
             data_url=redacted(body.data_url),
             force=body.force,
             accepted_at=now(),
@@ -85,7 +84,7 @@ class Service:
         """Accept a run on a dataset that was sent itself; it is in the store before the run is accepted."""
         request = RunRequest(
             run_id=new_run_id(key and f"trigger {key}"),
-            task=self.known_task(asked.task or self.settings.tasks[0]),
+            task=await self.known_task(asked.task or self.settings.tasks[0]),
             data_url=upload.address,
             force=asked.force,
             accepted_at=now(),
@@ -98,7 +97,7 @@ class Service:
         request = RunRequest(
             run_id=new_run_id(key and f"rollback {key}"),
             kind="rollback",
-            task=self.known_task(body.task),
+            task=await self.known_task(body.task),
             to_version=body.version,
             accepted_at=now(),
         )
@@ -135,15 +134,15 @@ class Service:
 
     async def tasks(self) -> list[TaskShown]:
         """Return what can be predicted, each with its state; a task that is broken with its reason."""
-        return list(await asyncio.gather(*(self.task(name) for name in self.settings.tasks)))
+        return list(await asyncio.gather(*(self.task(name) for name in self.task_names)))
 
     async def task(self, name: str) -> TaskShown:
         """Return how a task is."""
         try:
-            known, serving = await asyncio.gather(self.backend.task_state(name), self._serving(name))
+            kept, serving = await asyncio.gather(self.backend.task_state(name), self._serving(name))
         except RegraftError as error:
             return TaskShown(name=name, state="unknown", reason=Cause(code=error.code, message=error.message))
-        known = known or TaskState(name=name)
+        known = self.backend.found_tasks().get(name) or kept or TaskState(name=name)
         about = {"name": name, "version": serving and serving.version, **known.model_dump(include=_SHOWN)}
         state = "broken" if known.broken else "serving" if serving else "starting"
         return TaskShown(state=state, reason=known.broken, **about)
@@ -156,10 +155,16 @@ class Service:
             log_once(log, f"serving/{name}", "what serves cannot be read", task=name, reason=error.message)
             return None
 
-    def known_task(self, name: str) -> str:
+    @property
+    def task_names(self) -> list[str]:
+        """The tasks that there are now: those of the settings, then those that were found."""
+        found = sorted(self.backend.found_tasks())
+        return [*self.settings.tasks, *(name for name in found if name not in self.settings.tasks)]
+
+    async def known_task(self, name: str) -> str:
         """Return the name of a task that there is. Raises BadRequestError (``task_unknown``)."""
-        if name not in self.settings.tasks:
-            there_are = ", ".join(self.settings.tasks)
+        if name not in self.task_names and await self.backend.find_task(name) is None:
+            there_are = ", ".join(self.task_names)
             raise BadRequestError(f"there is no task {name!r}; there are: {there_are}", code="task_unknown")
         return name
 
@@ -194,7 +199,7 @@ class Service:
         try:
             for run in await self.backend.recent(task=None, limit=CATCH_UP, before=None):
                 self.metrics.know(run)
-            for task in self.settings.tasks:
+            for task in self.task_names:
                 if serving := await self._serving(task):
                     self.metrics.promoted(task, serving.since.timestamp())
         except Exception as error:

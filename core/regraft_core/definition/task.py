@@ -16,6 +16,15 @@ API_VERSION = "regraft.dev/v1"
 NAME_PATTERN = r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$"
 """Names of tasks: parts of addresses, and of names of objects in a cluster."""
 
+RESERVED = frozenset(
+    (
+        *("docs", "events", "fit", "health", "invocations", "metrics", "page", "ping", "predict", "ready", "rollback"),
+        *("runs", "schema", "static", "tasks", "trigger", "v1", "v2", "version"),
+        *("mlflow", "regraft", "regraft-trigger"),
+    )
+)
+"""Names that are taken: of paths beside /{task}/..., and of objects of Regraft's own."""
+
 Problem = Literal["classification", "regression"]
 Metric = Literal["recall", "roc_auc", "accuracy", "log_loss", "brier", "skill", "mae", "rmse", "rmsle"]
 
@@ -70,6 +79,13 @@ class TaskDefinition(BaseModel):
     reference: str = Field("reference.csv", description="The dataset that new ones are held against, beside this file")
     registered_model: str = Field("{owner}-{task}", description="Name in the registry; {owner} and {task} are replaced")
     max_request_rows: int = Field(10_000, ge=1, description="Most rows of one request")
+
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, value: str) -> str:
+        if value in RESERVED:
+            raise ValueError(f"a task cannot be named {value!r}: that is an address or an object of Regraft's own")
+        return value
 
     @field_validator("registered_model")
     @classmethod

@@ -254,7 +254,7 @@ def test_tasks_are_listed_with_their_state_and_a_broken_one_with_its_reason(serv
 
 
 def test_a_background_task_that_dies_makes_the_service_unready(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def die(_: object) -> None:
+    async def die(*_: object) -> None:
         raise ValueError("surprise")
 
     monkeypatch.setattr(Predictors, "follow", die)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -11,9 +12,12 @@ from pathlib import Path
 
 from regraft_core import layout
 from regraft_core import record as records
+from regraft_core.definition import TaskDefinition
+from regraft_core.definition.objects import reference_hash
 from regraft_core.errors import UnavailableError, UnreadableError
 from regraft_core.logs import get_logger, log_once
-from regraft_core.runs import Cause, Run, RunRequest
+from regraft_core.profile import Profile
+from regraft_core.runs import Cause, Run, RunRequest, now
 from regraft_core.serving import Serving
 from regraft_core.source import keep_address, put_dataset
 from regraft_core.stores.objects import ObjectStore, find_model, get_model, put_model
@@ -118,6 +122,24 @@ class Archive:
         """Put a dataset into the store from a file."""
         # Not in the threads of the others: it may take long.
         await asyncio.to_thread(put_dataset, self._objects, sha256, path)
+
+    async def give_task(self, run_id: str, definition: TaskDefinition, reference: Profile) -> None:
+        """Keep a task's definition for a run, and take up the reference beside it where that has changed.
+
+        A reference that somebody has blessed since stays as long as the task's own is the same.
+        """
+        task = definition.name
+
+        def write() -> None:
+            if not self._objects.exists(layout.definition(run_id)):
+                self._objects.put(layout.definition(run_id), json.dumps(definition.plain()).encode())
+            given = reference_hash(reference).encode()
+            if self._objects.get(layout.given_reference(task)) != given:
+                # In this order: who is killed in between does it once more.
+                put_model(self._objects, layout.reference(task), reference.model_copy(update={"created_at": now()}))
+                self._objects.put(layout.given_reference(task), given)
+
+        await self._ask(write)
 
     async def verdict(self, run_id: str) -> Verdict | None:
         """Return the verdict of a run, None where there is none yet."""

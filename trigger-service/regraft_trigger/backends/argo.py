@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 from pydantic import Field
 
 from regraft_core import layout
 from regraft_core.errors import KeyReusedError, NotFoundError, RegraftError, TemporaryError, UnavailableError
-from regraft_core.kube import MERGE_PATCH, Cluster, answer, reaching
+from regraft_core.kube import MERGE_PATCH, Cluster, answer, reaching, watch
 from regraft_core.logs import get_logger
 from regraft_core.record import CANCELLED
 from regraft_core.runs import Run, RunRequest, StepState, now
@@ -25,6 +23,7 @@ from regraft_core.taskstate import TaskState
 from regraft_core.workflows import API_VERSION, TASK_LABEL
 from regraft_trigger.backends.archive import Archive
 from regraft_trigger.backends.reconcile import Reconciler
+from regraft_trigger.backends.tasks import TaskObjects
 from regraft_trigger.backends.workflows import has_begun, run_of, run_workflow
 
 CREATE_SECONDS = 5
@@ -35,12 +34,6 @@ READY_SECONDS = 2
 
 DUPLICATE_SECONDS = 0.3
 """How long a trigger waits to hear whether a run of its id has ended long ago; its steps would see it too."""
-
-WATCH_SECONDS = 300
-"""After this long a watch is begun anew."""
-
-SILENCE_SECONDS = 150
-"""The API server sends a bookmark every minute or so: a watch that is silent for longer is broken."""
 
 PAGE = 200
 """Most Workflows in one answer of the API server."""
@@ -99,6 +92,7 @@ class ArgoBackend:
         self._path = f"/apis/{API_VERSION}/namespaces/{namespace}/workflows"
         self._pages = f"{argo_public_url.rstrip('/')}/workflows/{namespace}" if argo_public_url else None
         self._archive = Archive(objects)
+        self._tasks = TaskObjects(self._api, namespace)
         self._reconciler = Reconciler(self._archive)
         self._listed = asyncio.Event()
         self._followed: dict[str, Run] | None = None
@@ -109,6 +103,7 @@ class ArgoBackend:
         if past := await self._past(request.run_id):
             return past
         self._check_room(request)
+        await self._give_task(request)
         self._last_accepted = max(request.accepted_at, self._last_accepted + timedelta(microseconds=1))
         run = await self._accept(request.model_copy(update={"accepted_at": self._last_accepted}))
         if self._followed is not None:
@@ -176,13 +171,14 @@ class ArgoBackend:
         followers = {
             asyncio.create_task(self._follow(news.put)),
             asyncio.create_task(self._reconcile(news.put)),
+            asyncio.create_task(self._tasks.follow()),
         }
         try:
             while True:
                 change = asyncio.create_task(news.get())
                 done, _ = await asyncio.wait({change, *followers}, return_when=asyncio.FIRST_COMPLETED)
                 for follower in done & followers:
-                    follower.result()  # neither ends but by an error
+                    follower.result()  # none ends but by an error
                 yield await self._detailed(change.result())
         finally:
             self._followed = None
@@ -206,6 +202,15 @@ class ArgoBackend:
         """Return whether a task can be worked with, None where nobody has looked yet."""
         return await self._archive.task_state(task)
 
+    def found_tasks(self) -> dict[str, TaskState]:
+        """Return the tasks of the namespace's ConfigMaps."""
+        return {name: found.state for name, found in self._tasks.known.items()}
+
+    async def find_task(self, task: str) -> TaskState | None:
+        """Look for the ConfigMap of a task."""
+        found = await self._tasks.read(task)
+        return None if found is None else found.state
+
     async def check_ready(self) -> None:
         """Return when the API server would create a Workflow: it is asked to, for nothing to be kept of it."""
         request = RunRequest(run_id="ready", task="ready", accepted_at=now())
@@ -228,6 +233,12 @@ class ArgoBackend:
             raise UnavailableError(
                 f"{self._most_waiting} runs of {request.task} wait already", code="queue_full", retry_after=30
             )
+
+    async def _give_task(self, request: RunRequest) -> None:
+        """Keep the definition that a run is accepted with. Raises TaskFileError where the task's object is wrong."""
+        if request.task not in self._tasks.known or (found := await self._tasks.read(request.task)) is None:
+            return  # a task that is a package: the steps have it
+        await _or_unavailable(self._archive.give_task(request.run_id, *found.sound()))
 
     async def _past(self, run_id: str) -> Run | None:
         try:
@@ -307,7 +318,7 @@ class ArgoBackend:
                     runs, version = await self._list()
                     for run in self._begin_anew(runs):
                         await tell(run)
-                async for kind, workflow in self._watch(version):
+                async for kind, workflow in watch(self._api, self._path, selector=TASK_LABEL, version=version):
                     version = workflow["metadata"]["resourceVersion"]
                     if changed := self._take_in(kind, workflow):
                         await tell(changed)
@@ -329,27 +340,6 @@ class ArgoBackend:
             if run.run_id not in runs and not run.state.ended:
                 self._reconciler.miss(run)
         return _changed(before, runs)
-
-    async def _watch(self, version: str) -> AsyncIterator[tuple[str, Json]]:
-        """Follow the Workflows from a version of the list on. Raises NotFoundError where that is too long ago."""
-        parameters = {
-            "watch": "1",
-            "labelSelector": TASK_LABEL,
-            "resourceVersion": version,
-            "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(WATCH_SECONDS),
-        }
-        timeout = httpx.Timeout(CREATE_SECONDS, read=SILENCE_SECONDS)
-        with reaching():
-            async with self._api.stream("GET", self._path, params=parameters, timeout=timeout) as response:
-                if response.is_error:
-                    await response.aread()
-                    answer(response)
-                async for line in response.aiter_lines():
-                    event = json.loads(line)
-                    if event["type"] == "ERROR":
-                        raise NotFoundError(event["object"].get("message", "the watch has expired"))
-                    yield event["type"], event["object"]
 
     def _take_in(self, kind: str, workflow: Json) -> Run | None:
         """Note what a watch says, and return the run where it has changed."""

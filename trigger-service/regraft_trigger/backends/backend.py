@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,8 @@ class Backend(Protocol):
     async def submit(self, request: RunRequest) -> Run:
         """Accept a run; durable when this returns. The same run id again returns the run that exists.
 
-        Raises UnavailableError where the run could not be accepted; then there is no run.
+        Raises UnavailableError where the run could not be accepted, BadRequestError (``task_invalid``) where its task
+        is broken; then there is no run.
         """
         ...
 
@@ -69,6 +70,14 @@ class Backend(Protocol):
 
     async def task_state(self, task: str) -> TaskState | None:
         """Return whether a task can be worked with, None where nobody has looked yet."""
+        ...
+
+    def found_tasks(self) -> Mapping[str, TaskState]:
+        """Return the tasks that were found besides those of the settings, as they are defined now."""
+        ...
+
+    async def find_task(self, task: str) -> TaskState | None:
+        """Look for a task that is in no settings, None where there is none. Raises UnavailableError."""
         ...
 
     async def check_ready(self) -> None:

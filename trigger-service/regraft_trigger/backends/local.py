@@ -97,6 +97,14 @@ class LocalBackend:
         """Return whether a task can be worked with, None where nobody has looked yet."""
         return await _in_thread(lambda: read_state(self._objects, task))
 
+    def found_tasks(self) -> dict[str, TaskState]:
+        """The settings name all tasks: a stack knows them when it starts."""
+        return {}
+
+    async def find_task(self, task: str) -> TaskState | None:  # noqa: ARG002  (as above)
+        """Find none."""
+        return None
+
     async def check_ready(self) -> None:
         """Return when the database can be written."""
         await _in_thread(self._take_write_lock)

@@ -504,7 +504,7 @@ class TestRecords:
             await asyncio.sleep(0.5)
             task.cancel()
             await asyncio.wait([task])
-        assert len(api.requests) == 1
+        assert api.requests.count(("GET", WORKFLOWS)) == 1
 
 
 class TestQueue:
