@@ -61,6 +61,10 @@ bench-gates: $(STAMP)  ## Power study of the gates; writes its tables into docs/
 bench-scale: $(STAMP)  ## Whole runs from a thousand to ten million rows; writes docs/scale.md and docs/scale.svg
 	@$(BIN)/python -m tests.bench.scale --write
 
+.PHONY: bench-many
+bench-many: $(STAMP)  ## The trigger service with 200 tasks, 2,000 Workflows and 10,000 records; writes docs/scale.md (needs the cluster)
+	@$(BIN)/python -m tests.bench.many --write
+
 .PHONY: fuzz
 fuzz: $(STAMP)  ## What strangers send, with random changes, for some minutes (MINUTES=5 ONLY=name SEED=1)
 	@$(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))

@@ -1,4 +1,4 @@
-"""Which tests share a worker of xdist: those of a file, and all that need the same servers, so that each starts once."""
+"""Which tests share a worker: those of a file, and all that need the same servers, so that each starts once."""
 
 from __future__ import annotations
 

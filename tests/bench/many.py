@@ -37,7 +37,6 @@ from regraft_trigger.backends.workflows import INSTANCE_LABEL
 from tests.bench import page
 from tests.e2e.cluster import get, kubectl
 
-NAMESPACE = "regraft-many"
 NOBODY = "nobody"
 ROUNDS = 15
 DOCS = Path(__file__).parents[2] / "docs" / "scale.md"
@@ -52,6 +51,11 @@ class Size:
     tasks: int
     workflows: int
     records: int
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of its Workflows."""
+        return f"regraft-many-{self.records}"
 
     @property
     def names(self) -> list[str]:
@@ -90,7 +94,7 @@ def measured(size: Size, sample: Json, folder: Path) -> dict[str, str]:
     store = FileStore(folder)
     runs = fill_store(store, size)
     with (
-        workflows(runs[: size.workflows], sample) as api,
+        workflows(size.namespace, runs[: size.workflows], sample) as api,
         trigger_service(size, folder) as (url, pid, ready),
         httpx.Client(base_url=url, timeout=60, trust_env=False) as client,
     ):
@@ -106,7 +110,7 @@ def measured(size: Size, sample: Json, folder: Path) -> dict[str, str]:
             "`GET /`, ms": spread(lambda: ask(client, "/", accept="text/html")),
             "`GET /metrics`, ms": spread(lambda: ask(client, "/metrics")),
             "`POST /trigger`, ms": spread(lambda: post(client, size.names[0])),
-            "all Workflows asked of the API server, s": f"{seconds(lambda: list_all(api)):.2f}",
+            "all Workflows asked of the API server, s": f"{seconds(lambda: list_all(api, size.namespace)):.2f}",
             "memory of the service, MiB": f"{resident_bytes(pid) / 2**20:.0f}",
             "its CPU seconds in an idle minute": f"{idle_cpu(pid):.1f}",
         }
@@ -136,10 +140,10 @@ def run_near_the_end(store: FileStore) -> str:
 
 
 @contextmanager
-def workflows(runs: Sequence[Run], sample: Json) -> Iterator[httpx.Client]:
+def workflows(namespace: str, runs: Sequence[Run], sample: Json) -> Iterator[httpx.Client]:
     """Have copies of a Workflow in a namespace of their own, and give a client of the API server."""
-    kubectl("create", "namespace", NAMESPACE)
-    path = f"/apis/{API_VERSION}/namespaces/{NAMESPACE}/workflows"
+    kubectl("create", "namespace", namespace)
+    path = f"/apis/{API_VERSION}/namespaces/{namespace}/workflows"
     try:
         with Cluster.of_kubectl().client(timeout=60) as api:
 
@@ -150,7 +154,7 @@ def workflows(runs: Sequence[Run], sample: Json) -> Iterator[httpx.Client]:
                 list(creators.map(create, runs))
             yield api
     finally:
-        kubectl("delete", "namespace", NAMESPACE, "--wait=true")
+        kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 def copy(sample: Json, run: Run) -> Json:
@@ -177,7 +181,7 @@ def trigger_service(size: Size, store: Path) -> Iterator[tuple[str, int, float]]
         port = probe.getsockname()[1]
     settings = {
         "REGRAFT_BACKEND": "argo",
-        "REGRAFT_NAMESPACE": NAMESPACE,
+        "REGRAFT_NAMESPACE": size.namespace,
         "REGRAFT_ARGO_INSTANCE_ID": NOBODY,
         "REGRAFT_STORE_URL": store.as_uri(),
         "REGRAFT_TASKS": ",".join(size.names),
@@ -216,9 +220,9 @@ def post(client: httpx.Client, task: str) -> None:
     client.post("/trigger", json=body).raise_for_status()
 
 
-def list_all(api: httpx.Client) -> None:
+def list_all(api: httpx.Client, namespace: str) -> None:
     """Ask for all Workflows at once, as kubectl does without its pages."""
-    api.get(f"/apis/{API_VERSION}/namespaces/{NAMESPACE}/workflows").raise_for_status()
+    api.get(f"/apis/{API_VERSION}/namespaces/{namespace}/workflows").raise_for_status()
 
 
 def seconds(call: Callable[[], None]) -> float:

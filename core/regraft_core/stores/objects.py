@@ -175,10 +175,28 @@ class FileStore:
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """All keys that begin with the prefix and come after ``after``, in their order."""
-        folder = self.root.joinpath(*PurePosixPath(prefix).parts) if prefix.endswith("/") else self.root
-        found = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(WRITING))
-        names = (p.relative_to(self.root).as_posix() for p in found)
-        yield from sorted(name for name in names if name.startswith(prefix) and name > after)
+        folder = prefix.rpartition("/")[0]
+        yield from self._walk(folder + "/" if folder else "", prefix, after)
+
+    def _walk(self, folder: str, prefix: str, after: str) -> Iterator[str]:
+        """Yield the keys below a folder, directory by directory; what lies wholly before ``after`` is not read."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                found = sorted(
+                    entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
+                    for entry in entries
+                    if not entry.name.startswith(WRITING)
+                )
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name in found:
+            key = folder + name
+            if name.endswith("/"):
+                is_wanted = key.startswith(prefix) or prefix.startswith(key)
+                if is_wanted and (key > after or after.startswith(key)):
+                    yield from self._walk(key, prefix, after)
+            elif key.startswith(prefix) and key > after:
+                yield key
 
     def uri(self, key: str) -> str:
         """Return the object's file:// address."""
