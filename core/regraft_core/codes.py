@@ -113,6 +113,8 @@ class Code(StrEnum):
     REQUEST_HEAD_TOO_LARGE = "request_head_too_large", "Request line and headers are larger than the limit."
     REQUEST_TIMEOUT = "request_timeout", "The request did not come in its time."
     HTTP_INVALID = "http_invalid", "What was sent is no HTTP/1.1 that is understood in one way only."
+    TOO_MANY_BYTES = "too_many_bytes", "Large requests of others take all the memory that there is for them."
+    VERSION_NOT_SERVED = "version_not_served", "The version that the address names does not serve."
     TOO_MANY_CONNECTIONS = "too_many_connections", "The server has as many connections as it takes."
     NOT_FOUND = "not_found", "What was asked for does not exist."
     ROUTE_UNKNOWN = "route_unknown", "There is nothing at this address."

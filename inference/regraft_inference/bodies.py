@@ -1,16 +1,20 @@
-"""Bodies of requests: read up to a limit, and taken out of their content coding."""
+"""Bodies of requests: read up to a limit, taken out of their content coding, and bounded in what they hold together."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from regraft_core.codings import CodingError, packings, unpacked
-from regraft_core.errors import BadRequestError, TooLargeError
+from regraft_core.errors import BadRequestError, TooLargeError, UnavailableError
 
 type Message = MutableMapping[str, Any]
 type Scope = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
+
+RETRY_SECONDS = 1
+"""When a request that found no room may come again."""
 
 
 class CodingNotReadError(BadRequestError):
@@ -22,51 +26,110 @@ class CodingNotReadError(BadRequestError):
 
 
 class GoneError(Exception):
-    """The client closed the connection while it was sending."""
+    """The client closed the connection before it had its answer."""
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Return the request's body as it was before it was packed.
+class Bodies:
+    """Reads bodies. All that are held at a moment share a bound, in bytes; small ones are free."""
 
-    Raises TooLargeError before more than the limit is read or unpacked, CodingNotReadError, BadRequestError, GoneError.
-    """
-    for name, value in scope["headers"]:
-        if name == b"content-length" and int(value) > limit:
-            raise _too_large(limit)
-    chunks: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise GoneError
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        more = message.get("more_body", False)
-        if size > limit:
-            raise _too_large(limit)
-    return _unpacked(scope, chunks[0] if len(chunks) == 1 else b"".join(chunks), limit)
+    def __init__(self, *, limit: int, small: int, most: int) -> None:
+        self._limit = limit
+        self._small = small
+        self._most = max(most, 2 * limit)  # one alone, packed and unpacked, always has room
+        self._held = 0
+
+    @asynccontextmanager
+    async def read(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
+        """Lend the request's body as it was before it was packed.
+
+        Raises TooLargeError before more than the limit is read or unpacked, UnavailableError where the bodies of
+        others leave no room, CodingNotReadError, BadRequestError, GoneError.
+        """
+        share = _Share(self)
+        try:
+            yield await self._read(scope, receive, share)
+        finally:
+            share.give_back()
+
+    async def _read(self, scope: Scope, receive: Receive, share: _Share) -> bytes:
+        for name, value in scope["headers"]:
+            if name == b"content-length" and int(value) > self._limit:
+                raise self._too_large()
+        chunks: list[bytes] = []
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise GoneError
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            more = message.get("more_body", False)
+            if size > self._limit:
+                raise self._too_large()
+            share.grow(len(chunks[-1]))
+        return self._unpacked(scope, chunks[0] if len(chunks) == 1 else b"".join(chunks), share)
+
+    def _unpacked(self, scope: Scope, body: bytes, share: _Share) -> bytes:
+        """Return a body without its content coding. Raises CodingNotReadError, BadRequestError, TooLargeError."""
+        coding = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"content-encoding"), "")
+        if not coding:
+            return body
+        try:
+            packings(coding)
+        except CodingError as error:
+            raise CodingNotReadError(f"the body cannot be read: {error}") from None
+        parts, size = [], 0
+        try:
+            for part in unpacked([body], coding):
+                size += len(part)
+                if size > self._limit:
+                    raise self._too_large()
+                share.grow(len(part))
+                parts.append(part)
+        except CodingError as error:
+            raise BadRequestError(f"the body is not what it says: {error}", code="not_decodable") from None
+        return b"".join(parts)
+
+    def take(self, size: int) -> None:
+        """Take room for so many bytes more. Raises UnavailableError where there is none."""
+        if self._held + size > self._most:
+            raise UnavailableError(
+                f"large requests of others hold {self._held} of {self._most} bytes; send it again",
+                code="too_many_bytes",
+                retry_after=RETRY_SECONDS,
+            )
+        self._held += size
+
+    def give_back(self, size: int) -> None:
+        """Give room back."""
+        self._held -= size
+
+    @property
+    def small(self) -> int:
+        """Up to which size a body is free, bytes."""
+        return self._small
+
+    def _too_large(self) -> TooLargeError:
+        limit = self._limit
+        return TooLargeError(f"the request is larger than {limit} bytes; send fewer rows at a time", limit=limit)
 
 
-def _unpacked(scope: Scope, body: bytes, limit: int) -> bytes:
-    """Return a body without its content coding. Raises CodingNotReadError, BadRequestError, TooLargeError."""
-    coding = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"content-encoding"), "")
-    if not coding:
-        return body
-    try:
-        packings(coding)
-    except CodingError as error:
-        raise CodingNotReadError(f"the body cannot be read: {error}") from None
-    parts, size = [], 0
-    try:
-        for part in unpacked([body], coding):
-            size += len(part)
-            if size > limit:
-                raise _too_large(limit)
-            parts.append(part)
-    except CodingError as error:
-        raise BadRequestError(f"the body is not what it says: {error}", code="not_decodable") from None
-    return b"".join(parts)
+class _Share:
+    """What one request holds of the room that there is."""
 
+    __slots__ = ("_bodies", "_size", "_taken")
 
-def _too_large(limit: int) -> TooLargeError:
-    return TooLargeError(f"the request is larger than {limit} bytes; send fewer rows at a time", limit=limit)
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self._size = 0
+        self._taken = 0
+
+    def grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self._bodies.small:
+            self._bodies.take(self._size - self._taken)
+            self._taken = self._size
+
+    def give_back(self) -> None:
+        if self._taken:
+            self._bodies.give_back(self._taken)

@@ -117,6 +117,12 @@ class Version:
             answer[self.bundle.contract.probability_name] = self.bundle.probabilities(columns)
         return orjson.dumps(answer)
 
+    def tensors(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return name, datatype and shape of each feature, and of the target, as V2 tells them."""
+        contract = self.bundle.contract
+        inputs = [_tensor_type(column.name, column.type) for column in contract.features]
+        return inputs, [_tensor_type(contract.target.name, contract.target.type)]
+
     def predict(self, columns: Mapping[str, Values]) -> NDArray[Any]:
         """Return the target's values for checked columns, shape (rows,)."""
         answers = self.bundle.predict(columns)
@@ -190,13 +196,11 @@ class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """Return name, datatype and shape of each feature."""
-        contract = self._answering().bundle.contract
-        return [_tensor_type(column.name, column.type) for column in contract.features]
+        return self._answering().tensors()[0]
 
     def get_output_types(self) -> list[dict[str, Any]]:
         """Return name, datatype and shape of the target."""
-        target = self._answering().bundle.contract.target
-        return [_tensor_type(target.name, target.type)]
+        return self._answering().tensors()[1]
 
 
 class TaskRepository(ModelRepository):  # type: ignore[misc]  # kserve has no types

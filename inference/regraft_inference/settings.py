@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from regraft_core.settings import CoreSettings, HttpSettings
+from regraft_core.settings import CommaSeparated, CoreSettings, HttpSettings
 
 
 class PredictorSettings(HttpSettings, CoreSettings):
@@ -15,6 +15,13 @@ class PredictorSettings(HttpSettings, CoreSettings):
     )
     fast: bool = Field(True, description="Whether small good requests take the short cut past ASGI")
     max_request_bytes: int = Field(16 << 20, description="Largest request body, bytes")
+    max_bytes_in_flight: int = Field(
+        64 << 20, description="Most bytes of large request bodies that are held at a time; above: 503"
+    )
+    cors_origins: CommaSeparated = Field(
+        default_factory=list,
+        description="Origins whose pages may ask from a browser, such as https://app.example.com; * for all",
+    )
     background_bytes: int = Field(32 << 10, description="Bodies above this size are answered off the event loop, bytes")
     drain_seconds: float = Field(
         2.0, description="At the end, how long idle connections may still bring one last request, seconds"

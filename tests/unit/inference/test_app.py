@@ -100,8 +100,8 @@ class Client:
         return Answer(start["status"], headers_sent, b"".join(part["body"] for part in rest))
 
 
-def client_of(repository: TaskRepository) -> Client:
-    return Client(Front(repository, PredictorSettings(max_request_bytes=LIMIT, background_bytes=20_000)))
+def client_of(repository: TaskRepository, **settings: Any) -> Client:
+    return Client(Front(repository, PredictorSettings(max_request_bytes=LIMIT, background_bytes=20_000, **settings)))
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +193,109 @@ def test_v2_needs_no_content_type_and_says_its_errors_in_the_protocols_own_field
     assert bad.json["error"] == bad.json["detail"]
 
 
+def test_v2_answers_for_the_version_that_serves_and_for_no_other(client: Client) -> None:
+    request = {**v2(), "id": "mine"}
+    for path in ("/v2/models/passwords/versions/7/infer", "/v2/models/passwords/infer"):
+        answer = client.post(path, request)
+        assert (answer.status, answer.json["id"], answer.json["model_version"]) == (200, "mine", "7")
+    assert client.get("/v2/models/passwords/versions/7").json["versions"] == ["7"]
+    assert client.get("/v2/models/passwords/versions/7/ready").json == {"name": "passwords", "ready": True}
+    for answer in (
+        client.post("/v2/models/passwords/versions/6/infer", v2()),
+        client.get("/v2/models/passwords/versions/x"),
+    ):
+        assert (answer.status, answer.json["code"]) == (404, "version_not_served")
+        assert answer.json["error"] == answer.json["detail"]
+
+
+def test_v2_names_its_binary_extension(client: Client) -> None:
+    assert client.get("/v2").json["extensions"] == ["binary_tensor_data"]
+
+
+def test_columns_of_another_task_are_told_where_they_belong(client: Client) -> None:
+    assert "/heart-disease/predict" in client.post("/predict", HEART_ROWS).json["detail"]
+    assert "/passwords/predict" in client.post("/heart-disease/predict", {"Password": ["a"]}).json["detail"]
+
+
+def test_pages_of_other_origins_may_ask_where_a_setting_says_so(client: Client) -> None:
+    asking = {"origin": "https://app.example.com", "access-control-request-method": "POST"}
+    assert client.ask("OPTIONS", "/predict", headers=asking).status == 405
+    open_to_one = client_of(client.app._repository, cors_origins=["https://app.example.com"])
+    allowed = open_to_one.ask("OPTIONS", "/predict", headers=asking)
+    assert (allowed.status, allowed.headers["access-control-allow-origin"]) == (200, "https://app.example.com")
+    assert open_to_one.ask("OPTIONS", "/predict", headers=asking | {"origin": "https://x.example.com"}).status == 400
+    for payload, status in (({"Password": ["a"]}, 200), ({"Password": []}, 400)):
+        answer = open_to_one.post("/predict", payload, JSON | {"origin": "https://app.example.com"})
+        assert (answer.status, answer.headers["access-control-allow-origin"]) == (status, "https://app.example.com")
+    scope = {"path": "/predict", "method": "POST", "headers": [(b"origin", b"https://app.example.com")]}
+    assert open_to_one.app.short_cut(scope) is None
+    assert open_to_one.app.short_cut({**scope, "headers": []}) is not None
+    open_to_one.runner.close()
+
+
+@pytest.mark.parametrize("path", ["/predict", "/v1/models/passwords:predict", "/v2/models/passwords/infer"])
+def test_a_large_body_waits_for_nobody_and_small_ones_go_on(tmp_path: Path, path: str) -> None:
+    """What large bodies hold together is bounded, also when they only come slowly; small ones take none of it."""
+    write_passwords_bundle(tmp_path / "passwords", answer=1.5)
+    repository = TaskRepository(models_dir=tmp_path)
+    repository.load_all()
+    client = client_of(repository, max_bytes_in_flight=LIMIT)
+    share = b" " * (LIMIT - 1)
+    body = b'{"Password":["a"]}'
+
+    async def talk() -> list[int]:
+        release = asyncio.Event()
+
+        async def hold() -> int:
+            parts = iter([share])
+
+            async def receive() -> dict[str, Any]:
+                if (part := next(parts, None)) is not None:
+                    return {"type": "http.request", "body": part, "more_body": True}
+                await release.wait()
+                return {"type": "http.disconnect"}
+
+            async def send(message: Any) -> None:
+                raise AssertionError(message)
+
+            await client.app({"type": "http", "method": "POST", "path": path, "headers": []}, receive, send)
+            return 0
+
+        held = [asyncio.create_task(hold()) for _ in range(2)]
+        await asyncio.sleep(0)
+        refused = await client._ask("POST", path, (share,), JSON)
+        small = await client._ask("POST", "/predict", (body,), JSON)
+        release.set()
+        await asyncio.gather(*held)
+        again = await client._ask("POST", "/predict", (body + share[len(body) :],), JSON)
+        assert (refused.json["code"], refused.headers["retry-after"]) == ("too_many_bytes", "1")
+        return [refused.status, small.status, again.status]
+
+    assert client.runner.run(talk()) == [503, 200, 200]
+    client.runner.close()
+
+
+def test_nothing_is_predicted_for_a_client_that_has_gone(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large bodies wait for their turn; who goes meanwhile is not answered, and costs nothing."""
+    monkeypatch.setattr("regraft_inference.app.LARGE_BYTES", 30_000)
+    body = orjson.dumps({"Password": ["a" * 30] * 1500})
+    version = client.app._repository.default.version
+    assert version is not None
+    asked: list[int] = []
+    monkeypatch.setattr(version, "answer", lambda body: (asked.append(len(body)), b"{}")[1])
+
+    async def talk() -> None:
+        async with client.app._one_at_a_time:
+            waiting = asyncio.create_task(client._ask("POST", "/predict", (body,), JSON))  # its client goes at once
+            for _ in range(5):
+                await asyncio.sleep(0)
+        with pytest.raises(ValueError, match="not enough values"):
+            await waiting
+
+    client.runner.run(talk())
+    assert asked == []
+
+
 def test_each_task_has_its_own_paths(client: Client) -> None:
     answer = client.post("/heart-disease/predict", HEART_ROWS)
     assert (answer.json, answer.served_by) == ({"condition": HEART_ANSWERS}, ("3", sha256_of("3")))
@@ -271,7 +374,6 @@ def test_another_method_gets_405(client: Client, method: str, path: str, allowed
         "/v1/models/wine:predict",
         "/v1/models/passwords:explain",
         "/v2/models/wine/infer",
-        "/v2/models/passwords/versions/1/infer",
         "/v2/repository/models/passwords/unload",
         "/v2/repository/models/../passwords/load",
         "/docs",

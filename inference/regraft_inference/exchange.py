@@ -1,0 +1,122 @@
+"""A request on its way to its answer, and what every answer owes: the version that gave it, and errors as problems."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from regraft_core.errors import PROBLEM_JSON, BadRequestError, RegraftError, TooLargeError, UnavailableError
+from regraft_inference.bodies import CodingNotReadError
+from regraft_inference.model import SHA256_HEADER, VERSION_HEADER, TaskModel, Version
+
+type Headers = list[tuple[bytes, bytes]]
+
+JSON_TYPE = b"application/json"
+TEXT_TYPE = b"text/plain; charset=utf-8"
+
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 64 << 20
+"""How long and how much is dropped of a body over the limit before the connection is closed."""
+
+NO_VERSION: Headers = [(VERSION_HEADER, b"none"), (SHA256_HEADER, b"none")]
+"""What an answer says where no version serves."""
+
+KSERVE_PATHS = ("/v1/", "/v2/", "/v2")
+"""Paths of KServe's protocols, whose clients look for ``error`` in an answer that is none."""
+
+
+class MethodError(BadRequestError):
+    """The path exists, but not for this method."""
+
+    code = "method_not_allowed"
+    status = 405
+    title = "Method not allowed"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request, the way to its answer, and the version that gives it: one from beginning to end."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    model: TaskModel
+    version: Version | None
+
+    def serving(self) -> Version:
+        """Return the version that answers. Raises UnavailableError with the reason where none serves."""
+        if self.version is None:
+            raise self.model.unavailable()
+        return self.version
+
+    @property
+    def version_headers(self) -> Headers:
+        """The headers that name the version."""
+        return self.version.headers if self.version else NO_VERSION
+
+    async def answer(
+        self, status: int, body: bytes, content_type: bytes = JSON_TYPE, headers: Headers | None = None
+    ) -> int:
+        """Send an answer, and return its status."""
+        length = (b"content-length", b"%d" % len(body))
+        lines = [(b"content-type", content_type), length, *self.version_headers, *(headers or ())]
+        await self.send({"type": "http.response.start", "status": status, "headers": lines})
+        await self.send({"type": "http.response.body", "body": body})
+        return status
+
+    async def answer_json(self, value: Mapping[str, Any]) -> int:
+        """Send a good answer of JSON."""
+        return await self.answer(200, orjson.dumps(value))
+
+    async def refuse(self, error: RegraftError) -> int:
+        """Send an error."""
+        body = orjson.dumps(problem_of(error, self.scope["path"]))
+        headers: Headers = []
+        if isinstance(error, CodingNotReadError):
+            headers.append((b"accept-encoding", b"gzip, deflate"))
+        if isinstance(error, UnavailableError):
+            headers.append((b"retry-after", str(error.retry_after).encode()))
+        if isinstance(error, MethodError):
+            headers.append((b"allow", error.details["allow"].encode()))
+        if not isinstance(error, TooLargeError):
+            return await self.answer(error.status, body, PROBLEM_JSON.encode(), headers)
+        headers.append((b"connection", b"close"))
+        return await replace(self, send=_lingering(self)).answer(error.status, body, PROBLEM_JSON.encode(), headers)
+
+
+def problem_of(error: RegraftError, path: str) -> dict[str, Any]:
+    """Return an error's problem details, with what clients of KServe's protocols read beside them."""
+    problem = error.problem()
+    return {**problem, "error": error.message} if path.startswith(KSERVE_PATHS) else problem
+
+
+def failed() -> RegraftError:
+    """Return the error of a bug."""
+    return RegraftError("the predictor has failed; its log says why")
+
+
+def _lingering(exchange: Exchange) -> Send:
+    """Return a way to send that, after the body, drops for a moment what the client is still sending.
+
+    The connection ends with this answer. Closed at once, with unread data, it would be reset, and the answer be lost.
+    """
+
+    async def send(message: Any) -> None:
+        if message["type"] != "http.response.body":
+            return await exchange.send(message)
+        await exchange.send({**message, "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                dropped = 0
+                while dropped < LINGER_BYTES and (part := await exchange.receive()).get("more_body"):
+                    dropped += len(part["body"])
+        await exchange.send({"type": "http.response.body", "body": b""})
+        return None
+
+    return send

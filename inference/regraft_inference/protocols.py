@@ -1,0 +1,139 @@
+"""KServe's own endpoints, in an application of their own behind ours."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from kserve.errors import InvalidInput, ServerNotReady
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
+from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Scope
+
+from regraft_core.errors import PROBLEM_JSON, BadRequestError, RegraftError, UnavailableError
+from regraft_core.version import __version__
+from regraft_inference.exchange import JSON_TYPE, failed, problem_of
+from regraft_inference.formats import parse_json
+from regraft_inference.model import StrictDataPlane, TaskRepository, Version
+
+BINARY_HEADER = b"inference-header-content-length"
+"""Header of the V2 protocol's binary extension: how long the JSON at the beginning of the body is."""
+
+EXTENSIONS = ["binary_tensor_data"]
+"""What V2 knows here besides the protocol itself."""
+
+PLATFORM = "regraft"
+
+UNDONE_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
+"""Headers that say how the body came; behind ours it comes as it is."""
+
+
+def kserve_application(repository: TaskRepository) -> FastAPI:
+    """Return KServe's endpoints in an application of their own, with errors as problem details.
+
+    KServe's ``RESTServer`` would add them to an application that is global to its module, with a log line for each
+    request and with error handlers that make 500 of what is the client's fault.
+    """
+    app = FastAPI(title="KServe", openapi_url=None, docs_url=None, redoc_url=None)
+    dataplane = StrictDataPlane(model_registry=repository)
+    app.add_api_route("/", dataplane.live, methods=["GET"])
+    extension = ModelRepositoryExtension(model_registry=repository)
+    register_v1_endpoints(app, dataplane, extension)
+    register_v2_endpoints(app, dataplane, extension)
+    for kind in (RegraftError, RequestValidationError, HTTPException, InvalidInput, ServerNotReady, Exception):
+        app.add_exception_handler(kind, _problem_response)
+    return app
+
+
+async def ask(app: ASGIApp, scope: Scope, body: bytes) -> list[Message]:
+    """Return the messages that an application answers a whole request with."""
+    request = iter([{"type": "http.request", "body": body, "more_body": False}])
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return next(request, None) or {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    try:
+        await app(scope, receive, send)
+    except Exception:
+        if not sent:  # FastAPI answers what has failed, and then raises it for the log
+            raise
+    return sent
+
+
+def ask_elsewhere(app: ASGIApp, scope: Scope, body: bytes) -> list[Message]:
+    """Do as ``ask``, on a thread with an event loop of its own: KServe decodes where it is called."""
+    return asyncio.run(ask(app, scope, body))
+
+
+def plain_scope(scope: Scope) -> Scope:
+    """Return the scope of a request whose body is read and unpacked; HEAD is GET without its body."""
+    headers = [header for header in scope["headers"] if header[0] not in UNDONE_HEADERS]
+    return {**scope, "headers": headers, "method": "GET" if scope["method"] == "HEAD" else scope["method"]}
+
+
+def said_to_be_json(scope: Scope) -> Scope:
+    """Return the scope with the content type of JSON, unless the binary extension says how the body is made.
+
+    KServe takes a V2 body of another type, or of none, for binary; clients leave the type out.
+    """
+    if any(name == BINARY_HEADER for name, _ in scope["headers"]):
+        return scope
+    others = [header for header in scope["headers"] if header[0] != b"content-type"]
+    return {**scope, "headers": [*others, (b"content-type", JSON_TYPE)]}
+
+
+def check_json(scope: Scope, body: bytes) -> None:
+    """Raise for what should be JSON and is not: KServe takes NaN, lone surrogates and endless depth."""
+    parse_json(_json_part(scope, body))
+
+
+def server_metadata() -> dict[str, Any]:
+    """Return what V2 tells of the server."""
+    return {"name": PLATFORM, "version": __version__, "extensions": EXTENSIONS}
+
+
+def model_metadata(name: str, version: Version) -> dict[str, Any]:
+    """Return what V2 tells of a model."""
+    inputs, outputs = version.tensors()
+    versions = [version.bundle.version]
+    return {"name": name, "versions": versions, "platform": PLATFORM, "inputs": inputs, "outputs": outputs}
+
+
+async def _problem_response(request: Request, error: Exception) -> Response:
+    """Answer an error that was raised behind KServe's endpoints."""
+    known = error if isinstance(error, RegraftError) else _translated(error)
+    return Response(orjson.dumps(problem_of(known, request.url.path)), known.status, media_type=PROBLEM_JSON)
+
+
+def _translated(error: Exception) -> RegraftError:
+    if isinstance(error, ServerNotReady):
+        return UnavailableError("not every task has a version that serves; /health says why", code="not_ready")
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return BadRequestError(f"{where}: {first['msg']}", code="not_decodable")
+    if isinstance(error, HTTPException | InvalidInput):
+        return BadRequestError(str(error), code="not_decodable")
+    return failed()
+
+
+def _json_part(scope: Scope, body: bytes) -> bytes:
+    """Return the part of a V1 or V2 body that has to be JSON: all of it, unless the binary extension says how much."""
+    for name, value in scope["headers"]:
+        if name == BINARY_HEADER:
+            if not value.isdigit() or len(value) > len(str(len(body))) or int(value) > len(body):
+                raise BadRequestError(
+                    f"{BINARY_HEADER.decode()} must be the length of the JSON in a body of {len(body)} bytes",
+                    code="not_decodable",
+                )
+            return body[: int(value)]
+    return body
