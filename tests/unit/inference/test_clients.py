@@ -1,0 +1,236 @@
+"""Clients of other people, each as it comes from its registry: all of them get the right answers for both tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import shutil
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+import requests
+import tritonclient.http as triton
+import uvicorn
+from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
+
+from regraft_core.http import BoundedProtocol
+from regraft_inference.app import Front
+from regraft_inference.fast.wire import ShortCutProtocol
+from regraft_inference.model import TaskRepository
+from regraft_inference.settings import PredictorSettings
+from tests.unit.inference.bundles import HEART_ANSWERS, HEART_ROWS, write_heart_bundle, write_passwords_bundle
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:ORJSONResponse is deprecated"),  # KServe still uses it
+    pytest.mark.filterwarnings("ignore:.*type hint:UserWarning"),  # MLflow, of its own types, at its import
+]
+
+JAVA = shutil.which("java")
+CURL = shutil.which("curl")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a task, and what is right."""
+
+    task: str
+    columns: dict[str, list[Any]]
+    types: dict[str, str]
+    target: str
+    answers: list[float]
+
+    @property
+    def json(self) -> str:
+        return json.dumps(self.columns)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        return pd.DataFrame(self.columns)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
+
+
+PASSWORDS = Asked("passwords", {"Password": ["hunter2", "пароль"]}, {"Password": "BYTES"}, "Times", [1.5, 1.5])
+HEART = Asked(
+    "heart-disease",
+    HEART_ROWS,
+    {"age": "INT64", "sex": "INT64", "oldpeak": "FP64"},
+    "condition",
+    [float(answer) for answer in HEART_ANSWERS],
+)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a predictor listens."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def of(self, asked: Asked) -> str:
+        return f"{self.url}/{asked.task}/predict"
+
+
+@pytest.fixture(scope="module", params=["fast", "plain"])
+def predictor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    """A predictor on a port of its own, with the short cut and without it."""
+    folder = tmp_path_factory.mktemp("models")
+    write_passwords_bundle(folder / "passwords", answer=1.5, version="7")
+    write_heart_bundle(folder / "heart-disease", version="3")
+    repository = TaskRepository(models_dir=folder)
+    repository.load_all()
+    front = Front(repository, PredictorSettings())
+    fast = partial(ShortCutProtocol, offer=front.short_cut, most_bytes=32 << 10)
+    config = uvicorn.Config(
+        front,
+        host="127.0.0.1",
+        port=0,
+        http=fast if request.param == "fast" else BoundedProtocol,  # type: ignore[arg-type]  # as in server.py
+        interface="asgi3",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        sleep(0.01)
+    yield Address(server.servers[0].sockets[0].getsockname()[1])
+    server.should_exit = True
+    thread.join()
+
+
+def ask_urllib(at: Address, asked: Asked) -> Any:
+    with urllib.request.urlopen(at.of(asked), asked.json.encode()) as answer:  # a form, by its content type
+        return json.load(answer)[asked.target]
+
+
+def ask_requests(at: Address, asked: Asked) -> Any:
+    return requests.post(at.of(asked), json=asked.records, timeout=20).json()[asked.target]
+
+
+def ask_httpx(at: Address, asked: Asked) -> Any:
+    return httpx.post(f"{at.of(asked)}/", json=asked.columns, follow_redirects=True).json()[asked.target]
+
+
+def ask_curl(at: Address, asked: Asked, option: str = "--http1.1") -> Any:
+    command = [str(CURL), "--silent", "--show-error", option, at.of(asked), "--data", asked.json]
+    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)[asked.target]
+
+
+def ask_java(at: Address, asked: Asked) -> Any:
+    source = Path(__file__).parent / "clients" / "Ask.java"
+    command = [str(JAVA), "-Xshare:auto", "-XX:TieredStopAtLevel=1", str(source), at.of(asked), asked.json]
+    first, second = subprocess.run(command, capture_output=True, check=True, timeout=100).stdout.splitlines()
+    assert first == second
+    return json.loads(second)[asked.target]
+
+
+def ask_mlflow(at: Address, asked: Asked) -> Any:
+    """MLflow's client knows one model for a server; with a task before it, ours has several."""
+    client = importlib.import_module("mlflow.pyfunc.scoring_server.client").ScoringServerClient("127.0.0.1", at.port)
+    client.ping()
+    assert client.get_version().count(".") == 2
+    client.url_prefix = f"{at.url}/{asked.task}"
+    frame = asked.frame
+    reordered = frame[[*reversed(frame.columns)]]
+    answers = [client.invoke(data).get_predictions()[0].tolist() for data in (frame, reordered)]
+    assert answers[0] == answers[1] == client.invoke(frame, params={"unknown": 1}).get_predictions()[0].tolist()
+    return answers[0]
+
+
+def ask_triton(at: Address, asked: Asked, *, binary: bool, version: str = "") -> Any:
+    client = triton.InferenceServerClient(f"127.0.0.1:{at.port}")
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready(asked.task, version)
+    assert "binary_tensor_data" in client.get_server_metadata()["extensions"]
+    metadata = client.get_model_metadata(asked.task, version)
+    inputs = []
+    for tensor in metadata["inputs"]:
+        values = np.array(asked.columns[tensor["name"]], dtype=triton.triton_to_np_dtype(tensor["datatype"]))
+        found = triton.InferInput(tensor["name"], [len(values)], tensor["datatype"])
+        found.set_data_from_numpy(values, binary_data=binary)
+        inputs.append(found)
+    output = triton.InferRequestedOutput(metadata["outputs"][0]["name"], binary_data=binary)
+    answer = client.infer(asked.task, inputs, version, outputs=[output], request_id="mine")
+    assert answer.get_response()["id"] == "mine"
+    with pytest.raises(triton.InferenceServerException, match="there is nothing at"):
+        client.infer("nothing", inputs)
+    client.close()
+    return answer.as_numpy(asked.target).tolist()
+
+
+def ask_triton_version(at: Address, asked: Asked) -> Any:
+    serving = httpx.get(f"{at.url}/{asked.task}/health").headers["Regraft-Model-Version"]
+    return ask_triton(at, asked, binary=True, version=serving)
+
+
+def ask_kserve_v1(at: Address, asked: Asked) -> Any:
+    async def ask() -> Any:
+        client = InferenceRESTClient(RESTConfig(protocol="v1"))
+        answer = await client.infer(at.url, {"instances": asked.records}, asked.task)
+        await client.close()
+        return answer["predictions"]
+
+    return asyncio.run(ask())
+
+
+def ask_kserve_v2(at: Address, asked: Asked) -> Any:
+    inputs = [InferInput(name, [len(values)], asked.types[name], data=values) for name, values in asked.columns.items()]
+
+    async def ask() -> Any:
+        client = InferenceRESTClient(RESTConfig(protocol="v2"))
+        assert await client.is_server_ready(at.url)
+        assert await client.is_model_ready(at.url, asked.task)
+        answer = await client.infer(at.url, InferRequest(asked.task, inputs), asked.task)
+        await client.close()
+        return answer.outputs[0].data
+
+    return asyncio.run(ask())
+
+
+needs_java = pytest.mark.skipif(JAVA is None, reason="there is no JDK here")
+needs_curl = pytest.mark.skipif(CURL is None, reason="there is no curl here")
+
+CLIENTS = [
+    pytest.param(ask_urllib, id="urllib"),
+    pytest.param(ask_requests, id="requests: records"),
+    pytest.param(ask_httpx, id="httpx: a slash too many"),
+    pytest.param(ask_curl, id="curl", marks=needs_curl),
+    pytest.param(partial(ask_curl, option="--http2"), id="curl: upgrade to h2c", marks=needs_curl),
+    pytest.param(partial(ask_curl, option="--http1.0"), id="curl: HTTP/1.0", marks=needs_curl),
+    pytest.param(ask_java, id="JDK HttpClient", marks=needs_java),
+    pytest.param(ask_mlflow, id="mlflow ScoringServerClient"),
+    pytest.param(partial(ask_triton, binary=True), id="tritonclient: binary"),
+    pytest.param(partial(ask_triton, binary=False), id="tritonclient: JSON"),
+    pytest.param(ask_triton_version, id="tritonclient: the version that serves"),
+    pytest.param(ask_kserve_v1, id="kserve V1"),
+    pytest.param(ask_kserve_v2, id="kserve V2"),
+]
+
+
+@pytest.mark.parametrize("asked", [PASSWORDS, HEART], ids=lambda asked: asked.task)
+@pytest.mark.parametrize("ask", CLIENTS)
+def test_each_client_gets_the_right_answers(
+    predictor: Address, ask: Callable[[Address, Asked], Sequence[float]], asked: Asked
+) -> None:
+    assert ask(predictor, asked) == asked.answers
