@@ -14,6 +14,7 @@ from tests.e2e.cluster import NAMESPACE, eventually, get, kubectl
 from tests.e2e.conftest import Installation
 
 RUNS = {("argoproj.io", "workflows"): {"create", "get", "list", "watch", "patch", "delete"}}
+TASKS = {("", "configmaps"): {"get", "list", "watch"}}
 RESULTS = {("argoproj.io", "workflowtaskresults"): {"create", "patch"}}
 ROLLOUTS = {
     ("serving.kserve.io", "inferenceservices"): {"get", "list", "patch"},
@@ -22,7 +23,7 @@ ROLLOUTS = {
     ("coordination.k8s.io", "leases"): {"create", "get", "update"},
 }
 ACCOUNTS = {
-    "regraft-trigger": RUNS,
+    "regraft-trigger": RUNS | TASKS,
     "regraft-step": RESULTS,
     "regraft-deploy": RESULTS | ROLLOUTS,
     "regraft-bootstrap": ROLLOUTS,
