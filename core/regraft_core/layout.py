@@ -140,3 +140,23 @@ def placed_before(run_id: str) -> str:
 def serving(task: str) -> str:
     """What is in service for the task, as JSON."""
     return f"serving/{task}.json"
+
+
+def fit_hours(task: str) -> str:
+    """Prefix of what the predictors of a task have counted, by hour and process."""
+    return f"fit/{task}/hours/"
+
+
+def fit_hour(task: str, moment: datetime, instance: str) -> str:
+    """What a process had counted when it was last asked in an hour, as JSON."""
+    return f"{fit_hours(task)}{moment:%Y-%m-%dT%H}/{instance}.json"
+
+
+def fit_known(task: str, version: str) -> str:
+    """What the counts of a version are held against, as JSON."""
+    return f"fit/{task}/known/{version}.json"
+
+
+def fit_since(task: str) -> str:
+    """Since when a task's version fits its requests, or does not, as JSON."""
+    return f"fit/{task}/since.json"

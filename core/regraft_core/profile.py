@@ -15,6 +15,10 @@ from regraft_core.formats import Versioned
 Scale = Literal["classes", "linear", "log"]
 """What skill is measured on: shares of classes, differences, or differences of logarithms."""
 
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MISSING, THERE = "missing", "there"
+"""Levels of the aspect ``missing``."""
+
 
 class Levels(BaseModel):
     """Rows at each of a few values, and at ``other`` values; ``counts`` has one more entry than ``levels``."""
@@ -89,6 +93,9 @@ class Profile(Versioned):
     inputs: dict[str, dict[str, Distribution]] = Field(
         description="By column: 'values' (of open strings the most frequent), 'missing', 'length', 'characters' and "
         "'weekday'"
+    )
+    predictions: Distribution | None = Field(
+        None, description="How the model's answers for rows that it had not seen are distributed"
     )
     created_at: datetime | None = Field(None, description="When it became the reference")
     blessed_by: str | None = Field(None, description="Who made it the reference")

@@ -16,13 +16,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
+from urllib.parse import parse_qs
 
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from regraft_core.errors import ContractError, NotFoundError, RegraftError, UnavailableError
+from regraft_core.errors import BadRequestError, ContractError, NotFoundError, RegraftError, UnavailableError
+from regraft_core.fit.fit import Window
+from regraft_core.fit.history import WINDOWS
 from regraft_core.logs import get_logger
 from regraft_inference import metrics
 from regraft_inference.bodies import Bodies, GoneError
@@ -49,6 +52,9 @@ METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 LARGE_BYTES = 1 << 20
 """Bodies above this size are read one after the other: parsed, one takes up to 25 times its size."""
+
+PREDICTIONS = ("predict", "invocations", "infer")
+"""How the routes end that predict."""
 
 GONE = 499
 """Status that is counted where the client has gone before it could be answered, as nginx does."""
@@ -138,6 +144,7 @@ class Front:
             ("/openapi.json", "GET", self._openapi),
             ("/health", "GET", self._health),
             ("/{task:task}/health", "GET", self._task_health),
+            ("/{task:task}/fit", "GET", self._fit),
         ]
         for prefix in ("", "/{task:task}"):
             table += [
@@ -183,12 +190,16 @@ class Front:
         try:
             status = await answer(exchange)
         except RegraftError as error:
+            if route.endswith(PREDICTIONS) and exchange.version is not None:
+                exchange.version.counter.refused(error)
             status = await exchange.refuse(error)
         except GoneError:
             status = GONE
         except Exception:
             log.exception("request failed", path=scope["path"], task=exchange.model.name)
             status = await exchange.refuse(failed())
+        if status == 200 and route.endswith(PREDICTIONS) and exchange.version is not None:
+            exchange.version.counter.answered += 1
         metrics.count_request(route, exchange.model.name, status, perf_counter() - began)
 
     async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -260,6 +271,15 @@ class Front:
 
     async def _task_health(self, exchange: Exchange) -> int:
         return await _answer_health(exchange, [exchange.serving()])
+
+    async def _fit(self, exchange: Exchange) -> int:
+        """Say whether the version fits what this process was asked within the last hour or day."""
+        asked = parse_qs(exchange.scope.get("query_string", b"").decode("latin-1")).get("window", ["day"])[-1]
+        if asked not in WINDOWS:
+            raise BadRequestError(f"window is {asked[:50]!r}; it must be hour or day", code="parameter_invalid")
+        window: Window = "hour" if asked == "hour" else "day"
+        found = await asyncio.to_thread(exchange.serving().counter.fit, window)
+        return await exchange.answer_json(found.model_dump(mode="json"))
 
     async def _schema(self, exchange: Exchange) -> int:
         bundle = exchange.serving().bundle

@@ -35,6 +35,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import BundleError
+from regraft_core.fit.counts import UNFIT_PSI
 from regraft_core.formats import Versioned
 from regraft_core.profile import Profile
 from regraft_inference.columns import json_values, typed_values
@@ -81,6 +82,7 @@ class BundleInfo(Versioned):
     created_at: datetime
     metrics: dict[str, float] = Field(default_factory=dict, description="Held-out metrics")
     definition: str | None = Field(None, description="Hash of the task's definition that the bundle was trained by")
+    unfit_psi: float = Field(UNFIT_PSI, description="Index of requests from which the model no longer fits them")
 
 
 class _Golden(BaseModel):
@@ -176,6 +178,13 @@ class Bundle:
         Strings may come as any sequence, numbers as any sequence or array; they must keep the contract.
         """
         return self.estimator.predict(_typed(self.contract, columns))
+
+    def profile(self) -> Profile | None:
+        """Return the profile of the dataset, None where there is none, or one that this release does not know."""
+        try:
+            return _read_json(self.folder / "profile.json", Profile)
+        except BundleError:
+            return None
 
     @property
     def gives_probabilities(self) -> bool:

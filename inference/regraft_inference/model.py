@@ -22,11 +22,13 @@ from kserve.protocol.infer_type import InferOutput, InferRequest, InferResponse
 from numpy.typing import NDArray
 
 from regraft_core.errors import BadRequestError, BundleError, ContractError, NotFoundError, UnavailableError
+from regraft_core.fit.counts import Known
 from regraft_core.logs import get_logger
 from regraft_inference import metrics
 from regraft_inference.batching import Batcher, Done
 from regraft_inference.bundle import Bundle
 from regraft_inference.estimators import rows_of
+from regraft_inference.fit.counter import COUNTERS
 from regraft_inference.formats import PROBABILITIES_TEXT, RequestReader, Tensor, parse_json
 from regraft_inference.headers import header_lines
 from regraft_inference.values import Values
@@ -64,6 +66,7 @@ class Version:
         self.header_lines = header_lines(self.headers)
         self._target = bundle.contract.target.name
         self._batcher = Batcher(self.predict)
+        self.counter = COUNTERS.counter(_known(bundle), bundle.contract)
 
     @classmethod
     def load(cls, folder: Path) -> Version:
@@ -127,6 +130,7 @@ class Version:
         """Return the target's values for checked columns, shape (rows,)."""
         answers = self.bundle.predict(columns)
         metrics.count_rows(self.task, len(answers))
+        self.counter.saw(columns, answers)
         return answers
 
 
@@ -283,6 +287,18 @@ class StrictDataPlane(DataPlane):  # type: ignore[misc]  # kserve has no types
             raise BadRequestError(
                 f"the request cannot be decoded: {type(error).__name__}: {error}", code="not_decodable"
             ) from error
+
+
+def _known(bundle: Bundle) -> Known:
+    """Return what the requests of a bundle are held against."""
+    return Known(
+        task=bundle.info.task,
+        version=bundle.version,
+        data_sha256=bundle.sha256,
+        profile=bundle.profile(),
+        unfit_psi=bundle.info.unfit_psi,
+        trends=[column.name for column in bundle.contract.features if column.trend],
+    )
 
 
 async def _predict(version: Version, columns: Mapping[str, Values]) -> NDArray[Any]:

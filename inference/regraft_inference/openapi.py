@@ -8,6 +8,7 @@ from typing import Any
 
 from regraft_core.contract import Contract
 from regraft_core.errors import PROBLEM_JSON
+from regraft_core.fit.fit import Fit
 
 HEADERS = {
     "Regraft-Model-Version": {"description": "Version that answered", "required": True, "schema": {"type": "string"}},
@@ -58,6 +59,9 @@ SCHEMAS = {
     "required": ["task", "request", "answer"],
 }
 
+FIT = Fit.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+FIT_PARTS = FIT.pop("$defs")
+
 
 def openapi(contracts: Mapping[str, Contract], *, default: str, probabilities: Collection[str] = ()) -> dict[str, Any]:
     """Return the document for the tasks that serve.
@@ -67,6 +71,7 @@ def openapi(contracts: Mapping[str, Contract], *, default: str, probabilities: C
     paths: dict[str, Any] = {}
     for name, contract in contracts.items():
         paths |= _task_paths(f"/{name}", name, contract, name in probabilities)
+        paths[f"/{name}/fit"] = {"get": _fit(name)}
     if default in contracts:
         paths |= _task_paths("", default, contracts[default], default in probabilities)
     paths["/health"] = {"get": _operation("health", "Whether every task is ready", HEALTH, problems=[503])}
@@ -88,7 +93,7 @@ def openapi(contracts: Mapping[str, Contract], *, default: str, probabilities: C
             "description": "KServe's V1 and V2 protocols are below /v1 and /v2.",
         },
         "paths": paths,
-        "components": {"schemas": {"Problem": PROBLEM}, "responses": _problem_responses()},
+        "components": {"schemas": {"Problem": PROBLEM} | FIT_PARTS, "responses": _problem_responses()},
     }
 
 
@@ -108,6 +113,12 @@ def _task_paths(prefix: str, name: str, contract: Contract, probabilities: bool)
         f"{prefix}/schema": {"get": _operation(f"{key}schema", f"Contract of {name}", SCHEMAS, problems=[503])},
         f"{prefix}/health": {"get": _operation(f"{key}health", f"Whether {name} is ready", HEALTH, problems=[503])},
     }
+
+
+def _fit(name: str) -> dict[str, Any]:
+    found = _operation(f"{name}-fit", f"Whether {name} fits what this pod is asked", FIT, problems=[400, 503])
+    window = {"name": "window", "in": "query", "schema": {"enum": ["hour", "day"], "default": "day"}}
+    return found | {"parameters": [window]}
 
 
 def _operation(

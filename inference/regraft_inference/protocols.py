@@ -19,7 +19,7 @@ from regraft_core.errors import PROBLEM_JSON, BadRequestError, RegraftError, Una
 from regraft_core.version import __version__
 from regraft_inference.exchange import JSON_TYPE, failed, problem_of
 from regraft_inference.formats import parse_json
-from regraft_inference.model import StrictDataPlane, TaskRepository, Version
+from regraft_inference.model import ANSWERING, StrictDataPlane, TaskRepository, Version
 
 BINARY_HEADER = b"inference-header-content-length"
 """Header of the V2 protocol's binary extension: how long the JSON at the beginning of the body is."""
@@ -111,6 +111,8 @@ def model_metadata(name: str, version: Version) -> dict[str, Any]:
 async def _problem_response(request: Request, error: Exception) -> Response:
     """Answer an error that was raised behind KServe's endpoints."""
     known = error if isinstance(error, RegraftError) else _translated(error)
+    if (version := ANSWERING.get()) is not None and request.url.path.endswith((":predict", "/infer")):
+        version.counter.refused(known)
     return Response(orjson.dumps(problem_of(known, request.url.path)), known.status, media_type=PROBLEM_JSON)
 
 

@@ -27,6 +27,7 @@ from regraft_core.http import KEEP_ALIVE_SECONDS, BoundedProtocol, HttpLimits
 from regraft_core.logs import configure_logging, get_logger
 from regraft_inference.app import Front
 from regraft_inference.fast.wire import ShortCutProtocol
+from regraft_inference.fit.port import serve_counts
 from regraft_inference.model import TaskModel, TaskRepository
 from regraft_inference.settings import PredictorSettings
 
@@ -105,11 +106,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         repository.load_all()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    counts = serve_counts(options.host, settings.fit_port)
     server = PredictorServer(repository, settings, host=options.host, port=options.http_port)
     # What is there now stays: the garbage collector need not go through it while requests wait.
     gc.collect()
     gc.freeze()
     server.start([])  # with models KServe would refuse to start where none is ready; ours are in the repository
+    if counts is not None and settings.fit_linger_seconds:
+        counts.linger(settings.fit_linger_seconds)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -27,3 +27,9 @@ class PredictorSettings(HttpSettings, CoreSettings):
         2.0, description="At the end, how long idle connections may still bring one last request, seconds"
     )
     grace_seconds: int = Field(30, description="At the end, how long open requests may take, seconds")
+    fit_port: int = Field(
+        8090, ge=0, le=65535, description="Port at which the counts of requests are told to the trigger service"
+    )
+    fit_linger_seconds: float = Field(
+        0.0, ge=0, description="At the end, how long the last counts wait for who collects them, seconds"
+    )

@@ -30,10 +30,10 @@ from rich.console import Console
 from rich.progress import Progress
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from regraft_core.drift import drift_of
 from regraft_inference.bundle import Bundle, BundleInfo, write_bundle
 from regraft_pipeline import gates
 from regraft_pipeline.gates import Profile
-from regraft_pipeline.gates.drift import drift_of
 from regraft_pipeline.tasks import Task, heart_disease, load_task, passwords
 
 DOCS = Path(__file__).parents[2] / "docs" / "gates.md"
@@ -290,7 +290,9 @@ def drift_alone(draws: int) -> str:
         rng = np.random.default_rng(FIRST_SEED)
         shares = []
         for rows in DRIFT_SIZES:
-            found = [drift_of(one, counts) for one in rng.multinomial(rows, counts / counts.sum(), draws)]
+            found = [
+                drift_of(one, counts.tolist()) for one in rng.multinomial(rows, counts / counts.sum(), draws).tolist()
+            ]
             alarms = sum(psi > task.gates.drift_psi and p < task.gates.drift_p for psi, p in found)
             shares.append(f"{alarms / draws:.3%}" if alarms else "0")
         lines.append(_line([name, *shares]))

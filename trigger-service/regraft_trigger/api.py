@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from regraft_core.errors import BadRequestError, NotFoundError
+from regraft_core.fit.fit import Fit, Window
 from regraft_core.runs import Run
 from regraft_core.taskstate import TaskShown
 from regraft_trigger.bodies import RollbackBody, TriggerBody, body_schema, read_body
@@ -132,6 +133,7 @@ def make_router(settings: TriggerSettings) -> APIRouter:
     )
     router.add_api_route("/events", events, response_class=EventStream, responses=documented())
     router.add_api_route("/tasks", tasks, response_model=Tasks, responses=documented())
+    router.add_api_route("/tasks/{task}/fit", fit, response_model=Fit, responses=documented(400, 404, 503))
     router.add_api_route("/health", health, response_model=Status, responses=documented())
     router.add_api_route("/ready", ready, response_model=Ready, responses=documented(503))
     router.add_api_route("/metrics", metrics, response_class=MetricsText, responses=documented())
@@ -248,6 +250,15 @@ async def ready(service: Current) -> Ready:
 async def tasks(service: Current) -> Tasks:
     """List what can be predicted: each task with its state, and a broken one with its reason."""
     return Tasks(tasks=await service.tasks())
+
+
+async def fit(
+    service: Current,
+    task: str,
+    window: Annotated[Window, Query(description="How far back requests are looked at")] = "day",
+) -> Fit:
+    """Say whether what serves still fits the requests that it gets, all its predictors together."""
+    return await service.fit(task, window)
 
 
 async def metrics(service: Current) -> MetricsText:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -12,8 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from regraft_trigger import api, page
 from regraft_trigger.access import Access
-from regraft_trigger.backends.backend import Backend
+from regraft_trigger.backends.backend import Backend, PredictorPod
 from regraft_trigger.feed import Feed
+from regraft_trigger.fit.collector import Collector, Pods
+from regraft_trigger.fit.gauges import FitGauges
 from regraft_trigger.metrics import Metrics, RequestTimer
 from regraft_trigger.predictors import Predictors
 from regraft_trigger.problems import install_handlers
@@ -30,7 +32,10 @@ def create_app(settings: TriggerSettings, backend: Backend) -> FastAPI:
     feed = Feed(backend, settings.heartbeat_seconds, metrics.observe)
     predictors = Predictors(settings.predictor_url, settings.tasks)
     uploads = Uploads(max_bytes=settings.max_dataset_bytes, at_once=settings.max_uploads)
-    service = Service(settings, backend, metrics, feed, predictors, uploads)
+    collector = Collector(
+        backend.objects, settings.tasks, _pods(settings, backend), backend.serving, FitGauges(metrics.registry)
+    )
+    service = Service(settings, backend, metrics, feed, predictors, uploads, collector)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -56,6 +61,16 @@ def create_app(settings: TriggerSettings, backend: Backend) -> FastAPI:
     app.add_middleware(RequestTimer, metrics=metrics)
     app.add_middleware(PathPrefix, root_path=settings.root_path)
     return app
+
+
+def _pods(settings: TriggerSettings, backend: Backend) -> Pods:
+    """Return how to find the predictors that count: where the settings say, or else by the backend."""
+    named = [PredictorPod(url.rstrip("/")) for url in settings.fit_urls]
+
+    async def pods() -> Sequence[PredictorPod]:
+        return named or await backend.pods(settings.fit_port)
+
+    return pods
 
 
 class PathPrefix:

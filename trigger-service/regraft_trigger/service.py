@@ -20,6 +20,7 @@ from regraft_core.errors import (
     UnavailableError,
     UnreadableError,
 )
+from regraft_core.fit.fit import Fit, Window
 from regraft_core.logs import get_logger, log_once
 from regraft_core.runs import Cause, Run, RunRequest, new_run_id, now, same_request
 from regraft_core.serving import Serving
@@ -27,6 +28,7 @@ from regraft_core.taskstate import TaskShown, TaskState
 from regraft_trigger.backends.backend import Backend
 from regraft_trigger.bodies import RollbackBody, TriggerBody
 from regraft_trigger.feed import CATCH_UP, Feed
+from regraft_trigger.fit.collector import Collector
 from regraft_trigger.metrics import Metrics
 from regraft_trigger.predictors import Predictors
 from regraft_trigger.settings import TriggerSettings
@@ -47,13 +49,18 @@ class Service:
     feed: Feed
     predictors: Predictors
     uploads: Uploads
+    collector: Collector
     background: list[asyncio.Task[None]] = field(default_factory=list)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow the changes of runs and the predictors; the backend is closed at the end."""
         predictors = self.predictors.follow(lambda: self.task_names)
-        works = (("feed of runs", self._follow()), ("look at predictors", predictors))
+        works = (
+            ("feed of runs", self._follow()),
+            ("look at predictors", predictors),
+            ("collector of counts", self.collector.follow(lambda: self.task_names)),
+        )
         self.background.extend(asyncio.create_task(work, name=name) for name, work in works)
         try:
             yield
@@ -64,6 +71,7 @@ class Service:
             await asyncio.gather(*self.background, return_exceptions=True)
             self.background.clear()
             await self.predictors.close()
+            await self.collector.close()
             await self.backend.close()
 
     async def trigger(self, body: TriggerBody, key: str | None = None) -> Run:
@@ -146,6 +154,12 @@ class Service:
         about = {"name": name, "version": serving and serving.version, **known.model_dump(include=_SHOWN)}
         state = "broken" if known.broken else "serving" if serving else "starting"
         return TaskShown(state=state, reason=known.broken, **about)
+
+    async def fit(self, name: str, window: Window) -> Fit:
+        """Return whether what serves still fits its requests. Raises NotFoundError, UnavailableError."""
+        if name not in self.task_names and await self.backend.find_task(name) is None:
+            raise NotFoundError(f"there is no task {name[:100]!r}", code="task_unknown")
+        return await self.collector.fresh(name, window)
 
     async def _serving(self, name: str) -> Serving | None:
         """Return what serves; a note that cannot be read is no reason to say nothing of the task."""

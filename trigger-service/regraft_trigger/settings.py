@@ -62,6 +62,11 @@ class TriggerSettings(HttpSettings, CoreSettings):
         None,
         description="Predictor's address, {task} in it is replaced: for traffic and the try-it box of the page",
     )
+    fit_urls: CommaSeparated = Field(
+        default_factory=list,
+        description="Where predictors tell what they have counted; none: the pods of the cluster, at fit_port",
+    )
+    fit_port: int = Field(8090, description="Port at which the predictors' pods tell what they have counted")
     mlflow_public_url: str | None = Field(None, description="MLflow's address in a browser, for links")
     max_waiting_runs: int = Field(
         1000, ge=1, description="Most runs of a task that may wait for their turn; a trigger more is answered 503"

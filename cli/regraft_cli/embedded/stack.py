@@ -125,6 +125,7 @@ class Stack:
             predict=_free(ports.predict, "--predict-port"),
             mlflow=_free(ports.mlflow, "--mlflow-port"),
         )
+        self._fit_port = _free(0, "--port")
         self.tasks = tasks
         self.broken: dict[str, str] = {}
         self._store = FileStore(folder / "bucket")
@@ -197,6 +198,8 @@ class Stack:
             "REGRAFT_PORT": str(self.ports.trigger),
             "REGRAFT_TASKS": ",".join(self.tasks),
             "REGRAFT_PREDICTOR_URL": self.predict_url,
+            "REGRAFT_FIT_PORT": str(self._fit_port),
+            "REGRAFT_FIT_URLS": f"http://{HOST}:{self._fit_port}",
             "REGRAFT_MLFLOW_TRACKING_URI": self.mlflow_url,
             "REGRAFT_MLFLOW_PUBLIC_URL": self.mlflow_url,
             "REGRAFT_PUBLIC_URL": self.trigger_url,

@@ -47,7 +47,7 @@ class PredictionShortCut:
         if body is None:
             reply.hand_over()  # to the front, which fails in the same way, and tells
         elif reply.send((TYPE_AND_LENGTH % len(body), version.header_lines, b"\r\n", body)):
-            self._count(reply)
+            self._count(version, reply)
         else:
             reply.hand_over(partial(self._send, version, reply, body))
 
@@ -65,9 +65,10 @@ class PredictionShortCut:
         headers = [(b"content-type", b"application/json"), (b"content-length", length), *version.headers]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        self._count(reply)
+        self._count(version, reply)
 
-    def _count(self, reply: Reply) -> None:
+    def _count(self, version: Version, reply: Reply) -> None:
+        version.counter.answered += 1
         metrics.count_request(self._route, self._model.name, 200, perf_counter() - reply.began)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regraft_core.contract import Column
-from regraft_core.profile import Bins, Characters, Distribution, Levels, Profile, Scale
+from regraft_core.profile import MISSING, THERE, WEEKDAYS, Bins, Characters, Distribution, Levels, Profile, Scale
 from regraft_pipeline.tasks import Task
 
 MAX_LEVELS = 20
@@ -29,8 +29,6 @@ MAX_DIFFERENT = 100_000
 
 MAX_DIFFERENT_SHARE = 0.5
 """Largest share of the rows that may have a value of their own where an open string's values are counted."""
-
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True)
@@ -121,8 +119,12 @@ def profile_of(
     data_sha256: str,
     skill: float | None = None,
     scale: Scale | None = None,
+    predicted: NDArray[Any] | None = None,
 ) -> Profile:
-    """Return the profile of a typed, cleaned frame, or of the tallies of a dataset."""
+    """Return the profile of a typed, cleaned frame, or of the tallies of a dataset.
+
+    ``predicted`` are a model's answers for rows that it had not seen.
+    """
     tallies = tallies_of([data], task) if isinstance(data, pd.DataFrame) else data
     target = tallies[task.contract.target.name]["values"]
     return Profile(
@@ -132,6 +134,7 @@ def profile_of(
         skill=None if skill is None else round(skill, 6),
         scale=scale,
         target=distribution_of(target),
+        predictions=None if predicted is None else predictions_of(predicted),
         inputs={
             column.name: {
                 what: characters_of(tally) if what == "characters" else _distribution(column, what, tally)
@@ -176,7 +179,7 @@ def aspects(frame: pd.DataFrame, column: Column) -> dict[str, Any]:
     if not column.nullable:
         return _present(values, column)
     missing = values.isna().to_numpy(dtype=bool)
-    gaps = {"missing": np.where(missing, "missing", "there").astype(object)}
+    gaps = {"missing": np.where(missing, MISSING, THERE).astype(object)}
     return gaps | _present(values[~missing], column)
 
 
@@ -193,12 +196,19 @@ def _present(values: pd.Series, column: Column) -> dict[str, Any]:
     if column.type == "string":
         return {"values": values.to_numpy(dtype=object)}
     if column.type == "boolean":
-        return {"values": np.where(values.to_numpy(dtype=bool), "true", "false").astype(object)}
+        return {"values": _plain(values.to_numpy(dtype=bool))}
     if column.is_time:
         times = values.to_numpy(dtype="datetime64[us]")
         days = times.astype("datetime64[D]").astype(np.int64)
         return {"values": days, "weekday": np.array(WEEKDAYS, dtype=object)[(days + 3) % 7]}
     return {"values": values.to_numpy()}
+
+
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """Return booleans as words, and words as objects, as levels have them."""
+    if values.dtype == np.bool_:
+        return np.where(values, "true", "false").astype(object)
+    return values if values.dtype.kind in "iuf" else values.astype(object)
 
 
 def distribution_of(tally: Tally, *, days: bool = False) -> Levels | Bins:
@@ -216,6 +226,21 @@ def distribution_of(tally: Tally, *, days: bool = False) -> Levels | Bins:
     elif len(found) > 1:
         edges = found[-2:-1]
     bins = Bins(edges=tuple(edges.tolist()), counts=(), shares=(), minimum=found[0], maximum=found[-1], days=days)
+    return bins.model_copy(update=_counted(count(bins, tally)))
+
+
+def predictions_of(predicted: NDArray[Any]) -> Levels | Bins:
+    """Count a model's answers: labels and whole numbers as a target's, others in bins with edges between answers.
+
+    A model that is fitted anew to a few more rows gives nearly the same answers: none of them moves into another bin.
+    """
+    tally = Tally.of(_plain(predicted))
+    found = tally.values
+    if found.dtype.kind != "f" or len(found) < 2:
+        return distribution_of(tally)
+    places = np.unique(np.minimum(np.searchsorted(found, tally.quantiles(QUANTILES)), len(found) - 2))
+    edges = np.unique((found[places] + found[places + 1]) / 2)
+    bins = Bins(edges=tuple(edges.tolist()), counts=(), shares=(), minimum=found[0], maximum=found[-1])
     return bins.model_copy(update=_counted(count(bins, tally)))
 
 

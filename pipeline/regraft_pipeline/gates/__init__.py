@@ -77,6 +77,7 @@ def judge(
         data_sha256=_sha256(csv),
         skill=None if evaluation is None else evaluation.skill,
         scale=None if evaluation is None else evaluation.scale,
+        predicted=None if evaluation is None else evaluation.predicted,
     )
     verdict = _verdict(
         task,

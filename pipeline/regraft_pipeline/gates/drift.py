@@ -14,16 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
+from regraft_core.drift import drift_of
 from regraft_core.profile import Comparison, Distribution, Profile
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.profile import Tallies, Tally, among, aspects, count, rows_of, tallies_of
 from regraft_pipeline.data.reasons import examples
 from regraft_pipeline.tasks import Task
-
-MIN_EXPECTED = 5.0
-"""Fewest rows that a bin should expect for the chi-square test (Cochran's rule); smaller bins are joined."""
 
 
 def compare(data: pd.DataFrame | Tallies, task: Task, reference: Profile) -> list[Comparison]:
@@ -107,7 +104,7 @@ def check_swapped(comparisons: list[Comparison], tallies: Tallies, task: Task, r
 
     def psi(column: str, reference_column: str) -> float:
         distribution = known(reference_column)
-        return drift_of(count(distribution, tallies[column]["values"]), np.array(distribution.counts))[0]
+        return drift_of(count(distribution, tallies[column]["values"]).tolist(), distribution.counts)[0]
 
     limit = task.gates.swap_psi
     moved = {found.column: found.psi for found in comparisons if found.what == "values" and found.psi > limit}
@@ -151,7 +148,7 @@ def _rows_at(
 
 def _compared(column: str, what: str, reference: Distribution, tally: Tally) -> Comparison:
     counts = count(reference, tally)
-    psi, p = drift_of(counts, np.array(reference.counts))
+    psi, p = drift_of(counts.tolist(), reference.counts)
     return Comparison(
         column=column,
         what=what,
@@ -161,40 +158,6 @@ def _compared(column: str, what: str, reference: Distribution, tally: Tally) -> 
         psi=round(psi, 6),
         p=float(f"{p:.3g}"),
     )
-
-
-def drift_of(counts: NDArray[np.int64], reference: NDArray[np.int64]) -> tuple[float, float]:
-    """Return PSI and the p-value of homogeneity of two samples, counted in the same bins in order.
-
-    PSI = sum (a - b) ln(a / b) over the shares a and b, with half a row added to each bin so that none is empty.
-    """
-    a, b = _joined(counts, reference)
-    if len(a) < 2 or not a.sum() or not b.sum():
-        return 0.0, 1.0
-    expected = np.outer((a.sum(), b.sum()), (a + b) / (a + b).sum())
-    statistic = (np.square(np.stack((a, b)) - expected) / expected).sum()
-    share_a = (a + 0.5) / (a + 0.5).sum()
-    share_b = (b + 0.5) / (b + 0.5).sum()
-    psi = ((share_a - share_b) * np.log(share_a / share_b)).sum()
-    return float(psi), float(chi2.sf(statistic, len(a) - 1))
-
-
-def _joined(counts: NDArray[np.int64], reference: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Join neighbours until each bin expects ``MIN_EXPECTED`` rows in the smaller sample."""
-    total = counts + reference
-    smaller = min(int(counts.sum()), int(reference.sum())) / max(int(total.sum()), 1)
-    joined: list[list[float]] = [[0.0, 0.0]]
-    for a, b in zip(counts.tolist(), reference.tolist(), strict=True):
-        if sum(joined[-1]) * smaller >= MIN_EXPECTED:
-            joined.append([0.0, 0.0])
-        joined[-1][0] += a
-        joined[-1][1] += b
-    if len(joined) > 1 and sum(joined[-1]) * smaller < MIN_EXPECTED:
-        last = joined.pop()
-        joined[-1][0] += last[0]
-        joined[-1][1] += last[1]
-    pairs = np.array(joined)
-    return pairs[:, 0], pairs[:, 1]
 
 
 def _shares(counts: NDArray[np.int64]) -> list[float]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from regraft_core import layout
+from regraft_core.fit.counts import UNFIT_PSI
 from regraft_core.runs import now
 from regraft_core.stores.folders import Folder
 from regraft_inference.bundle import BundleInfo, write_bundle
@@ -44,6 +45,7 @@ def run(context: Context) -> TrainResult:
             created_at=now(),
             metrics=verdict.metrics,
             definition=task.definition,
+            unfit_psi=UNFIT_PSI if task.gates.input_drift_psi is None else task.gates.input_drift_psi,
         ),
         golden=task.columns_of(_golden(data)),
         profile=verdict.profile,

@@ -31,7 +31,9 @@ CHECKS = [
     unsupported_method,
     use_after_free,
 ]
+FIT = ("GET", "/tasks/{task}/fit")
 OPERATIONS = [
+    FIT,
     ("POST", "/trigger"),
     ("POST", "/rollback"),
     ("GET", "/runs"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from regraft_core.stores.objects import ObjectStore, open_store
 from regraft_core.taskstate import TaskState
 from regraft_core.workflows import API_VERSION, TASK_LABEL
 from regraft_trigger.backends.archive import Archive
+from regraft_trigger.backends.backend import PredictorPod
+from regraft_trigger.backends.pods import predictor_pods
 from regraft_trigger.backends.reconcile import Reconciler
 from regraft_trigger.backends.tasks import TaskObjects
 from regraft_trigger.backends.workflows import has_begun, run_of, run_workflow
@@ -89,6 +91,8 @@ class ArgoBackend:
         self._instance_id = argo_instance_id
         self._most_waiting = most_waiting
         self._api = cluster.async_client(timeout=CREATE_SECONDS + 1)
+        self._namespace = namespace
+        self.objects = objects
         self._path = f"/apis/{API_VERSION}/namespaces/{namespace}/workflows"
         self._pages = f"{argo_public_url.rstrip('/')}/workflows/{namespace}" if argo_public_url else None
         self._archive = Archive(objects)
@@ -97,6 +101,10 @@ class ArgoBackend:
         self._listed = asyncio.Event()
         self._followed: dict[str, Run] | None = None
         self._last_accepted = datetime.min.replace(tzinfo=UTC)
+
+    async def pods(self, port: int) -> Sequence[PredictorPod]:
+        """Return the predictors' pods that have an address."""
+        return await predictor_pods(self._api, self._namespace, port)
 
     async def submit(self, request: RunRequest) -> Run:
         """Create the run's Workflow; it is in the cluster when this returns."""

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from regraft_core.runs import Run, RunRequest
 from regraft_core.serving import Serving
+from regraft_core.stores.objects import ObjectStore
 from regraft_core.taskstate import TaskState
+
+
+@dataclass(frozen=True)
+class PredictorPod:
+    """A process that serves, and the address at which it tells what it has counted."""
+
+    url: str
+    task: str | None = None
+    """Its task; None: any."""
+
+    ends: bool = False
+    """Whether it is about to end."""
 
 
 class Backend(Protocol):
     """Accepts runs and tells what became of them."""
+
+    @property
+    def objects(self) -> ObjectStore:
+        """Where everything is kept; its calls wait for it."""
+        ...
+
+    async def pods(self, port: int, /) -> Sequence[PredictorPod]:
+        """Return the predictors' processes that tell their counts at a port; none where no API knows them."""
+        ...
 
     async def submit(self, request: RunRequest) -> Run:
         """Accept a run; durable when this returns. The same run id again returns the run that exists.

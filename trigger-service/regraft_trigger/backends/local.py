@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 from regraft_core import layout
@@ -18,6 +18,7 @@ from regraft_core.source import keep_address, put_dataset
 from regraft_core.stores.objects import ObjectStore, get_model
 from regraft_core.stores.queue import RunStore
 from regraft_core.taskstate import TaskState, read_state
+from regraft_trigger.backends.backend import PredictorPod
 
 POLL_SECONDS = 0.2
 READY_TIMEOUT = 2.0
@@ -32,6 +33,15 @@ class LocalBackend:
         self._runs = runs
         self._most_waiting = most_waiting
         self._objects = objects
+
+    @property
+    def objects(self) -> ObjectStore:
+        """The object store."""
+        return self._objects
+
+    async def pods(self, _port: int) -> Sequence[PredictorPod]:
+        """Nobody knows here: where the one predictor is, the settings say."""
+        return ()
 
     async def submit(self, request: RunRequest) -> Run:
         """Accept a run; on disk when this returns."""

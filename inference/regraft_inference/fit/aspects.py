@@ -1,0 +1,128 @@
+"""Counts the values of a column in the bins of a profile, as ``regraft_pipeline.data.profile`` counts a dataset's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft_core.contract import Column
+from regraft_core.profile import MISSING, THERE, WEEKDAYS, Bins, Characters, Distribution, Levels
+from regraft_inference.values import Values
+
+type Ints = NDArray[np.int64]
+type Count = Callable[[Any], Ints]
+"""Returns how many of some values there are in each bin."""
+
+ASCII = 128
+
+
+class ColumnCounts:
+    """Counts of one column, by aspect."""
+
+    def __init__(self, column: Column, known: Mapping[str, Distribution]) -> None:
+        self._column = column
+        self._counters = {what: _counter(column, what, distribution) for what, distribution in known.items()}
+        self.counts: dict[str, Ints] = {what: np.zeros(len(of.counts), dtype=np.int64) for what, of in known.items()}
+
+    def add(self, values: Values) -> None:
+        """Count values as an estimator takes them."""
+        rows = len(values)
+        present = _present(values) if self._column.nullable else values
+        for what, count in self._counters.items():
+            if what == "missing":
+                self.counts[what] += count({MISSING: rows - len(present), THERE: len(present)})
+            elif len(present):
+                self.counts[what] += count(present)
+
+
+def counter_of(distribution: Distribution) -> Count:
+    """Return what counts plain values: numbers, words, or booleans."""
+    if isinstance(distribution, Bins):
+        edges = np.array(distribution.edges)
+        return lambda values: np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
+    if isinstance(distribution, Characters):
+        return _characters(distribution)
+    if distribution.levels and isinstance(distribution.levels[0], str):
+        return _words(distribution)
+    return _numbers(distribution)
+
+
+def _counter(column: Column, what: str, distribution: Distribution) -> Count:
+    count = counter_of(distribution)
+    if what == "missing":
+        return lambda found: _placed(distribution, found)
+    if what == "length":
+        return lambda words: count(np.fromiter(map(len, words), np.int64, len(words)))
+    if what == "weekday":
+        return lambda times: _weekdays(distribution, times)
+    if column.is_time and what == "values":
+        return lambda times: count(_days(times))
+    return count
+
+
+def _present(values: Values) -> Values:
+    if not isinstance(values, np.ndarray):
+        return [value for value in values if value is not None]
+    gaps = np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
+    return values[~gaps]
+
+
+def _numbers(distribution: Levels) -> Count:
+    levels = np.array(distribution.levels, dtype=np.float64)
+
+    def count(values: NDArray[Any]) -> Ints:
+        places = np.minimum(np.searchsorted(levels, values), len(levels) - 1)
+        return np.bincount(np.where(levels[places] == values, places, len(levels)), minlength=len(levels) + 1)
+
+    return count
+
+
+def _words(distribution: Levels) -> Count:
+    def count(values: Any) -> Ints:
+        if isinstance(values, np.ndarray) and values.dtype.kind in "bf":  # booleans, or those of a column with gaps
+            true = int(np.count_nonzero(values))
+            return _placed(distribution, {"true": true, "false": len(values) - true})
+        return _placed(distribution, Counter(values.tolist() if isinstance(values, np.ndarray) else values))
+
+    return count
+
+
+def _characters(distribution: Characters) -> Count:
+    last = len(distribution.levels)
+    codes = np.array([ord(level) for level in distribution.levels], dtype=np.int64)
+    order = np.argsort(codes)
+    ordered = codes[order]
+
+    def count(words: Any) -> Ints:
+        text = "".join(words)
+        if text.isascii():
+            tally = np.bincount(np.frombuffer(text.encode(), dtype=np.uint8), minlength=ASCII)
+        else:
+            tally = np.bincount(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32))
+        counts = np.zeros(last + 1, dtype=np.int64)
+        known = ordered < len(tally)
+        counts[order[known]] = tally[ordered[known]]
+        counts[last] = len(text) - counts.sum()
+        return counts
+
+    return count
+
+
+def _days(times: NDArray[Any]) -> Ints:
+    return times.astype("datetime64[D]").astype(np.int64)
+
+
+def _weekdays(distribution: Distribution, times: NDArray[Any]) -> Ints:
+    counts = np.bincount((_days(times) + 3) % 7, minlength=7).tolist()
+    return _placed(distribution, dict(zip(WEEKDAYS, counts, strict=True)))
+
+
+def _placed(distribution: Distribution, found: Mapping[str, int]) -> Ints:
+    """Return the counts of words at the levels of a distribution, and of all others last."""
+    levels = () if isinstance(distribution, Bins) else distribution.levels
+    inside = [found.get(str(level), 0) for level in levels]
+    return np.array([*inside, sum(found.values()) - sum(inside)], dtype=np.int64)

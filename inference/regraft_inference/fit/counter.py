@@ -1,0 +1,173 @@
+"""The counts of a version: exact, and nothing but counts.
+
+What was asked and answered waits for a moment, so that many rows are counted at once. Whoever brings the row that makes
+them many, and whoever wants to know the counts, counts all that waits.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft_core.contract import Contract
+from regraft_core.errors import RegraftError
+from regraft_core.fit.counts import Counted, Counts, Known, Refused, Told
+from regraft_core.fit.fit import Fit, Window, fit_of
+from regraft_core.fit.history import MINUTE, WINDOWS, History
+from regraft_inference.estimators import rows_of
+from regraft_inference.fit.aspects import ColumnCounts, counter_of
+from regraft_inference.values import Values
+
+MOST_WAITING = 2048
+"""Rows that wait to be counted at most."""
+
+MOST_VERSIONS = 8
+"""Versions of a task whose counts are kept: those that were in service last."""
+
+REFUSALS = (400, 413)
+"""Status of what a client asks wrongly."""
+
+
+class VersionCounter:
+    """Counts what one version is asked and answers, since the process began."""
+
+    def __init__(self, known: Known, contract: Contract) -> None:
+        self.known = known
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[Mapping[str, Values], NDArray[Any]]] = []
+        self._rows_waiting = self._rows = 0
+        self.answered = 0
+        """Requests that were answered; counted on the event loop alone."""
+        self._refused: dict[tuple[str | None, str], int] = {}
+        profile = known.profile
+        inputs = {} if profile is None else profile.inputs
+        self._columns = {
+            column.name: ColumnCounts(column, inputs[column.name])
+            for column in contract.features
+            if column.name in inputs
+        }
+        self._predictions = None if profile is None or profile.predictions is None else profile.predictions
+        self._count_predictions = None if self._predictions is None else counter_of(self._predictions)
+        self._answers = np.zeros(0 if self._predictions is None else len(self._predictions.counts), dtype=np.int64)
+        self._history = History(began=time.time())
+        self._noted = time.monotonic()
+        self._state = ("unknown", datetime.now(UTC))
+
+    def saw(self, columns: Mapping[str, Values], answers: NDArray[Any]) -> None:
+        """Take rows that were asked, and the answers to them, to be counted."""
+        if time.monotonic() - self._noted > MINUTE:
+            self._note()
+        with self._lock:
+            self._waiting.append((columns, answers))
+            self._rows_waiting += len(answers)
+            if self._rows_waiting >= MOST_WAITING:
+                self._count_waiting()
+
+    def refused(self, error: RegraftError) -> None:
+        """Count a request that broke the contract; of a column that a client has made up the name is not kept."""
+        if error.status not in REFUSALS:
+            return
+        column = error.details.get("column")
+        key = (column if column in self._columns else None, error.code)
+        with self._lock:
+            self._refused[key] = self._refused.get(key, 0) + 1
+
+    def counts(self) -> Counts:
+        """Return what has been counted until now."""
+        with self._lock:
+            self._count_waiting()
+            refused = [
+                Refused(column=c, code=code, requests=n) for (c, code), n in sorted(self._refused.items(), key=_by_name)
+            ]
+            return Counts(
+                rows=self._rows,
+                requests=self.answered + sum(each.requests for each in refused),
+                columns={
+                    name: {what: counts.tolist() for what, counts in of.counts.items()}
+                    for name, of in self._columns.items()
+                },
+                predictions=self._answers.tolist(),
+                refused=refused,
+            )
+
+    def fit(self, window: Window) -> Fit:
+        """Return whether the version fits what this process was asked lately."""
+        moment = self._note()
+        counts = self._history.within(moment - WINDOWS[window])
+        found = fit_of(self.known, counts, window=window, since=self._state[1])
+        if found.state != self._state[0] and window == "day":
+            self._state = (found.state, datetime.now(UTC))
+            found = found.model_copy(update={"since": self._state[1]})
+        return found
+
+    def _note(self) -> float:
+        self._noted, moment = time.monotonic(), time.time()
+        self._history.note(moment, self.counts())
+        return moment
+
+    def _count_waiting(self) -> None:
+        waiting, self._waiting, self._rows_waiting = self._waiting, [], 0
+        if not waiting:
+            return
+        self._rows += sum(rows_of(columns) for columns, _ in waiting)
+        for name, counts in self._columns.items():
+            counts.add(_joined([columns[name] for columns, _ in waiting]))
+        if self._count_predictions is not None:
+            self._answers += self._count_predictions(np.concatenate([answers for _, answers in waiting]))
+
+
+def _by_name(refused: tuple[tuple[str | None, str], int]) -> tuple[str, str]:
+    (column, code), _ = refused
+    return column or "", code
+
+
+def _joined(parts: list[Values]) -> Values:
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    return [value for part in parts for value in part]
+
+
+class Counters:
+    """The counts of all versions that this process has had in service."""
+
+    def __init__(self) -> None:
+        self.instance = uuid4().hex
+        self.started_at = datetime.now(UTC)
+        self._tasks: dict[str, dict[tuple[str, str], VersionCounter]] = {}
+
+    def counter(self, known: Known, contract: Contract) -> VersionCounter:
+        """Return the counts of a version: those that there are where it serves again."""
+        versions = self._tasks.setdefault(known.task, {})
+        key = (known.version, known.data_sha256)
+        found = versions.pop(key, None) or VersionCounter(known, contract)
+        versions[key] = found  # the last one is the one in service
+        for gone in list(versions)[:-MOST_VERSIONS]:
+            del versions[gone]
+        return found
+
+    def all(self) -> list[VersionCounter]:
+        """Return all counts."""
+        return [counter for versions in list(self._tasks.values()) for counter in list(versions.values())]
+
+    def told(self) -> Told:
+        """Return what this process has counted since it began."""
+        tasks: dict[str, list[object]] = {}
+        for counter in self.all():
+            counted = Counted(known=counter.known, counts=counter.counts())
+            tasks.setdefault(counter.known.task, []).append(counted.model_dump(mode="json"))
+        return Told(instance=self.instance, started_at=self.started_at, tasks=tasks)
+
+
+COUNTERS = Counters()
+"""Those of this process."""
+
+__all__ = ["COUNTERS", "Counters", "VersionCounter"]

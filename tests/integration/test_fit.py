@@ -1,0 +1,71 @@
+"""Whatever way requests come, what the trigger service says of them is what was sent."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+
+from tests.checker.stack import Stack
+
+TASK = "heart-disease"
+WAIT_SECONDS = 15
+
+
+def fit(url: str, path: str) -> dict[str, Any]:
+    answer = httpx.get(f"{url}{path}", trust_env=False)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_requests_of_every_protocol_are_counted_once(stack: Stack) -> None:
+    predict, trigger = (url.rpartition("/")[0] for url in (stack.predict_url, stack.trigger_url))
+    with httpx.Client(base_url=predict, trust_env=False) as client:
+        schema = fit(predict, f"/{TASK}/schema")["request"]
+        names = schema["required"]
+        row = {name: middle(schema["properties"][name]["items"]) for name in names}
+        one = {name: [value] for name, value in row.items()}
+        before = fit(predict, f"/{TASK}/fit")
+        for _ in range(100):  # by the short cut
+            assert client.post(f"/{TASK}/predict", json=one).status_code == 200
+        many = {name: [value] * 50 for name, value in row.items()}
+        for path, body in (
+            (f"/{TASK}/predict", {"dataframe_records": [row] * 50}),
+            (f"/{TASK}/invocations", {"dataframe_split": {"columns": names, "data": [list(row.values())] * 50}}),
+            (f"/v1/models/{TASK}:predict", {"instances": [list(row.values())] * 50}),
+            (f"/v2/models/{TASK}/infer", {"inputs": tensors(many, schema)}),
+        ):
+            answer = client.post(path, json=body)
+            assert answer.status_code == 200, answer.text
+        wrong = client.post(f"/{TASK}/predict", json={**one, names[0]: ["old"]})
+        assert wrong.status_code == 400
+    after = fit(predict, f"/{TASK}/fit")
+    assert after["rows"] - before["rows"] == 300
+    assert after["state"] == "unfit"  # one and the same row again and again
+    assert (names[0], "wrong_type") in {(each["column"], each["code"]) for each in after["refused"]}
+    collected, deadline = fit(trigger, f"/tasks/{TASK}/fit"), time.monotonic() + WAIT_SECONDS
+    while collected["rows"] != after["rows"] and time.monotonic() < deadline:
+        collected = fit(trigger, f"/tasks/{TASK}/fit")
+    assert {**collected, "since": after["since"]} == after
+
+
+def middle(items: dict[str, Any]) -> float:
+    if choices := items.get("enum"):
+        return float(choices[0]) if items["type"] == "number" else int(choices[0])
+    value = (items["minimum"] + items["maximum"]) / 2
+    return int(value) if items["type"] == "integer" else float(value)
+
+
+def tensors(columns: dict[str, list[Any]], schema: dict[str, Any]) -> list[dict[str, Any]]:
+    kinds = {"integer": "INT64", "number": "FP64"}
+    return [
+        {
+            "name": name,
+            "shape": [len(values)],
+            "datatype": kinds[schema["properties"][name]["items"]["type"]],
+            "data": values,
+        }
+        for name, values in columns.items()
+    ]
