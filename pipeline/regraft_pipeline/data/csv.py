@@ -22,7 +22,7 @@ from regraft_core.contract import Contract
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.content import not_text
 from regraft_pipeline.data.header import Header, can_be_read, check_header, find_header, header_unreadable, options
-from regraft_pipeline.data.lines import Lines, Ragged
+from regraft_pipeline.data.lines import Lines, Ragged, first_ragged
 from regraft_pipeline.data.quotes import check_quotes
 from regraft_pipeline.data.reasons import reason, shorten
 from regraft_pipeline.data.types import NUMBER
@@ -75,6 +75,10 @@ class Sheet:
                         yield text
         except pa.ArrowInvalid:
             self.readable = False
+            if self._lines.ragged.is_cut:
+                self._lines.finish()
+                self.reasons.append(self._mostly_ragged(self._header))
+                return
             message = f"a row is longer than {BLOCK_BYTES >> 20} MiB"
             self.reasons.append(reason("row_too_long", message, "shorter rows, every quote closed"))
             return
@@ -84,6 +88,12 @@ class Sheet:
         elif not self._good:
             self.readable = False
             self.reasons.append(_no_rows())
+
+    def _mostly_ragged(self, header: Header) -> Reason:
+        """Return the reason of a file that was not read to its end, so that its rows are not all known."""
+        ragged = self._lines.ragged
+        ragged.examples = first_ragged(self._path, delimiter=header.delimiter, start=header.start, line=header.line)
+        return _ragged(ragged, self._good + ragged.count)
 
     def _open(self, header: Header) -> csv.CSVStreamingReader:
         convert = csv.ConvertOptions(
@@ -186,15 +196,17 @@ def _swallows(line: int, column: str, value: str) -> Reason:
 
 
 def _ragged(ragged: Ragged, rows: int) -> Reason:
-    line, first = ragged.examples[0]
+    first = ragged.examples[0]
+    which = f"more than {ragged.count} rows" if ragged.is_cut else f"{ragged.count} of {rows} rows"
     message = (
-        f"{ragged.count} of {rows} rows have another number of values than the header, first line {line}: "
-        f"{first.actual_columns} instead of {first.expected_columns}"
+        f"{which} have another number of values than the header, first line {first.line}: "
+        f"{first.values} instead of {first.expected}"
     )
     return reason(
         "row_ragged",
         message,
         "as many values in each row as in the header; quotes around values with commas or line breaks",
-        figures={"rows": ragged.count, "share": round(ragged.count / rows, 6), "limit": 0},
-        rows=[{"line": line, "text": shorten(row.text)} for line, row in ragged.examples],
+        figures={"rows": ragged.count, "limit": 0}
+        | ({} if ragged.is_cut else {"share": round(ragged.count / rows, 6)}),
+        rows=[{"line": row.line, "text": shorten(row.text)} for row in ragged.examples],
     )

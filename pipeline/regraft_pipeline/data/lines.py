@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import csv as plain
+import io
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +20,27 @@ LINES_SHOWN = 5
 """Ragged rows of which the text is kept."""
 
 
+MOST_RAGGED = 10_000
+"""Ragged rows after which the rest of a file is not read: Arrow asks Python about each of them."""
+
+
+@dataclass(frozen=True)
+class RaggedRow:
+    """A row with another number of values than the header."""
+
+    line: int
+    text: str
+    values: int
+    expected: int
+
+
 @dataclass
 class Ragged:
-    """Rows with another number of values than the header: how many, and the first of them with their lines."""
+    """How many rows are ragged, and the first of them. ``is_cut``: there were too many to read on."""
 
     count: int = 0
-    examples: list[tuple[int, csv.InvalidRow]] = field(default_factory=list)
+    examples: list[RaggedRow] = field(default_factory=list)
+    is_cut: bool = False
 
 
 class Lines:
@@ -31,12 +51,17 @@ class Lines:
 
     def __init__(self, first: int = 2) -> None:
         self.ragged = Ragged()
+        self._met = 0
         self._waiting: deque[tuple[int, int, csv.InvalidRow | None]] = deque()
         self._row = 0
         self._line = first
 
     def skip(self, row: csv.InvalidRow) -> str:
-        """Take note of a ragged row, which is not parsed."""
+        """Take note of a ragged row, which is not parsed; one too many ends the parsing."""
+        self._met += 1
+        if self._met > MOST_RAGGED:
+            self.ragged.is_cut = True
+            return "error"
         shown = row if len(self.ragged.examples) + len(self._waiting) < LINES_SHOWN else None
         self._waiting.append((row.number - 2, row.text.count("\n"), shown))
         return "skip"
@@ -71,6 +96,27 @@ class Lines:
         _, breaks, row = self._waiting.popleft()
         self.ragged.count += 1
         if row is not None:
-            self.ragged.examples.append((self._line, row))
+            self.ragged.examples.append(RaggedRow(self._line, row.text, row.actual_columns, row.expected_columns))
         self._row += 1
         self._line += breaks + 1
+
+
+def first_ragged(path: Path, *, delimiter: str, start: int, line: int) -> list[RaggedRow]:
+    """Return the first ragged rows of a file of which no more is to be read.
+
+    ``start`` is the byte at which the header begins, ``line`` its line.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        texts = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
+        return list(islice(_ragged_rows(texts, delimiter, line), LINES_SHOWN))
+
+
+def _ragged_rows(texts: Iterable[str], delimiter: str, line: int) -> Iterator[RaggedRow]:
+    rows = plain.reader(texts, delimiter=delimiter)
+    width = len(next(rows))
+    begins = line + rows.line_num
+    for row in rows:
+        if row and len(row) != width:
+            yield RaggedRow(begins, delimiter.join(row), len(row), width)
+        begins = line + rows.line_num

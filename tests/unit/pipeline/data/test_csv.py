@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from regraft_core.contract import Column, Contract
 from regraft_pipeline.data import csv as reading
 from regraft_pipeline.data import quotes
+from regraft_pipeline.data.lines import MOST_RAGGED
 from regraft_pipeline.data.reasons import examples
 
 CONTRACT = Contract(
@@ -259,3 +260,12 @@ def test_either_the_very_rows_are_read_or_a_line_is_named(
         assert found == rows
     else:  # breaks inside of a value that nothing marks make rows; what is read is what the lines say
         assert delimiter.join(found[0]) in text
+
+
+def test_where_most_rows_are_ragged_the_file_is_not_read_to_its_end(write: Callable[[str], Path]) -> None:
+    good = 'Password,Times\n"a\nb",1\n\n'
+    sheet = Sheet(write(good + "c\n" * (MOST_RAGGED + 5_000)))
+    found = sheet.reasons[0]
+    assert (found.code, sheet.readable) == ("row_ragged", False)
+    assert found.rows == [{"line": line, "text": "c"} for line in range(5, 10)]
+    assert found.figures == {"rows": MOST_RAGGED, "limit": 0}
