@@ -183,6 +183,8 @@ class Code(StrEnum):
     BUNDLE_DAMAGED = "bundle_damaged", "A file of the bundle is not as it was written."
     BUNDLE_FOREIGN_FILE = "bundle_foreign_file", "The bundle has a file that does not belong to it."
     BUNDLE_EXISTS = "bundle_exists", "The folder of a new bundle is not empty."
+    BUNDLE_TOO_LARGE = "bundle_too_large", "The bundle would take more memory than a predictor has."
+    BUNDLE_OF_ANOTHER_TASK = "bundle_of_another_task", "The bundle is of another task than the one that it shall serve."
     BUNDLE_NOT_LOADED = "bundle_not_loaded", "No bundle is loaded for the task."
     GOLDEN_MISMATCH = "golden_mismatch", "The bundle does not repeat the answers of its trainer."
     ESTIMATOR_UNKNOWN = "estimator_unknown", "No installed package offers the estimator."

@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+import zipfile
 from collections.abc import Iterator
 from datetime import datetime
 from importlib.metadata import version as package_version
@@ -62,6 +63,12 @@ MLFLOW_TYPES = {
 MLFLOW_VERSION = "3.17.2"
 """Release of MLflow whose format of MLmodel is written."""
 
+MOST_BYTES = 512 << 20
+"""Largest bundle that is read, unpacked: what an estimator may take of a predictor's memory."""
+
+MOST_DOCUMENT_BYTES = 8 << 20
+"""Largest JSON file of a bundle that is read; parsed it takes many times its size."""
+
 EXAMPLE_ROWS = 5
 """Golden requests that are MLflow's input example as well."""
 
@@ -93,9 +100,9 @@ class _Golden(BaseModel):
 
 
 class _Version(BaseModel):
-    """Content of ``version.json``."""
+    """Content of ``version.json``: the number that MLflow gave."""
 
-    version: str
+    version: str = Field(pattern=r"^[0-9]{1,18}$")
 
 
 def write_bundle(
@@ -153,9 +160,10 @@ class Bundle:
     def load(cls, folder: Path) -> Self:
         """Read a bundle after its checksums have been verified.
 
-        Raises BundleError: ``bundle_missing``, ``bundle_incomplete``, ``bundle_damaged``, ``bundle_foreign_file`` or
-        ``estimator_unknown``.
+        Raises BundleError: ``bundle_missing``, ``bundle_incomplete``, ``bundle_damaged``, ``bundle_foreign_file``,
+        ``bundle_too_large`` or ``estimator_unknown``.
         """
+        _check_sizes(folder)
         verify_checksums(folder)
         info = _read_json(folder / "bundle.json", BundleInfo)
         version_file = folder / VERSION_FILE
@@ -217,6 +225,12 @@ class Bundle:
         names = [str(one) for one in self.contract.classes or ()]
         return [dict(zip(names, row, strict=True)) for row in found.tolist()]
 
+    def check_task(self, task: str) -> None:
+        """Raise BundleError (``bundle_of_another_task``) unless the bundle is of this task."""
+        for found in (self.info.task, self.contract.task):
+            if found != task:
+                raise BundleError(f"{self.folder} holds a bundle of {found[:80]!r}", code="bundle_of_another_task")
+
     def check_golden(self) -> None:
         """Raise BundleError (``golden_mismatch``) unless the golden requests are answered as the trainer did."""
         golden = _read_json(self.folder / "golden.json", _Golden)
@@ -246,8 +260,35 @@ def verify_checksums(folder: Path) -> None:
         raise BundleError(f"{', '.join(damaged)} in {folder} is not as it was written", code="bundle_damaged")
 
 
+def _check_sizes(folder: Path) -> None:
+    """Raise BundleError for a bundle that would take more memory than a predictor has, before any of it is read."""
+    left = MOST_BYTES
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        left -= _unpacked_size(path)
+        if left < 0:
+            raise BundleError(f"the bundle in {folder} has more than {MOST_BYTES} bytes", code="bundle_too_large")
+        if path.suffix == ".json" and path.stat().st_size > MOST_DOCUMENT_BYTES:
+            raise BundleError(f"{path} has more than {MOST_DOCUMENT_BYTES} bytes", code="bundle_too_large")
+
+
+def _unpacked_size(path: Path) -> int:
+    """Return what a file takes once it is read. An archive says so itself, and cannot hold more than it says."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, ValueError):  # no archive; one that is damaged is found by its checksum
+        return path.stat().st_size
+
+
 def _checksums(folder: Path) -> dict[str, str]:
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _checked_files(folder)}
+    return {name: _sha256(folder / name) for name in _checked_files(folder)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checked_files(folder: Path) -> Iterator[str]:

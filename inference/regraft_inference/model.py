@@ -157,6 +157,7 @@ class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
         """Take the bundle in the folder into service, or keep what serves and raise BundleError."""
         try:
             version = Version.load(self.folder)
+            version.bundle.check_task(self.name)
         except BundleError as error:
             self.reason = error
             metrics.count_load_failure(self.name, error.code)

@@ -7,9 +7,15 @@ one process does it: half the time to start, and nothing is left behind when its
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import warnings
+from functools import partial
 from pathlib import Path
+from typing import cast
+
+from regraft_core.http import KEEP_ALIVE_SECONDS, BoundedProtocol, HttpLimits
+from regraft_core.settings import HttpSettings
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -38,7 +44,16 @@ def serve(folder: Path, host: str, port: int) -> None:
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"localhost:*,127.0.0.1:*,{host}:*",
     }
     initialize_backend_stores(database, database, artifacts)
-    uvicorn.run("mlflow.server.fastapi_app:app", host=host, port=port, log_level="warning")
+    limits = HttpLimits.of(HttpSettings())
+    uvicorn.run(
+        "mlflow.server.fastapi_app:app",
+        host=host,
+        port=port,
+        log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        http=cast("type[asyncio.Protocol]", partial(BoundedProtocol, limits=limits)),
+        ws="none",
+    )
 
 
 def main() -> None:

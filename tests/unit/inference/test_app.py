@@ -605,6 +605,15 @@ def test_a_server_without_bundles_says_so(tmp_path: Path) -> None:
     client.runner.close()
 
 
+def test_a_bundle_of_another_task_is_never_asked(tmp_path: Path) -> None:
+    write_heart_bundle(tmp_path / "passwords")
+    repository = TaskRepository(models_dir=tmp_path)
+    repository.load_all()
+    client = client_of(repository)
+    assert client.get("/passwords/health").json["code"] == "bundle_of_another_task"
+    client.runner.close()
+
+
 def test_a_bundle_that_fails_its_golden_requests_is_never_asked(tmp_path: Path) -> None:
     folder = write_passwords_bundle(tmp_path / "bundle")
     spoil_golden(folder)

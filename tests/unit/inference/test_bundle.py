@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,13 @@ import yaml
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import BundleError
 from regraft_core.profile import Levels, Profile
-from regraft_inference.bundle import Bundle, BundleInfo, version_json, write_bundle
+from regraft_inference.bundle import (
+    MOST_DOCUMENT_BYTES,
+    Bundle,
+    BundleInfo,
+    version_json,
+    write_bundle,
+)
 from regraft_inference.estimators.passwords import PasswordEstimator
 from tests.bench.families import FamilyA
 from tests.unit.inference.bundles import HEART_ANSWERS, HEART_ROWS, write_heart_bundle
@@ -108,7 +115,7 @@ def test_the_version_is_added_later(folder: Path) -> None:
     assert Bundle.load(folder).version == "7"
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"version": 7}', "[]"])
+@pytest.mark.parametrize("content", ["", "{}", '{"version": 7}', '{"version": "7\\nx"}', "[]"])
 def test_a_damaged_version_is_refused(folder: Path, content: str) -> None:
     (folder / "version.json").write_text(content)
     assert refusal(folder) == "bundle_damaged"
@@ -149,6 +156,19 @@ def test_a_file_that_is_not_of_the_bundle_is_refused(folder: Path, name: str) ->
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(b"")
     assert refusal(folder) == "bundle_foreign_file"
+
+
+def test_a_bundle_that_would_fill_the_memory_is_refused_before_it_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regraft_inference.bundle.MOST_BYTES", MOST_DOCUMENT_BYTES << 1)
+    kept = (folder / "contract.json").read_bytes()
+    (folder / "contract.json").write_bytes(kept + b" " * MOST_DOCUMENT_BYTES)
+    assert refusal(folder) == "bundle_too_large"
+    (folder / "contract.json").write_bytes(kept)
+    with zipfile.ZipFile(folder / "estimator" / "model.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.npy", bytes(MOST_DOCUMENT_BYTES << 1))
+    assert refusal(folder) == "bundle_too_large"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"MLmodel": 1}', b"\xff\xfe"])
