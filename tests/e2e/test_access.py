@@ -22,8 +22,9 @@ ROLLOUTS = {
     ("", "pods"): {"get", "list"},
     ("coordination.k8s.io", "leases"): {"create", "get", "update"},
 }
+PREDICTORS = {("", "pods"): {"list"}}
 ACCOUNTS = {
-    "regraft-trigger": RUNS | TASKS,
+    "regraft-trigger": RUNS | TASKS | PREDICTORS,
     "regraft-step": RESULTS,
     "regraft-deploy": RESULTS | ROLLOUTS,
     "regraft-bootstrap": ROLLOUTS,

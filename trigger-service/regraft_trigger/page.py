@@ -15,16 +15,20 @@ from pydantic import BaseModel, ValidationError
 from starlette.staticfiles import StaticFiles
 
 from regraft_core.errors import BadRequestError, RegraftError
+from regraft_core.logs import get_logger
 from regraft_core.presentation import words
 from regraft_core.runs import Run, StepState
 from regraft_core.serving import Serving
 from regraft_trigger.access import SIGN_IN, cookie_of, may_read
 from regraft_trigger.bodies import Body, RollbackBody, TriggerBody, read_bytes, refusal
 from regraft_trigger.chart import target_chart
+from regraft_trigger.fit.shown import FitShown
 from regraft_trigger.guard import check_same_site, check_token
 from regraft_trigger.logview import LogLine, read_log
 from regraft_trigger.predictors import Answer, Column, Traffic
 from regraft_trigger.service import Current, Service
+
+log = get_logger(__name__)
 
 RUNS_PER_PAGE = 20
 _HERE = Path(__file__).parent
@@ -59,6 +63,7 @@ _templates.globals |= {
     "is_web_address": words.is_web_address,
     "state_words": words.STATES,
     "shipped": words.SHIPPED,
+    "fit_words": words.FIT,
     "asset_version": hashlib.sha256(b"".join(p.read_bytes() for p in sorted(_STATIC.iterdir()))).hexdigest()[:8],
 }
 _templates.filters |= {
@@ -82,6 +87,7 @@ class InService(BaseModel):
     traffic: Traffic | None = None
     columns: list[Column] = []
     trial: Trial | None = None
+    fit: FitShown | None = None
 
 
 class Trial(BaseModel):
@@ -277,12 +283,24 @@ async def _in_service(service: Service, task: str, trial: Trial | None) -> InSer
     )
     try:
         shown.serving = await service.backend.serving(task)
+        shown.fit = await _fit(service, shown.serving)
     except RegraftError as error:
         shown.trouble = error.message
     state = await service.task(task)
     if state.state == "broken" and state.reason:
         shown.trouble = f"this task is broken: {state.reason.message}"
     return shown
+
+
+async def _fit(service: Service, serving: Serving | None) -> FitShown | None:
+    """Return whether what serves fits what it is asked, None where that cannot be read now."""
+    if serving is None:
+        return None
+    try:
+        return await service.collector.shown(serving.task, serving.version)
+    except (RegraftError, OSError) as error:
+        log.debug("fit cannot be shown", task=serving.task, error=str(error))
+        return None
 
 
 def _render(request: Request, service: Service, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:

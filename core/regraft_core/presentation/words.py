@@ -62,6 +62,10 @@ def last_step(run: Run) -> str | None:
     return begun[-1] if begun and run.state.ended else None
 
 
+FIT = {"unknown": "Fit unknown", "fits": "Fits", "drifting": "Drifting", "unfit": "Unfit"}
+"""Whether a version fits what it is asked, in a word."""
+
+
 def subject(run: Run) -> str:
     """Return what a run is about: the dataset, short, or the version to go back to."""
     if run.kind == "rollback":

@@ -21,7 +21,6 @@ from regraft_core.errors import RegraftError
 from regraft_core.fit.counts import Counted, Counts, Known, Refused, Told
 from regraft_core.fit.fit import Fit, Window, fit_of
 from regraft_core.fit.history import MINUTE, WINDOWS, History
-from regraft_inference.estimators import rows_of
 from regraft_inference.fit.aspects import ColumnCounts, counter_of
 from regraft_inference.values import Values
 
@@ -113,10 +112,11 @@ class VersionCounter:
         return moment
 
     def _count_waiting(self) -> None:
-        waiting, self._waiting, self._rows_waiting = self._waiting, [], 0
+        waiting, rows = self._waiting, self._rows_waiting
+        self._waiting, self._rows_waiting = [], 0
         if not waiting:
             return
-        self._rows += sum(rows_of(columns) for columns, _ in waiting)
+        self._rows += rows
         for name, counts in self._columns.items():
             counts.add(_joined([columns[name] for columns, _ in waiting]))
         if self._count_predictions is not None:

@@ -14,12 +14,14 @@ import httpx
 from regraft_core.errors import RegraftError, UnavailableError
 from regraft_core.fit.counts import Told
 from regraft_core.fit.fit import Fit, Window
+from regraft_core.fit.history import DAY
 from regraft_core.logs import get_logger
 from regraft_core.serving import Serving
 from regraft_core.stores.objects import ObjectStore
 from regraft_trigger.backends.backend import PredictorPod
 from regraft_trigger.fit.gauges import FitGauges
 from regraft_trigger.fit.ledger import Ledger
+from regraft_trigger.fit.shown import FitShown, shown
 
 ASK_SECONDS = 60.0
 """How often a predictor is asked."""
@@ -100,6 +102,16 @@ class Collector:
             return await self._in_thread(lambda: self._fit(task, version, window))
         except OSError as error:
             raise UnavailableError("the data folder cannot be used now", code="storage_unavailable") from error
+
+    async def shown(self, task: str, version: str) -> FitShown:
+        """Return what the page shows of a version that serves: nobody waits for a predictor. Raises RegraftError."""
+
+        def found() -> FitShown:
+            ledger, now = self._ledger.task(task), time.time()
+            ledger.read(now)
+            return shown(ledger.fit(version, "day", now), ledger.comparisons(version, now - DAY))
+
+        return await self._in_thread(found)
 
     async def close(self) -> None:
         """Let go of connections and of the thread."""

@@ -19,10 +19,11 @@ from pydantic import Field, ValidationError
 from regraft_core import layout
 from regraft_core.errors import RegraftError
 from regraft_core.fit.counts import Counted, Counts, Hour, Known, Told, total
-from regraft_core.fit.fit import Fit, FitState, Window, fit_of
+from regraft_core.fit.fit import Fit, FitState, Window, comparisons_of, fit_of
 from regraft_core.fit.history import DAY, HOUR, WINDOWS, History
 from regraft_core.formats import Versioned
 from regraft_core.logs import get_logger, log_once
+from regraft_core.profile import Comparison
 from regraft_core.stores.objects import ObjectStore, find_model, put_model
 
 KEPT_DAYS = 30
@@ -75,9 +76,10 @@ class TaskLedger:
         """Return what a version was asked after a moment."""
         return total(of[version].within(since) for of in self._processes.values() if version in of)
 
-    def known(self, version: str | None) -> Known | None:
-        """Return what the counts of a version are held against, None where nothing was counted."""
-        return self._known.get(version or "")
+    def comparisons(self, version: str, since: float) -> list[Comparison]:
+        """Return each distribution of what was asked after a moment beside what the version knows."""
+        known = self._known.get(version)
+        return [] if known is None else comparisons_of(known, self.counts(version, since))
 
     def read(self, now: float) -> None:
         """Read what the bucket has of the last day; once it has been read, nothing happens. Raises RegraftError."""

@@ -258,3 +258,20 @@ def test_only_counts_are_kept(tmp_path: Path, pods: tuple[list[Predictor], list[
     assert hour is not None
     assert hour.versions == {"1": counts(1, 2, refused=1)}
     assert json.loads(objects.get(key) or b"").keys() == {"format", "at", "started_at", "versions"}
+
+
+def test_the_page_says_it_in_a_word_and_shows_both_distributions(
+    tmp_path: Path, pods: tuple[list[Predictor], list[str]]
+) -> None:
+    (one, _), urls = pods
+    serve_version(tmp_path, "1")
+    one.count("1", counts(290, 10, refused=2))
+    with running(tmp_path, fit_urls=urls) as service:
+        fit(service)
+        page = service.client.get("/", headers={"Accept": "text/html"}).text
+    assert ">Unfit</button>" in page
+    assert "300 rows in the last day" in page
+    assert '<th scope="row">sex</th>' in page
+    assert '<th scope="row">The answers</th>' in page
+    assert "refused: wrong_type in sex" in page
+    assert page.count('class="asked"') == 4
