@@ -143,7 +143,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Note since when the client is idle."""
         self.idle_since = monotonic()
+        is_last = self._refused and not self.pipeline
         super().on_response_complete()
+        if is_last:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the timer with the connection."""
@@ -234,9 +237,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.is_answering and self.cycle is not None:
             self.cycle.keep_alive = False  # an earlier request, and a good one: its answer is the last
             return
+        if self.pipeline:  # the broken one waits behind good ones: theirs are the last answers
+            self.pipeline.popleft()
+            return
         begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
         if not begun and not self.transport.is_closing():
             self.transport.write(_response(error, self.server_state.default_headers))
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # what its application still says has nobody to hear it
+            self.cycle.message_event.set()
         # Closed at once, with unread data, the connection would be reset, and the answer be lost.
         self._received = 0
         if self.transport.can_write_eof() and not self.transport.is_closing():

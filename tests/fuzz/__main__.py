@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from tests.fuzz.downloads import DOWNLOADS
 from tests.fuzz.files import FILES
+from tests.fuzz.requests import REQUESTS
 from tests.fuzz.target import Failure, Target, failure_of, mutated, shrunk
 
-TARGETS: tuple[Target, ...] = (*FILES, *DOWNLOADS)
+TARGETS: tuple[Target, ...] = (*FILES, *DOWNLOADS, *REQUESTS)
 """All that is fuzzed; a module beside this one adds its own."""
 
 MOST_FAILURES = 20

@@ -27,12 +27,13 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     """Answer with path and body."""
-    body, more = b"", True
+    body, more = b"", scope["path"] != "/early"
     while more:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    await asyncio.sleep(0.05)
+    if scope["path"] != "/early":
+        await asyncio.sleep(0.05)
     text = json.dumps({"path": scope["path"], "body": body.decode()}).encode()
     headers = [(b"content-length", str(len(text)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -241,3 +242,21 @@ def test_there_are_never_more_connections_than_files_may_be_open() -> None:
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert limits.connections == min(10_000_000, allowed - SPARE_FILES)
+
+
+def test_an_application_that_answers_what_was_refused_is_not_heard(caplog: pytest.LogCaptureFixture) -> None:
+    with served(HttpLimits()) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(CHUNKED.replace(b"POST /", b"POST /early") + b"this is no chunk")
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert received.count(b"\r\n\r\n") == 1
+    assert [record.message for record in caplog.records if "Exception" in record.message] == []
+
+
+def test_good_requests_are_answered_before_a_broken_one_behind_them_ends_the_connection() -> None:
+    good = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
+    for count in (1, 2):
+        with served(HttpLimits()) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(b"".join(good % one for one in range(count)) + CHUNKED + b"this is no chunk")
+            received = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert received.count(b"HTTP/1.1 200 ") == received.count(b"HTTP/1.1 ") == count

@@ -6,6 +6,8 @@ from tests.fuzz.__main__ import TARGETS
 from tests.fuzz.files import check_rows
 from tests.fuzz.target import Target, WrongError, failure_of, mutated, shrunk
 
+pytestmark = pytest.mark.filterwarnings("ignore:ORJSONResponse is deprecated")  # KServe still uses it
+
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_good_inputs_and_a_few_mutations_of_each_target_are_treated_right(target: Target) -> None:

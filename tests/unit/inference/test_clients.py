@@ -7,13 +7,11 @@ import importlib
 import json
 import shutil
 import subprocess
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import httpx
@@ -22,15 +20,10 @@ import pandas as pd
 import pytest
 import requests
 import tritonclient.http as triton
-import uvicorn
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 
-from regraft_core.http import BoundedProtocol
-from regraft_inference.app import Front
-from regraft_inference.fast.wire import ShortCutProtocol
-from regraft_inference.model import TaskRepository
-from regraft_inference.settings import PredictorSettings
 from tests.unit.inference.bundles import HEART_ANSWERS, HEART_ROWS, write_heart_bundle, write_passwords_bundle
+from tests.unit.inference.serving import serving
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:ORJSONResponse is deprecated"),  # KServe still uses it
@@ -94,28 +87,8 @@ def predictor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("models")
     write_passwords_bundle(folder / "passwords", answer=1.5, version="7")
     write_heart_bundle(folder / "heart-disease", version="3")
-    repository = TaskRepository(models_dir=folder)
-    repository.load_all()
-    front = Front(repository, PredictorSettings())
-    fast = partial(ShortCutProtocol, offer=front.short_cut, most_bytes=32 << 10)
-    config = uvicorn.Config(
-        front,
-        host="127.0.0.1",
-        port=0,
-        http=fast if request.param == "fast" else BoundedProtocol,  # type: ignore[arg-type]  # as in server.py
-        interface="asgi3",
-        lifespan="off",
-        ws="none",
-        log_config=None,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        sleep(0.01)
-    yield Address(server.servers[0].sockets[0].getsockname()[1])
-    server.should_exit = True
-    thread.join()
+    with serving(folder, fast=request.param == "fast") as port:
+        yield Address(port)
 
 
 def ask_urllib(at: Address, asked: Asked) -> Any:

@@ -1,0 +1,47 @@
+"""A predictor on a port of its own, in a thread of this process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from time import sleep
+
+import uvicorn
+
+from regraft_core.http import BoundedProtocol
+from regraft_inference.app import Front
+from regraft_inference.fast.wire import ShortCutProtocol
+from regraft_inference.model import TaskRepository
+from regraft_inference.settings import PredictorSettings
+
+
+@contextmanager
+def serving(models_dir: Path, *, fast: bool = True) -> Iterator[int]:
+    """Serve the bundles of a folder, with the short cut or without, and lend the port."""
+    repository = TaskRepository(models_dir=models_dir)
+    repository.load_all()
+    front = Front(repository, PredictorSettings())
+    short = partial(ShortCutProtocol, offer=front.short_cut, most_bytes=32 << 10)
+    config = uvicorn.Config(
+        front,
+        host="127.0.0.1",
+        port=0,
+        http=short if fast else BoundedProtocol,  # type: ignore[arg-type]  # as in server.py
+        interface="asgi3",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
