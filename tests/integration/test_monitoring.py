@@ -46,6 +46,7 @@ def exports(stack: Stack, poster: Poster) -> Exports:
         client.post(f"{trigger}/trigger", json={})
         client.post(f"{predictor}/predict", json={"Password": ["a"]}).raise_for_status()
         client.post(f"{predictor}/v2/repository/models/nowhere/load")
+        _collect_counts(client, trigger)
         waiting = poster.service.trigger(poster.address("good", 72))
         texts = [_metrics(client, trigger, having="regraft_runs_open{"), _metrics(client, predictor)]
         poster.service.wait(waiting, timeout=60)
@@ -60,6 +61,14 @@ def exports(stack: Stack, poster: Poster) -> Exports:
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
         metrics[name] = Metric(family.type, frozenset(labels))
     return Exports(metrics, series | {"up": set()})
+
+
+def _collect_counts(client: httpx.Client, trigger: str) -> None:
+    """Return when the counts of the version that serves have been collected: who asks for the fit sees to that."""
+    deadline = time.monotonic() + 20
+    while not client.get(f"{trigger}/tasks/passwords/fit").json()["columns"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _metrics(client: httpx.Client, url: str, *, having: str = "") -> str:
