@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from regraft_core import layout
 from regraft_core.results import (
-    RESULTS,
     Attempt,
     Cancellation,
     DeployResult,
@@ -21,6 +20,7 @@ from regraft_core.results import (
 )
 from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState, now
 from regraft_core.source import forget_address
+from regraft_core.steps import STEPS
 from regraft_core.stores.objects import ObjectStore, find_model, put_model
 from regraft_core.verdict import Verdict
 
@@ -40,7 +40,7 @@ def compose(store: ObjectStore, request: RunRequest, failures: Mapping[str, str]
     run.state = RunState.FAILED
     for number, name in enumerate(step.name for step in run.steps):
         attempt = find_model(store, layout.attempt(run.run_id, name), Attempt) or Attempt(name=name)
-        result = find_model(store, layout.step_result(run.run_id, name), RESULTS[name])
+        result = find_model(store, layout.step_result(run.run_id, name), STEPS[name].result)
         if result is not None:
             attempt.state = StepState.SUCCEEDED
             take_in(run, store, result)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from regraft_core.runs import Cause, RunState, Step
-from regraft_core.workflows import CONTINUE
+from regraft_core.states import Cause, RunState, Step
+
+CONTINUE = "continue"
+"""The outcome of a step after which the run goes on."""
 
 
 class Result(BaseModel):
@@ -62,16 +63,6 @@ class DeployResult(Result):
     """The version is in service, or the old one is back."""
 
     version: str | None = None
-
-
-RESULTS: Mapping[str, type[Result]] = {
-    "download": DownloadResult,
-    "validate": ValidateResult,
-    "train": TrainResult,
-    "register": RegisterResult,
-    "deploy": DeployResult,
-}
-"""What each step leaves."""
 
 
 class Attempt(Step):

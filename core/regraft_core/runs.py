@@ -6,69 +6,25 @@ import base64
 import hashlib
 import secrets
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from regraft_core.states import Cause, RunState, Step, StepState
+from regraft_core.steps import ROLLBACK_STEPS, STEPS
 from regraft_core.verdict import Verdict
 
-STEPS = ("download", "validate", "train", "register", "deploy")
-"""The steps of a training run, in their order."""
-
-ROLLBACK_STEPS = ("deploy",)
-"""The steps of a rollback."""
-
-
-class RunState(StrEnum):
-    """Where a run is; all but the first two are ends."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    PROMOTED = "promoted"
-    REJECTED = "rejected"
-    UNCHANGED = "unchanged"
-    SUPERSEDED = "superseded"
-    ROLLED_BACK = "rolled_back"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-
-    @property
-    def ended(self) -> bool:
-        """Whether the run has come to its end."""
-        return self not in (RunState.QUEUED, RunState.RUNNING)
-
-
-class StepState(StrEnum):
-    """Where a step is."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-class Step(BaseModel):
-    """One step of a run."""
-
-    name: str
-    state: StepState = StepState.PENDING
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    message: str = ""
-    starts: int = Field(0, description="How often the step was begun, where that is counted")
-    progress: float | None = Field(None, description="Share that is done, from 0 to 1, where it is known")
-    pod: str | None = None
-
-
-class Cause(BaseModel):
-    """Why a run ended as it did: a stable code and a sentence."""
-
-    model_config = ConfigDict(frozen=True)
-
-    code: str
-    message: str
+__all__ = [
+    "Cause",
+    "Run",
+    "RunRequest",
+    "RunState",
+    "Step",
+    "StepState",
+    "new_run_id",
+    "now",
+    "same_request",
+]
 
 
 class RunRequest(BaseModel):

@@ -18,7 +18,6 @@ from pydantic import (
 from regraft_core.formats import Versioned
 from regraft_core.profile import Comparison, Profile
 
-Gate = Literal["structure", "drift", "learnability", "quality"]
 Figure = float | int | str | bool | None
 
 
@@ -28,7 +27,7 @@ class Reason(BaseModel):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     code: str = Field(description="Stable name, for programs")
-    gate: Gate
+    gate: str = Field(description="The gate that found it: structure, drift, learnability, quality or another")
     severity: Literal["error", "warning"] = "error"
     message: str = Field(description="What is wrong, in a sentence with its figures")
     column: str | None = None

@@ -20,9 +20,6 @@ ORDER_ANNOTATION = "regraft.dev/order"
 OUTCOME = "outcome"
 """Output parameter of every step: ``continue``, or the state in which the run ends with this step."""
 
-CONTINUE = "continue"
-"""The outcome of a step after which the run goes on."""
-
 PARAMETERS = tuple(RunRequest.model_fields)
 """Parameters of the workflow: the request, field by field."""
 

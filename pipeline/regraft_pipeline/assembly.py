@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from regraft_core import layout
@@ -95,24 +96,14 @@ def open_registry(settings: PipelineSettings) -> Registry:
     )
 
 
+DEPLOYERS: Mapping[str, str] = {
+    "local": "regraft_pipeline.deployers.local",
+    "kserve": "regraft_pipeline.deployers.kserve",
+}
+"""Modules that bring versions into service, by the name that ``REGRAFT_DEPLOYER`` has; each has ``of(settings)``."""
+
+
 def open_deployer(settings: PipelineSettings) -> Deployer:
-    """Return the deployer of the settings."""
-    if settings.deployer == "kserve":
-        from regraft_core.kube import Cluster  # noqa: PLC0415  (only where there is a cluster)
-        from regraft_pipeline.deployers.kserve import KServeDeployer  # noqa: PLC0415
-
-        return KServeDeployer(
-            Cluster.find(),
-            namespace=settings.namespace,
-            predictor_url=settings.predictor_url,
-            timeout=settings.deploy_timeout,
-            proofs=settings.deploy_proofs,
-        )
-    from regraft_pipeline.deployers.local import LocalDeployer  # noqa: PLC0415
-
-    return LocalDeployer(
-        Path(settings.models_dir),
-        predictor_url=settings.predictor_url,
-        timeout=settings.deploy_timeout,
-        proofs=settings.deploy_proofs,
-    )
+    """Return the deployer of the settings; only its own module is loaded."""
+    deployer: Deployer = importlib.import_module(DEPLOYERS[settings.deployer]).of(settings)
+    return deployer

@@ -15,8 +15,8 @@ from regraft_core import layout
 from regraft_core.errors import RegraftError, TemporaryError
 from regraft_core.logs import get_logger
 from regraft_core.record import CANCELLED, is_cancelled, keep, take_in
-from regraft_core.results import RESULTS
 from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState, now
+from regraft_core.steps import STEPS
 from regraft_core.stores.objects import ObjectStore, get_model, open_store
 from regraft_pipeline.assembly import run_step
 from regraft_pipeline.settings import PipelineSettings
@@ -104,9 +104,9 @@ class _Course:
         for step in run.steps:
             if then not in (None, step.name):
                 continue  # an earlier step goes on with a later one
-            if is_cancelled(self.store, run.run_id) and not (step.name == "deploy" and step.started_at):
+            if is_cancelled(self.store, run.run_id) and not (STEPS[step.name].serves and step.started_at):
                 run.state, run.cause = RunState.CANCELLED, CANCELLED
-                return  # but a deploy that was interrupted may have to put back, and ends itself
+                return  # but one that serves and was interrupted may have to put back, and ends itself
             self._begin(step)
             try:
                 result = self._result_of(step)
@@ -130,7 +130,7 @@ class _Course:
 
     def _result_of(self, step: Step) -> Result:
         key = layout.step_result(self.run.run_id, step.name)
-        found = get_model(self.store, key, RESULTS[step.name])
+        found = get_model(self.store, key, STEPS[step.name].result)
         if found is not None:
             return found
         if step.starts > self.most_starts:

@@ -11,8 +11,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from regraft_core import layout
-from regraft_core.runs import STEPS, Run, StepState
+from regraft_core.runs import Run, StepState
 from regraft_core.serving import Serving
+from regraft_core.steps import STEPS
 from regraft_core.stores.objects import FileStore, get_model
 from regraft_core.stores.queue import RunStore
 from tests.checker import datasets

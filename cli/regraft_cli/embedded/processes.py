@@ -26,12 +26,12 @@ from regraft_cli.embedded.lifeline import die_with_parent
 from regraft_core.errors import RegraftError, TemporaryError
 from regraft_core.logs import configure_logging, get_logger
 from regraft_core.record import is_cancelled
-from regraft_core.runs import STEPS, RunRequest
+from regraft_core.runs import RunRequest
+from regraft_core.steps import STEPS
 from regraft_core.stores.objects import open_store
 from regraft_pipeline.runner import CancelledError
 from regraft_pipeline.settings import PipelineSettings, WorkerSettings
 from regraft_pipeline.steps import Progress, Result
-from regraft_pipeline.steps.limits import LIMITS
 
 LOOK_SECONDS = 0.1
 """How often it is looked at what a process takes."""
@@ -90,13 +90,13 @@ def perform(
     Raises what the step raises, CancelledError, RegraftError (``step_timeout``, ``step_out_of_memory``), TemporaryError
     (``step_killed``) where something else killed it.
     """
-    limits = LIMITS[step]
+    plan = STEPS[step]
     worker = settings if isinstance(settings, WorkerSettings) else WorkerSettings()
     call = _Call(_step, (step, request, settings, workdir))
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    # A deploy may have to put back what served: it is not stopped, it looks for itself.
-    heeds = None if step == "deploy" else lambda: is_cancelled(store, request.run_id)
-    watch = Watch(worker.step_seconds or limits.seconds, worker.step_memory_bytes, progress, heeds)
+    # What serves may have to put back what served: it is not stopped, it looks for itself.
+    heeds = None if plan.serves else lambda: is_cancelled(store, request.run_id)
+    watch = Watch(worker.step_seconds or plan.limits.seconds, worker.step_memory_bytes, progress, heeds)
     result: Result = call.result(step, watch)
     return result
 

@@ -21,8 +21,9 @@ from regraft_core import layout
 from regraft_core.errors import RegraftError
 from regraft_core.logs import configure_logging, get_logger
 from regraft_core.record import compose, keep
-from regraft_core.results import RESULTS, Attempt
+from regraft_core.results import Attempt
 from regraft_core.runs import Cause, RunRequest, StepState, now
+from regraft_core.steps import STEPS
 from regraft_core.stores.objects import get_model, open_store, put_model
 from regraft_core.workflows import (
     FAILURES_VARIABLE,
@@ -70,7 +71,7 @@ def run_step(step: str, request: RunRequest, settings: PipelineSettings) -> str:
 
     tell()
     try:
-        result = get_model(store, layout.step_result(request.run_id, step), RESULTS[step])
+        result = get_model(store, layout.step_result(request.run_id, step), STEPS[step].result)
         if result is None:
             from regraft_pipeline import assembly  # noqa: PLC0415  (the record needs none of it)
 

@@ -28,9 +28,9 @@ from hera.workflows.env import Env
 from hera.workflows.env_from import ConfigMapEnvFrom, SecretEnvFrom
 
 from regraft_core.errors import TemporaryError
-from regraft_core.runs import ROLLBACK_STEPS, STEPS
+from regraft_core.results import CONTINUE
+from regraft_core.steps import MINUTE, ROLLBACK_STEPS, STEPS, Limits
 from regraft_core.workflows import (
-    CONTINUE,
     FAILURES_VARIABLE,
     OUTCOME,
     OUTCOME_FILE,
@@ -38,7 +38,6 @@ from regraft_core.workflows import (
     REQUEST_PREFIX,
     TEMPLATE,
 )
-from regraft_pipeline.steps.limits import LIMITS, MINUTE, Limits
 
 IMAGE = "regraft/pipeline"
 STEP_ACCOUNT = "regraft-step"
@@ -113,7 +112,7 @@ def workflow_template() -> WorkflowTemplate:
         )
         with Steps(name="run") as run, run.parallel():
             for steps, sign in ((STEPS, "!="), (ROLLBACK_STEPS, "==")):
-                begin = _from(steps[0])
+                begin = _from(next(iter(steps)))
                 Step(name=begin, template=begin, when=f"'{{{{workflow.parameters.kind}}}}' {sign} 'rollback'")
         for name, container in containers.items():
             with Steps(name=_from(name)) as chain:
@@ -165,8 +164,9 @@ def _from(step: str) -> str:
 
 def _after(step: str) -> dict[str, str]:
     """The steps that may come after a step, by its outcome: the next one, or one that it names."""
-    later = STEPS[STEPS.index(step) + 1 :]
-    return {CONTINUE: later[0]} | ({"deploy": "deploy"} if step == "download" else {}) if later else {}
+    names, skips_to = list(STEPS), STEPS[step].skips_to
+    later = names[names.index(step) + 1 :]
+    return ({CONTINUE: later[0]} if later else {}) | ({skips_to: skips_to} if skips_to else {})
 
 
 def _says(step: str, outcome: str) -> str:
@@ -178,8 +178,8 @@ def _step(name: str) -> Container:
     return _container(
         name,
         outputs=[Parameter(name=OUTCOME, value_from=argo.ValueFrom(path=OUTCOME_FILE, default="failed"))],
-        service_account_name=DEPLOY_ACCOUNT if name == "deploy" else STEP_ACCOUNT,
-        synchronization=ONE_DEPLOY_A_TASK if name == "deploy" else None,
+        service_account_name=DEPLOY_ACCOUNT if STEPS[name].serves else STEP_ACCOUNT,
+        synchronization=ONE_DEPLOY_A_TASK if STEPS[name].serves else None,
     )
 
 
@@ -187,7 +187,14 @@ def _container(name: str, *, env: Sequence[Env] = (), **more: Any) -> Container:
     parameters = {REQUEST_PREFIX + field.upper(): f"{{{{workflow.parameters.{field}}}}}" for field in PARAMETERS}
     request = [Env(name=variable, value=value) for variable, value in parameters.items()]
     command = ["python", "-m", "regraft_pipeline.argo.container"]
-    return _base_container(name, command, LIMITS[name], args=[name], env=[*request, ONE_THREAD, *env], **more)
+    return _base_container(
+        name,
+        command,
+        STEPS[name].limits if name in STEPS else Limits(),
+        args=[name],
+        env=[*request, ONE_THREAD, *env],
+        **more,
+    )
 
 
 def _base_container(name: str, command: Sequence[str], limits: Limits, **more: Any) -> Container:

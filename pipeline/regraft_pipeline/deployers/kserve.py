@@ -20,6 +20,7 @@ from regraft_core.logs import get_logger
 from regraft_core.workflows import ORDER_ANNOTATION
 from regraft_pipeline.deployers import VERSION_HEADER, DisplacedError, Place
 from regraft_pipeline.deployers.lease import held
+from regraft_pipeline.settings import PipelineSettings
 
 SOURCE_ANNOTATION = "internal.serving.kserve.io/storage-initializer-sourceuri"
 """Annotation of the predictor's pods: the address they have their model from."""
@@ -49,6 +50,17 @@ LOADING = "bundle_not_loaded"
 log = get_logger(__name__)
 
 Json = dict[str, Any]
+
+
+def of(settings: PipelineSettings) -> KServeDeployer:
+    """Return the deployer of the settings, in the cluster that is found."""
+    return KServeDeployer(
+        Cluster.find(),
+        namespace=settings.namespace,
+        predictor_url=settings.predictor_url,
+        timeout=settings.deploy_timeout,
+        proofs=settings.deploy_proofs,
+    )
 
 
 class KServeDeployer:

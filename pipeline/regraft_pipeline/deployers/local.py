@@ -14,11 +14,22 @@ import httpx
 from regraft_core.errors import DeployError, TemporaryError
 from regraft_core.stores.lock import locked
 from regraft_pipeline.deployers import VERSION_HEADER, DisplacedError, Place
+from regraft_pipeline.settings import PipelineSettings
 
 POLL_SECONDS = 0.2
 PLACE_SECONDS = 10.0
 ALONE_SECONDS = 240.0
 """How long the lock of another run is waited for: to set an address, and to decide what is in service."""
+
+
+def of(settings: PipelineSettings) -> LocalDeployer:
+    """Return the deployer of the settings."""
+    return LocalDeployer(
+        Path(settings.models_dir),
+        predictor_url=settings.predictor_url,
+        timeout=settings.deploy_timeout,
+        proofs=settings.deploy_proofs,
+    )
 
 
 class LocalDeployer:

@@ -1,9 +1,14 @@
-"""The gates: is a dataset good enough to train on? ``judge`` asks all four and collects every reason."""
+"""The gates: is a dataset good enough to train on? ``judge`` asks all of them and collects every reason.
+
+The structure comes first, for it turns a file into rows; what stands in ``GATES`` judges these. A gate is added by a
+module and a line.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +20,15 @@ from regraft_pipeline.data.dataset import Dataset, TemporaryFolder
 from regraft_pipeline.data.profile import profile_of, tallies_of
 from regraft_pipeline.gates import drift, learnability, quality, structure
 from regraft_pipeline.gates.evaluation import Evaluation, UntrainableError, evaluate
+from regraft_pipeline.gates.gate import Evidence, Gate
 from regraft_pipeline.tasks import Task
+
+GATES: Sequence[Gate] = (
+    drift.GATE,
+    learnability.GATE,
+    quality.GATE,
+)
+"""What judges the rows of a dataset, in the order in which reasons are told."""
 
 
 @dataclass(frozen=True)
@@ -56,23 +69,11 @@ def judge(
     data, reasons = found.data, list(found.reasons)
     if data is None or len(data) < task.gates.folds or not found.representative:
         return Judgement(_verdict(task, reasons, rows=found.rows, usable_rows=0 if data is None else len(data)))
-    tallies = tallies_of(data.batches(), task)
-    comparisons = [] if reference is None else drift.compare(tallies, task, reference)
-    sample = data.sample(task.gates.evaluation_rows)
-    if reference is not None:
-        reasons += drift.check(comparisons, task, reference, sample)
-        reasons += drift.check_swapped(comparisons, tallies, task, reference)
-    evaluation = None
-    if len(tallies[task.contract.target.name]["values"].values) > 1:
-        try:
-            evaluation = evaluate(sample, task, incumbent, scale=None if reference is None else reference.scale)
-        except UntrainableError as error:
-            reasons.append(learnability.untrainable(error, task))
-        else:
-            reasons += learnability.check(evaluation, task, reference)
-            reasons += quality.check(evaluation, task, incumbent)
+    evidence = _evidence(data, task, reference, incumbent)
+    reasons += [reason for gate in GATES for reason in gate.reasons(evidence)]
+    evaluation = evidence.evaluation
     profile = profile_of(
-        tallies,
+        evidence.tallies,
         task,
         data_sha256=_sha256(csv),
         skill=None if evaluation is None else evaluation.skill,
@@ -88,9 +89,28 @@ def judge(
         incumbent_metrics={} if evaluation is None else evaluation.incumbent_metrics,
         profile=profile,
         reference=reference,
-        comparisons=comparisons,
+        comparisons=evidence.comparisons,
     )
     return Judgement(verdict, data, profile, evaluation, temporary)
+
+
+def _evidence(data: Dataset, task: Task, reference: Profile | None, incumbent: Bundle | None) -> Evidence:
+    tallies = tallies_of(data.batches(), task)
+    evidence = Evidence(
+        task=task,
+        reference=reference,
+        incumbent=incumbent,
+        sample=data.sample(task.gates.evaluation_rows),
+        tallies=tallies,
+        comparisons=[] if reference is None else drift.compare(tallies, task, reference),
+    )
+    if len(tallies[task.contract.target.name]["values"].values) < 2:
+        return evidence
+    try:
+        scale = None if reference is None else reference.scale
+        return replace(evidence, evaluation=evaluate(evidence.sample, task, incumbent, scale=scale))
+    except UntrainableError as error:
+        return replace(evidence, untrainable=error)
 
 
 def _verdict(task: Task, reasons: list[Reason], **details: object) -> Verdict:
@@ -104,4 +124,15 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-__all__ = ["Dataset", "Evaluation", "Judgement", "Profile", "evaluate", "judge", "profile_of"]
+__all__ = [
+    "GATES",
+    "Dataset",
+    "Evaluation",
+    "Evidence",
+    "Gate",
+    "Judgement",
+    "Profile",
+    "evaluate",
+    "judge",
+    "profile_of",
+]

@@ -20,7 +20,24 @@ from regraft_core.profile import Comparison, Distribution, Profile
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.profile import Tallies, Tally, among, aspects, count, rows_of, tallies_of
 from regraft_pipeline.data.reasons import examples
+from regraft_pipeline.gates.gate import Evidence, Gate
 from regraft_pipeline.tasks import Task
+
+
+def reasons(evidence: Evidence) -> list[Reason]:
+    """Return an error for a target that has drifted, for inputs that cannot be what they were, and for swapped ones."""
+    task, reference, comparisons = evidence.task, evidence.reference, evidence.comparisons
+    if reference is None:
+        return []
+    return [
+        *check(comparisons, task, reference, evidence.sample),
+        *check_swapped(comparisons, evidence.tallies, task, reference),
+    ]
+
+
+GATE = Gate(
+    "drift", "Is the target distributed as in the reference?", reasons, lambda verdict: bool(verdict.comparisons)
+)
 
 
 def compare(data: pd.DataFrame | Tallies, task: Task, reference: Profile) -> list[Comparison]:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from regraft_core.profile import Profile
 from regraft_core.verdict import Reason
 from regraft_pipeline.gates.evaluation import Evaluation, UntrainableError
+from regraft_pipeline.gates.gate import Evidence, Gate
 from regraft_pipeline.tasks import Task
+
+
+def reasons(evidence: Evidence) -> list[Reason]:
+    """Return an error where the task's estimator cannot be trained, or learns hardly anything."""
+    if evidence.untrainable is not None:
+        return [untrainable(evidence.untrainable, evidence.task)]
+    return [] if evidence.evaluation is None else check(evidence.evaluation, evidence.task, evidence.reference)
+
+
+GATE = Gate(
+    "learnability", "Do the inputs say anything about the target?", reasons, lambda verdict: bool(verdict.metrics)
+)
 
 
 def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list[Reason]:

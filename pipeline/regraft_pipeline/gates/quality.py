@@ -9,6 +9,7 @@ import numpy as np
 from regraft_core.verdict import Reason
 from regraft_inference.bundle import Bundle
 from regraft_pipeline.gates.evaluation import Evaluation
+from regraft_pipeline.gates.gate import Evidence, Gate
 from regraft_pipeline.tasks import Task
 
 LESS_IS_BETTER = frozenset({"mae", "rmse", "rmsle", "log_loss", "brier"})
@@ -16,6 +17,19 @@ LESS_IS_BETTER = frozenset({"mae", "rmse", "rmsle", "log_loss", "brier"})
 
 PARTS = 20
 """Parts of the rows that are left out in turn, to see how much a figure depends on them."""
+
+
+def reasons(evidence: Evidence) -> list[Reason]:
+    """Return an error where the new model is under the floor or clearly worse than the version in service."""
+    return [] if evidence.evaluation is None else check(evidence.evaluation, evidence.task, evidence.incumbent)
+
+
+GATE = Gate(
+    "quality",
+    "Is the new model good, and no worse than the one in service?",
+    reasons,
+    lambda verdict: bool(verdict.metrics),
+)
 
 
 def check(evaluation: Evaluation, task: Task, incumbent: Bundle | None) -> list[Reason]:

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from regraft_core.addresses import can_be_posted
 from regraft_core.presentation.distributions import Distribution, compared, groups_of
 from regraft_core.profile import Profile
-from regraft_core.verdict import Figure, Gate, Reason, Verdict
+from regraft_core.verdict import Figure, Reason, Verdict
+from regraft_pipeline.gates import GATES
 
 METRICS = {
     "skill": "1 is always right, 0 no better than a constant",
@@ -30,11 +32,9 @@ METRICS = {
 }
 """What metrics mean, in a few words."""
 
-GATES: dict[Gate, str] = {
+QUESTIONS: Mapping[str, str] = {
     "structure": "Is it a dataset of this task?",
-    "drift": "Is the target distributed as in the reference?",
-    "learnability": "Do the inputs say anything about the target?",
-    "quality": "Is the new model good, and no worse than the one in service?",
+    **{gate.name: gate.question for gate in GATES},
 }
 """What each gate asks."""
 
@@ -74,7 +74,7 @@ class Finding:
     """All reasons of one code: one rule that was broken, or nearly, in one column or in several."""
 
     code: str
-    gate: Gate
+    gate: str
     severity: Literal["error", "warning"]
     reasons: list[Reason]
 
@@ -107,7 +107,7 @@ class Report:
     run_id: str | None
     data_url: str | None
     because: str
-    gates: dict[Gate, GateState]
+    gates: dict[str, GateState]
     findings: list[Finding]
     steps: list[Step]
     distributions: list[Distribution]
@@ -156,7 +156,7 @@ def report_of(
 def render(verdict: Verdict, *, run_id: str, data_url: str | None) -> str:
     """Return the report of a verdict as HTML. Everything that comes from outside is escaped; it loads nothing."""
     report = report_of(verdict, run_id=run_id, data_url=data_url)
-    return _environment().get_template("report.html").render(report=report, verdict=verdict, GATES=GATES)
+    return _environment().get_template("report.html").render(report=report, verdict=verdict, QUESTIONS=QUESTIONS)
 
 
 def next_steps(verdict: Verdict, run_id: str | None, data_url: str | None, commands: Commands) -> list[Step]:
@@ -227,26 +227,18 @@ def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'s' * (number != 1)}"
 
 
-def _gates(verdict: Verdict) -> dict[Gate, GateState]:
-    asked = {
-        "structure": True,
-        "drift": bool(verdict.comparisons),
-        "learnability": bool(verdict.metrics),
-        "quality": bool(verdict.metrics),
-    }
-    found: dict[Gate, GateState] = {}
-    for gate in get_args(Gate):
-        severities = {reason.severity for reason in verdict.reasons if reason.gate == gate}
-        found[gate] = (
-            "refused"
-            if "error" in severities
-            else "warned"
-            if "warning" in severities
-            else "passed"
-            if asked[gate]
-            else "not asked"
-        )
-    return found
+def _gates(verdict: Verdict) -> dict[str, GateState]:
+    asked = {"structure": True} | {gate.name: gate.asked(verdict) for gate in GATES}
+    return {gate: _state(verdict, gate) if asked[gate] or _found(verdict, gate) else "not asked" for gate in asked}
+
+
+def _found(verdict: Verdict, gate: str) -> set[str]:
+    return {reason.severity for reason in verdict.reasons if reason.gate == gate}
+
+
+def _state(verdict: Verdict, gate: str) -> GateState:
+    found = _found(verdict, gate)
+    return "refused" if "error" in found else "warned" if found else "passed"
 
 
 def _findings(reasons: list[Reason]) -> list[Finding]:

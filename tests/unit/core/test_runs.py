@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from regraft_core.runs import ROLLBACK_STEPS, STEPS, Run, RunRequest, RunState, StepState, new_run_id, now
+from regraft_core.runs import Run, RunRequest, RunState, StepState, new_run_id, now
+from regraft_core.steps import ROLLBACK_STEPS, STEPS
 from regraft_core.verdict import Reason, Verdict
 
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 1, UTC)

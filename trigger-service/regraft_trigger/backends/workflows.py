@@ -9,8 +9,10 @@ from typing import Any
 from hera.workflows import Workflow
 from hera.workflows.models import WorkflowTemplateRef
 
-from regraft_core.runs import STEPS, Cause, Run, RunRequest, RunState, Step, StepState
-from regraft_core.workflows import CONTINUE, ORDER_ANNOTATION, OUTCOME, TASK_LABEL, TEMPLATE, parameters_of, request_of
+from regraft_core.results import CONTINUE
+from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState
+from regraft_core.steps import STEPS
+from regraft_core.workflows import ORDER_ANNOTATION, OUTCOME, TASK_LABEL, TEMPLATE, parameters_of, request_of
 
 STEP_STATES = {
     "Pending": StepState.PENDING,

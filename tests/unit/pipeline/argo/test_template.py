@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from regraft_core.runs import STEPS
+from regraft_core.steps import STEPS
 from regraft_core.workflows import PARAMETERS
 from regraft_pipeline.argo.template import manifests, prune_schedule, prune_template, workflow_template
 
