@@ -10,9 +10,7 @@ import getpass
 import json
 import os
 import shlex
-import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
@@ -20,18 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from regraft_cli import init, manifests, prune, terminal
-from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of
+from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of, url_option
+from regraft_cli.waiting import addresses, ending_on_signals, wait_ready
 from regraft_core.errors import RegraftError
 from regraft_core.runs import RunState
 
 if TYPE_CHECKING:
     from regraft_cli.client import TriggerClient
-    from regraft_cli.embedded.stack import Stack
     from regraft_pipeline.report.report import Report
     from regraft_pipeline.tasks import BrokenTask, Task
 
@@ -81,9 +78,9 @@ def up(
 
     os.environ["REGRAFT_TASKS_DIR"] = str(tasks.absolute())
     ports = Ports(trigger=port, predict=predict_port, mlflow=mlflow_port)
-    with _ending_on_signals(), running(data, ports, served_tasks()) as stack:
-        _wait_ready(stack)
-        out.print(terminal.pairs(_addresses(stack)))
+    with ending_on_signals(), running(data, ports, served_tasks()) as stack:
+        wait_ready(stack, err)
+        out.print(terminal.pairs(addresses(stack)))
         try:
             stack.run()
         except KeyboardInterrupt:
@@ -110,8 +107,8 @@ def run(
     if record is not None:
         client = TriggerClient(record.trigger_url, token)
         _watch(client, client.trigger(dataset, task=task, force=force), as_json)
-    with _ending_on_signals(), running(data, Ports(trigger=0, predict=0, mlflow=0), served_tasks()) as stack:
-        _wait_ready(stack)
+    with ending_on_signals(), running(data, Ports(trigger=0, predict=0, mlflow=0), served_tasks()) as stack:
+        wait_ready(stack, err)
         client = TriggerClient(stack.trigger_url, token)
         _watch(client, client.trigger(dataset, task=task, force=force), as_json, _in(data))
 
@@ -319,7 +316,7 @@ def _tell_accepted(client: TriggerClient, run_id: str, *, wait: bool, as_json: b
     if wait:
         _watch(client, run_id, as_json)
     out.print_json(json.dumps({"run_id": run_id})) if as_json else out.print(run_id)
-    err.print(Text(f"watch it: regraft watch {run_id}{_url_option(client.url)}", "dim"), soft_wrap=True)
+    err.print(Text(f"watch it: regraft watch {run_id}{url_option(client.url)}", "dim"), soft_wrap=True)
 
 
 def _watch(client: TriggerClient, run_id: str, as_json: bool, end: terminal.End | None = None) -> NoReturn:
@@ -335,7 +332,7 @@ def _watch(client: TriggerClient, run_id: str, as_json: bool, end: terminal.End 
 def _at(url: str) -> terminal.End:
     """Return how to go on with a trigger service."""
     links = {"run": f"{url}/runs/{{}}", "report": f"{url}/runs/{{}}/report"}
-    return terminal.End("regraft trigger", f" --wait{_url_option(url)}", links)
+    return terminal.End("regraft trigger", f" --wait{url_option(url)}", links)
 
 
 def _in(data: Path) -> terminal.End:
@@ -347,10 +344,6 @@ def _in(data: Path) -> terminal.End:
 
 def _data_option(data: Path) -> str:
     return "" if data == DEFAULT_DATA else f" --data {shlex.quote(str(data))}"
-
-
-def _url_option(url: str) -> str:
-    return "" if url == DEFAULT_URL else f" --url {shlex.quote(url)}"
 
 
 @contextmanager
@@ -386,54 +379,8 @@ def _judge(csv: Path, name: str, data: Path) -> Report:
     return report_of(found, commands=Commands(file=str(csv), data_option=_data_option(data)))
 
 
-def _wait_ready(stack: Stack) -> None:
-    """Wait for the stack, and show for what: a picture that changes, or a line where nobody looks."""
-    began, told = time.monotonic(), ""
-    with Live(console=err, refresh_per_second=10, transient=True) as live:
-
-        def watch(ready: dict[str, bool]) -> None:
-            nonlocal told
-            missing = ", ".join(name for name, done in ready.items() if not done)
-            if err.is_terminal:
-                live.update(terminal.readiness(ready))
-            elif missing and missing != told:
-                err.print(Text(f"waiting for {missing}"), soft_wrap=True)
-            told = missing
-
-        stack.wait_ready(watch)
-    for task, why in stack.broken.items():
-        err.print(Text(f"{task} is broken and is not served: {why}", "red"), soft_wrap=True)
-    err.print(Text(f"ready after {time.monotonic() - began:.1f} s"))
-
-
-def _addresses(stack: Stack) -> list[tuple[str, str]]:
-    return [
-        ("page and trigger", stack.trigger_url),
-        *((f"predict {task}", f"{stack.predict_url}/{task}/predict") for task in stack.tasks),
-        ("MLflow", stack.mlflow_url),
-        ("data and logs", str(stack.folder)),
-        ("post a dataset", f"regraft trigger DATA --wait{_url_option(stack.trigger_url)}"),
-        ("stop", "Ctrl-C; what was accepted goes on at the next start"),
-    ]
-
-
 def _print_json(content: object) -> None:
     out.print_json(json.dumps(content))
-
-
-@contextmanager
-def _ending_on_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGINT, which a shell's background jobs ignore, end this process with its stack in order."""
-
-    def end(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

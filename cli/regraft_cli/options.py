@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,3 +37,8 @@ def settings_of(data: Path) -> PipelineSettings:
     if record is not None and "REGRAFT_MLFLOW_TRACKING_URI" not in os.environ:
         values["mlflow_tracking_uri"] = record.mlflow_url
     return PipelineSettings(**values)
+
+
+def url_option(url: str) -> str:
+    """Return the option that names a service in a command that is shown, nothing for the usual one."""
+    return "" if url == DEFAULT_URL else f" --url {shlex.quote(url)}"

@@ -23,7 +23,8 @@ from regraft_core.runs import RunRequest, now
 from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import ObjectStore, find_model, open_store
 from regraft_pipeline.assembly import open_registry, sound_task
-from regraft_pipeline.registry.registry import Registry, Version
+from regraft_pipeline.registry.registry import Registry
+from regraft_pipeline.registry.version import Version
 from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.tasks import Task
 

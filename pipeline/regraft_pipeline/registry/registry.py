@@ -10,19 +10,18 @@ import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from regraft_core.addresses import redacted
-from regraft_core.contract import Contract
 from regraft_core.errors import NotFoundError, RegraftError
 from regraft_core.runs import RunRequest, now
 from regraft_inference.bundle import MLFLOW_TYPES
 from regraft_pipeline.registry import notes
 from regraft_pipeline.registry.mlflow import Json, MlflowApi
+from regraft_pipeline.registry.version import Dataset, Tracking, Version
 from regraft_pipeline.tasks import Task
 
 PROD = "prod"
@@ -37,92 +36,11 @@ MAX_BATCH = 100
 MAX_DESCRIPTION = 5000
 """Characters of a description that MLflow's tables take."""
 
-MAX_DIGEST = 36
-"""Characters of a dataset's digest that MLflow takes."""
-
 NOTE = "mlflow.note.content"
 """Tag that MLflow's pages show as a description, in Markdown."""
 
 KIND = "mlflow.experimentKind"
 """Tag that tells MLflow's pages which views an experiment is for."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """A model version. ``uri`` is where its bundle really is, and ends with a slash."""
-
-    number: str
-    uri: str
-    mlflow_run_id: str
-    tags: Mapping[str, str]
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def run_id(self) -> str:
-        """The run that made it."""
-        return self.tags.get("run_id", "")
-
-    @property
-    def data_url(self) -> str | None:
-        """Address of the dataset it was trained on."""
-        return self.tags.get("data_url")
-
-    @property
-    def data_sha256(self) -> str | None:
-        """The dataset it was trained on."""
-        return self.tags.get("data_sha256")
-
-    @property
-    def definition(self) -> str | None:
-        """The definition of the task it was trained by."""
-        return self.tags.get("definition")
-
-    def is_of(self, data_sha256: str, definition: str) -> bool:
-        """Whether it was trained on this dataset by this definition; older versions do not say by which."""
-        return self.data_sha256 == data_sha256 and self.definition in (None, definition)
-
-    @property
-    def prod_order(self) -> str:
-        """Order of the run that put it into service last."""
-        return self.tags.get("prod_order", "")
-
-    @property
-    def prod_run_id(self) -> str | None:
-        """The run that put it into service last."""
-        return self.tags.get("prod_run_id")
-
-    @property
-    def promoted_at(self) -> datetime | None:
-        """When it was put into service last; None where it never was."""
-        moment = self.tags.get("promoted_at")
-        return datetime.fromisoformat(moment) if moment else None
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """The dataset that went into a run."""
-
-    name: str
-    sha256: str
-    source: str
-    rows: int
-    contract: Contract
-
-    @property
-    def digest(self) -> str:
-        """What MLflow tells datasets of one name apart by."""
-        return self.sha256[:MAX_DIGEST]
-
-
-@dataclass(frozen=True)
-class Tracking:
-    """MLflow's own run of one of our runs, and the model it logs."""
-
-    mlflow_run_id: str
-    experiment_id: str
-    artifact_uri: str
-    model_id: str
-    model_uri: str
 
 
 class Registry:

@@ -20,7 +20,7 @@ from regraft_core.runs import Cause, RunState, now
 from regraft_core.serving import Serving
 from regraft_core.stores.objects import find_model, get_model, put_model
 from regraft_pipeline.deployers import Deployer, DisplacedError, Place
-from regraft_pipeline.registry.registry import Version
+from regraft_pipeline.registry.version import Version
 from regraft_pipeline.steps import Context, DeployResult, DownloadResult, RegisterResult, TrainResult
 
 POLL_SECONDS = 1.0

@@ -10,7 +10,7 @@ from regraft_core.stores.objects import get_model
 from regraft_core.verdict import Verdict
 from regraft_inference.bundle import VERSION_FILE, version_json
 from regraft_pipeline.registry import notes
-from regraft_pipeline.registry.registry import Dataset, Tracking
+from regraft_pipeline.registry.version import Dataset, Tracking
 from regraft_pipeline.report import plots
 from regraft_pipeline.report.plots import HeldOut, Training
 from regraft_pipeline.steps import Context, DownloadResult, RegisterResult, TrainResult

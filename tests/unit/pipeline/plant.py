@@ -19,7 +19,8 @@ from regraft_core.stores.objects import FileStore, get_model, put_model
 from regraft_inference.bundle import version_json
 from regraft_pipeline import reference
 from regraft_pipeline.assembly import make_context
-from regraft_pipeline.registry.registry import Registry, Version
+from regraft_pipeline.registry.registry import Registry
+from regraft_pipeline.registry.version import Version
 from regraft_pipeline.settings import WorkerSettings
 from regraft_pipeline.steps import Context, DownloadResult, RegisterResult, TrainResult
 from regraft_pipeline.tasks import Task, load_task

@@ -10,7 +10,8 @@ import pytest
 from regraft_core.errors import DeployError, NotFoundError, RegraftError, TemporaryError
 from regraft_core.runs import RunRequest, RunState
 from regraft_pipeline.deployers import Place
-from regraft_pipeline.registry.registry import Registry, Version
+from regraft_pipeline.registry.registry import Registry
+from regraft_pipeline.registry.version import Version
 from regraft_pipeline.steps import DeployResult, deploy
 from regraft_pipeline.tasks import Task
 from tests.unit.pipeline.plant import Plant

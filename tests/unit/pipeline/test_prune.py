@@ -12,7 +12,7 @@ from regraft_core.runs import RunState, now
 from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import put_model
 from regraft_pipeline.prune import Plan, Policy, carry_out, plan
-from regraft_pipeline.registry.registry import Version
+from regraft_pipeline.registry.version import Version
 from tests.unit.pipeline.plant import Plant
 
 LONG_AGO = timedelta(days=200)

@@ -26,7 +26,7 @@ from regraft_trigger.backends.backend import PredictorPod
 from regraft_trigger.backends.pods import predictor_pods
 from regraft_trigger.backends.reconcile import Reconciler
 from regraft_trigger.backends.tasks import TaskObjects
-from regraft_trigger.backends.workflows import has_begun, run_of, run_workflow
+from regraft_trigger.backends.workflows import has_begun, readable, run_of, run_workflow
 
 CREATE_SECONDS = 5
 """How long the API server may take to create a Workflow; it gives up by itself then."""
@@ -307,7 +307,7 @@ class ArgoBackend:
             with reaching():
                 found = answer(await self._api.get(self._path, params=parameters))
             for workflow in found["items"]:
-                if (run := _readable(workflow)) is not None:
+                if (run := readable(workflow)) is not None:
                     runs[run.run_id] = run
             if not (rest := found["metadata"].get("continue")):
                 return runs, found["metadata"]["resourceVersion"]
@@ -352,7 +352,7 @@ class ArgoBackend:
     def _take_in(self, kind: str, workflow: Json) -> Run | None:
         """Note what a watch says, and return the run where it has changed."""
         followed = self._followed if self._followed is not None else {}
-        if kind == "BOOKMARK" or (run := _readable(workflow)) is None:
+        if kind == "BOOKMARK" or (run := readable(workflow)) is None:
             return None
         if kind == "DELETED":
             followed.pop(run.run_id, None)
@@ -381,15 +381,6 @@ class ArgoBackend:
         except RegraftError as error:
             log.warning("details cannot be read", run_id=run.run_id, error=error.message)
         return run
-
-
-def _readable(workflow: Json) -> Run | None:
-    """Return the run of a Workflow, None for one that somebody else has made and that does not stand for a run."""
-    try:
-        return run_of(workflow)
-    except (KeyError, ValueError) as error:
-        log.warning("workflow is no run", workflow=workflow["metadata"]["name"], error=str(error))
-        return None
 
 
 async def _or_unavailable[T](asked: Awaitable[T]) -> T:

@@ -9,10 +9,13 @@ from typing import Any
 from hera.workflows import Workflow
 from hera.workflows.models import WorkflowTemplateRef
 
+from regraft_core.logs import get_logger
 from regraft_core.results import CONTINUE
 from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState
 from regraft_core.steps import STEPS
 from regraft_core.workflows import ORDER_ANNOTATION, OUTCOME, TASK_LABEL, TEMPLATE, parameters_of, request_of
+
+log = get_logger(__name__)
 
 STEP_STATES = {
     "Pending": StepState.PENDING,
@@ -114,3 +117,12 @@ def _outcome(nodes: Iterable[Json]) -> RunState:
 
 def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+def readable(workflow: Json) -> Run | None:
+    """Return the run of a Workflow, None for one that somebody else has made and that does not stand for a run."""
+    try:
+        return run_of(workflow)
+    except (KeyError, ValueError) as error:
+        log.warning("workflow is no run", workflow=workflow["metadata"]["name"], error=str(error))
+        return None

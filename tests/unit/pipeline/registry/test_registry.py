@@ -4,7 +4,8 @@ import pytest
 
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
 from regraft_pipeline.registry import mlflow as mlflowapi
-from regraft_pipeline.registry.registry import Dataset, Registry, Tracking
+from regraft_pipeline.registry.registry import Registry
+from regraft_pipeline.registry.version import Dataset, Tracking
 from tests.unit.pipeline.plant import Plant
 
 
