@@ -81,7 +81,7 @@ def assert_all_agree(stack: Stack, run: Run) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_a_run_survives_the_death_of_everything(crashing: Stack, server: DatasetServer, step: str) -> None:
-    url = f"http://127.0.0.1:{server.port}/good.csv?seed={700 + STEPS.index(step)}"
+    url = f"http://127.0.0.1:{server.port}/good.csv?seed={700 + list(STEPS).index(step)}"
     with closing(Service(crashing.trigger_url, crashing.predict_url)) as service:
         run_id = service.trigger(url).run_id
     kill_at(crashing, run_id, step)
