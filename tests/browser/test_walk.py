@@ -69,7 +69,7 @@ def test_a_dataset_is_promoted_another_refused_a_version_taken_back(
     reason = page.locator(".reason-error").first
     expect(reason).to_contain_text("80.0% instead of 50.0%")
     expect(reason).to_contain_text("What would have passed")
-    expect(page.get_by_role("img", name="Share of rows at each value")).to_be_visible()
+    expect(page.get_by_role("img", name="share of rows of this dataset and the reference")).to_be_visible()
     assert shifts(page) == []
     is_well_made(page)
     shoot(page, look, "rejected", full=True)

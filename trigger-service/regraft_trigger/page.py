@@ -17,11 +17,11 @@ from starlette.staticfiles import StaticFiles
 from regraft_core.errors import BadRequestError, RegraftError
 from regraft_core.logs import get_logger
 from regraft_core.presentation import words
+from regraft_core.presentation.distributions import target_of
 from regraft_core.runs import Run, StepState
 from regraft_core.serving import Serving
 from regraft_trigger.access import SIGN_IN, cookie_of, may_read
 from regraft_trigger.bodies import Body, RollbackBody, TriggerBody, read_bytes, refusal
-from regraft_trigger.chart import target_chart
 from regraft_trigger.fit.shown import FitShown
 from regraft_trigger.guard import check_same_site, check_token
 from regraft_trigger.logview import LogLine, read_log
@@ -211,8 +211,8 @@ async def page_predict(request: Request, service: Current) -> Response:
 
 async def run_page(request: Request, service: Service, run: Run) -> HTMLResponse:
     """Show one run with its verdict and the logs of its steps."""
-    chart = target_chart(run.verdict) if run.verdict else None
-    return _render(request, service, "run.html", run=run, chart=chart, logs=await _logs(service, run))
+    target = target_of(run.verdict) if run.verdict else None
+    return _render(request, service, "run.html", run=run, target=target, logs=await _logs(service, run))
 
 
 def problem_page(request: Request, error: RegraftError) -> HTMLResponse | None:

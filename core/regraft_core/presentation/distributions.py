@@ -92,6 +92,11 @@ def compared(verdict: Verdict) -> list[Distribution]:
     return sorted(found, key=lambda one: (one.what != "target", not one.drifted, -(one.psi or 0) * one.drifted))
 
 
+def target_of(verdict: Verdict) -> Distribution | None:
+    """Return the target beside the reference's, None where they were not compared (refused before that, say)."""
+    return next((found for found in compared(verdict) if found.what == "target"), None)
+
+
 def groups_of(
     labels: Sequence[str], shares: Sequence[float], reference: Sequence[float] | None
 ) -> tuple[list[Group], int]:

@@ -100,6 +100,7 @@ def _evidence(data: Dataset, task: Task, reference: Profile | None, incumbent: B
         task=task,
         reference=reference,
         incumbent=incumbent,
+        rows=len(data),
         sample=data.sample(task.gates.evaluation_rows),
         tallies=tallies,
         comparisons=[] if reference is None else drift.compare(tallies, task, reference),

@@ -19,7 +19,7 @@ from regraft_pipeline.tasks import Task
 class Evidence:
     """What is known of a dataset whose rows could be read.
 
-    ``sample`` has at most ``evaluation_rows`` of its rows, in random order, ``tallies`` are counts over all of them,
+    Of its ``rows``, ``sample`` has at most ``evaluation_rows``, in random order, ``tallies`` count all,
     ``comparisons`` hold these against the reference. ``evaluation`` is of the sample; where there is none, the target
     is constant, or the estimator cannot be trained, as ``untrainable`` says.
     """
@@ -27,6 +27,7 @@ class Evidence:
     task: Task
     reference: Profile | None
     incumbent: Bundle | None
+    rows: int
     sample: pd.DataFrame
     tallies: Tallies
     comparisons: list[Comparison]

@@ -63,6 +63,6 @@ def test_a_module_and_a_line_add_it(diff: str, lines: int, use: str, tmp_path: P
     packages = [tmp_path / "core" / "regraft_core", tmp_path / "pipeline" / "regraft_pipeline"]
     for package in packages:
         shutil.copytree(ROOT / package.relative_to(tmp_path), package, ignore=shutil.ignore_patterns("__pycache__"))
-    subprocess.run(["git", "apply", "--recount", "-"], input=diff.encode(), cwd=tmp_path, check=True)
+    subprocess.run(["git", "apply", "-"], input=diff.encode(), cwd=tmp_path, check=True)
     path = os.pathsep.join(str(package.parent) for package in packages)
     subprocess.run([sys.executable, "-c", use], cwd=tmp_path, check=True, env=os.environ | {"PYTHONPATH": path})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from regraft_core.profile import Bins, Levels, Profile
+from regraft_core.profile import Comparison, Levels, Profile
 from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState
 from regraft_core.verdict import Reason, Verdict
 
@@ -45,7 +45,7 @@ def _done(step: Step, place: int) -> Step:
     )
 
 
-def profile(target: Levels | Bins) -> Profile:
+def profile(target: Levels) -> Profile:
     """Return the profile of a dataset with this target."""
     return Profile(task="passwords", rows=1000, data_sha256="a" * 64, target=target, inputs={})
 
@@ -57,12 +57,15 @@ def levels(*shares: float) -> Profile:
     return profile(Levels(levels=values, counts=counts, shares=(*shares, 0.0)))
 
 
-def bins(*edges: float) -> Profile:
-    """Return a profile whose target is counted in bins of the same share with these edges."""
-    share = 1 / (len(edges) + 1)
-    shares = (share,) * (len(edges) + 1)
-    counts = (round(1000 * share),) * (len(edges) + 1)
-    return profile(Bins(edges=edges, counts=counts, shares=shares, minimum=0.0, maximum=edges[-1] * 2))
+COMPARISON = Comparison(
+    column="Times",
+    what="target",
+    labels=["0", "1"],
+    shares=[0.8, 0.2],
+    reference=[0.5, 0.5],
+    psi=0.38441,
+    p=1e-30,
+)
 
 
 def rejected_run(hostile: str = "") -> Run:
@@ -88,6 +91,7 @@ def rejected_run(hostile: str = "") -> Run:
         incumbent_metrics={"mae": 0.2},
         profile=levels(0.8, 0.2),
         reference=levels(0.5, 0.5),
+        comparisons=[COMPARISON.model_copy(update={"column": f"Times{hostile}"})],
     )
     return run_of(
         RunState.REJECTED,

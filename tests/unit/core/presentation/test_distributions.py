@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from regraft_core.presentation.distributions import compared, groups_of, p_value
+from regraft_core.presentation.distributions import compared, groups_of, p_value, target_of
 from regraft_core.profile import Comparison
 from regraft_core.verdict import Reason, Verdict
 
@@ -29,10 +29,13 @@ def test_the_target_comes_first_then_what_has_drifted_the_most() -> None:
     assert [one.column for one in compared(verdict)] == ["condition", "cp", "sex", "age"]
     assert [one.drifted for one in compared(verdict)] == [False, True, True, False]
     assert [one.title for one in compared(verdict)][:2] == ["condition, the target", "cp"]
+    assert target_of(verdict) == compared(verdict)[0]
 
 
 def test_a_verdict_that_held_nothing_against_anything_has_none() -> None:
-    assert compared(Verdict(task="passwords", accepted=False)) == []
+    nothing = Verdict(task="passwords", accepted=False)
+    assert compared(nothing) == []
+    assert target_of(nothing) is None
 
 
 def test_bins_are_ranges_and_unseen_characters_have_names() -> None:
