@@ -70,7 +70,7 @@ def test_a_run_has_a_page_with_reasons_figures_rows_and_chart(service: Running) 
     answer = service.client.get(f"/runs/{run_id}", headers=HTML)
 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    for text in ("target_drift", "0.3844", "Send data whose Times", ">null</td>", "80.0 %", "0.1235", "Data report"):
+    for text in ("target_drift", "0.3844", "Send data whose Times", ">null</td>", "80.0%", "0.1235", "Data report"):
         assert text in answer.text
     assert "<svg viewBox" in answer.text
     assert 'href="http://127.0.0.1:5000/#/runs/1"' in answer.text
