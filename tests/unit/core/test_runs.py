@@ -30,7 +30,9 @@ def test_later_acceptance_is_greater_in_order_whatever_the_zone() -> None:
     assert earlier.order < later.order
 
 
-@pytest.mark.parametrize(("kind", "names"), [("train", STEPS), ("bootstrap", STEPS), ("rollback", ROLLBACK_STEPS)])
+@pytest.mark.parametrize(
+    ("kind", "names"), [("train", tuple(STEPS)), ("bootstrap", tuple(STEPS)), ("rollback", ROLLBACK_STEPS)]
+)
 def test_an_accepted_run_is_queued_with_all_steps_pending(kind: str, names: tuple[str, ...]) -> None:
     run = Run.accept(request(kind=kind))
     assert run.state is RunState.QUEUED

@@ -41,7 +41,7 @@ from regraft_pipeline.argo.template import workflow_template
 from regraft_pipeline.assembly import run_step
 from regraft_pipeline.settings import PipelineSettings
 
-settings = PipelineSettings(store_url=str(Path("store").absolute()))
+settings = PipelineSettings(store_url=Path("store").absolute().as_uri())
 request = RunRequest(run_id="run-of-pace", task="heart-disease", accepted_at=now())
 store = open_store(settings.store_url)
 trained = TrainResult(metrics={}, parameters={}, seconds=1800)
