@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qs
 
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Match, Route, Router
+from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regraft_core.errors import BadRequestError, ContractError, NotFoundError, RegraftError, UnavailableError
@@ -30,9 +29,9 @@ from regraft_core.logs import get_logger
 from regraft_inference import metrics
 from regraft_inference.bodies import Bodies, GoneError
 from regraft_inference.bundle import MLFLOW_VERSION
-from regraft_inference.exchange import TEXT_TYPE, Exchange, MethodError, failed
+from regraft_inference.exchange import TEXT_TYPE, Exchange, failed
 from regraft_inference.fast.short_cut import PredictionShortCut
-from regraft_inference.model import ANSWERING, TASK_NAME, TaskModel, TaskRepository, Version
+from regraft_inference.model import ANSWERING, TaskModel, TaskRepository, Version
 from regraft_inference.openapi import openapi
 from regraft_inference.protocols import (
     ask,
@@ -44,6 +43,7 @@ from regraft_inference.protocols import (
     said_to_be_json,
     server_metadata,
 )
+from regraft_inference.routes import Answer, TaskRoute
 from regraft_inference.settings import PredictorSettings
 
 log = get_logger(__name__)
@@ -58,44 +58,6 @@ PREDICTIONS = ("predict", "invocations", "infer")
 
 GONE = 499
 """Status that is counted where the client has gone before it could be answered, as nginx does."""
-
-type Answer = Callable[[Exchange], Awaitable[int]]
-"""Sends the answer and returns its status. May raise RegraftError before that."""
-
-
-class TaskConvertor(Convertor[str]):
-    """The name of a task in a path, ``{task:task}``."""
-
-    regex = TASK_NAME.pattern
-
-    def convert(self, value: str) -> str:
-        """Take the name as it is."""
-        return value
-
-    def to_string(self, value: str) -> str:
-        """Write the name as it is."""
-        return value
-
-
-register_url_convertor("task", TaskConvertor())
-
-
-class TaskRoute(Route):
-    """A path, the one method that it answers (and HEAD where that is GET), and what answers it."""
-
-    def __init__(self, path: str, method: str, answer: Answer, run: Callable[..., Awaitable[None]]) -> None:
-        super().__init__(path, endpoint=answer, methods=[method])
-        self.method = method
-        self.answer = answer
-        self._run = run
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request to this path, whatever its method."""
-        allowed = scope["method"] in (self.methods or ())
-        await self._run(self.path_format, self.answer if allowed else self._refuse_method, scope, receive, send)
-
-    async def _refuse_method(self, exchange: Exchange) -> int:
-        raise MethodError(f"{exchange.scope['path']} answers {self.method} only", allow=self.method)
 
 
 class Front:

@@ -26,7 +26,7 @@ from regraft_trigger.backends.backend import PredictorPod
 from regraft_trigger.backends.pods import predictor_pods
 from regraft_trigger.backends.reconcile import Reconciler
 from regraft_trigger.backends.tasks import TaskObjects
-from regraft_trigger.backends.workflows import has_begun, readable, run_of, run_workflow
+from regraft_trigger.backends.workflows import changed, has_begun, readable, run_of, run_workflow
 
 CREATE_SECONDS = 5
 """How long the API server may take to create a Workflow; it gives up by itself then."""
@@ -347,7 +347,7 @@ class ArgoBackend:
         for run in (before or {}).values():
             if run.run_id not in runs and not run.state.ended:
                 self._reconciler.miss(run)
-        return _changed(before, runs)
+        return changed(before, runs)
 
     def _take_in(self, kind: str, workflow: Json) -> Run | None:
         """Note what a watch says, and return the run where it has changed."""
@@ -395,8 +395,3 @@ async def _or_unavailable[T](asked: Awaitable[T]) -> T:
 
 def _place(run: Run) -> str:
     return layout.history(run.accepted_at, run.task, run.run_id)
-
-
-def _changed(before: dict[str, Run] | None, after: dict[str, Run]) -> list[Run]:
-    """Return the runs that have changed while nobody watched; none where nobody ever did."""
-    return [] if before is None else [run for run in after.values() if before.get(run.run_id) != run]

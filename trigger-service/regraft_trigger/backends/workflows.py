@@ -126,3 +126,8 @@ def readable(workflow: Json) -> Run | None:
     except (KeyError, ValueError) as error:
         log.warning("workflow is no run", workflow=workflow["metadata"]["name"], error=str(error))
         return None
+
+
+def changed(before: dict[str, Run] | None, after: dict[str, Run]) -> list[Run]:
+    """Return the runs that have changed while nobody watched; none where nobody ever did."""
+    return [] if before is None else [run for run in after.values() if before.get(run.run_id) != run]
