@@ -69,6 +69,10 @@ bench-many: $(STAMP)  ## The trigger service with 200 tasks, 2,000 Workflows and
 fuzz: $(STAMP)  ## What strangers send, with random changes, for some minutes (MINUTES=5 ONLY=name SEED=1)
 	@$(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
 
+.PHONY: courses
+courses: $(STAMP)  ## 500 random courses of deploys that meet, against a real API server (etcd, kube-apiserver; COURSES=50)
+	@$(BIN)/python -m tests.courses $(if $(COURSES),--courses $(COURSES))
+
 ##@ The code
 
 .PHONY: setup

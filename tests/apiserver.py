@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 from regraft_core.kube import Cluster
 
@@ -71,6 +72,7 @@ class ApiServer:
 class _Handler(BaseHTTPRequestHandler):
     api: ApiServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body after its header waits 40 ms for it
 
     def _do(self) -> None:
         address = urlsplit(self.path)
@@ -105,12 +107,15 @@ class _Handler(BaseHTTPRequestHandler):
         key = f"{path}/{body['metadata']['name']}"
         if key in self.api.objects:
             return 409, {"message": "already exists"}
+        body["metadata"] |= {"uid": str(uuid4()), "generation": 1}
+        if body.get("kind") in ("Deployment", "Pod"):
+            body["status"] = {}
         if "dryRun" not in query:
             self.api.put(key, body, kind="ADDED")
         return 201, body
 
     def _patch(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:
-        path = path.removesuffix("/status")
+        is_status, path = path.endswith("/status"), path.removesuffix("/status")
         if path not in self.api.objects:
             return 404, {"message": f"{path} not found"}
         changed = copy.deepcopy(self.api.objects[path])
@@ -121,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return 422, {"message": f"the server rejected our request due to an error in our request: {error}"}
         else:
             assert self.headers["Content-Type"] == "application/merge-patch+json"
-            _merge(changed, body)
+            _merge(changed, {"status": body["status"]} if is_status else body)
         return 200, self._changed(path, changed)
 
     def _put(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:
@@ -134,6 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _changed(self, path: str, item: Json) -> Json:
         """Keep an object's new state; its generation counts the changes of what is wanted."""
         old = self.api.objects[path]
+        for kept in ("uid", "generation"):  # which nobody else writes
+            if kept in old["metadata"]:
+                item["metadata"][kept] = old["metadata"][kept]
         if "generation" in old["metadata"] and item.get("spec") != old.get("spec"):
             item["metadata"]["generation"] = old["metadata"]["generation"] + 1
         self.api.put(path, item)

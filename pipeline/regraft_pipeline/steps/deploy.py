@@ -28,7 +28,7 @@ TURN_SECONDS = 15 * 60.0
 """How long the end of a later run is waited for, before the step is tried anew."""
 
 INSIST_SECONDS = 60.0
-"""How long the registry is asked what to put back; what it said before is taken then."""
+"""How long is asked what is set, and the registry what to put back; what it said before is taken then."""
 
 
 class CancelledError(Exception):
@@ -73,7 +73,7 @@ class Deploy:
     def _once(self) -> DeployResult | None:
         """Return the end of the run, None where it is to begin again. Raises DisplacedError for the same."""
         # In this order: who set the address and has ended has moved the alias before, if at all.
-        placed = self._deployer.placed(self._task.name)
+        placed = self._placed()
         ended = self._has_ended(placed)
         prod = self._prod(placed)
         if prod is not None and prod.prod_order == self._order:
@@ -209,7 +209,7 @@ class Deploy:
         )
 
     def _cancelled(self) -> DeployResult:
-        placed = self._deployer.placed(self._task.name)
+        placed = self._placed()
         prod = self._registry.prod(self._task)
         if prod is not None and prod.prod_order == self._order:
             return self._complete(placed, prod)
@@ -235,6 +235,17 @@ class Deploy:
 
     # What they go by
 
+    def _placed(self) -> Place:
+        """Return what is set to serve. Who is to tell it may be away for a while: a step has few attempts."""
+        deadline = time.monotonic() + INSIST_SECONDS
+        while True:
+            try:
+                return self._deployer.placed(self._task.name)
+            except TemporaryError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
+
     def _set(self, placed: Place, version: Version) -> Place:
         """Set the address of a version, and return what is set; what was set before is kept, to be put back."""
         if (placed.uri, placed.version) == (version.uri, version.number):
@@ -247,17 +258,20 @@ class Deploy:
         return mine
 
     def _before(self, prod: Version | None) -> Place:
-        """Return what is to be put back: what ``prod`` names, else what was there before."""
+        """Return what is to be put back: what ``prod`` names, else what was there from installation, or nothing."""
         key = layout.placed_before(self._context.request.run_id)
         before = find_model(self._context.store, key, Place) or Place()
-        if prod is None or (before.uri, before.version) == (prod.uri, prod.number):
+        if prod is None:
+            return Place() if before.order else before  # another run's, which has not been proven
+        if (before.uri, before.version) == (prod.uri, prod.number):
             return before  # with the very annotations, so that KServe finds the old pods good
         return Place(uri=prod.uri, version=prod.number, order=prod.prod_order)
 
     def _take_back(self, mine: Place, known: Version | None, *, because: Exception | None = None) -> Version | None:
         """Put back what ``prod`` names now, if the address is this run's still, and see it serve; return it.
 
-        Whatever goes wrong is tried again. Raises DeployError (``rollback_failed``) where it cannot be done.
+        Whatever goes wrong is tried again. Raises DeployError (``rollback_failed``) where it cannot be done, or
+        TemporaryError of the same code where the next attempt may do it.
         """
         deadline = time.monotonic() + INSIST_SECONDS
         while True:
@@ -294,10 +308,13 @@ class Deploy:
             back = self._before(prod)
             return prod, back if self._deployer.place(self._task.name, mine, back) else None
 
-    def _lost(self, prod: Version | None, because: Exception | None, second: RegraftError) -> DeployError:
+    def _lost(self, prod: Version | None, because: Exception | None, second: RegraftError) -> RegraftError:
+        """Return what is to be raised where the old version could not be put back: the next attempt may do it."""
         what = f"version {prod.number}" if prod else "what was there before"
         first = f"{because}; " if because else ""
-        return DeployError(f"{first}{what} could not be put back either: {second.message}", code="rollback_failed")
+        message = f"{first}{what} could not be put back either: {second.message}"
+        kind = TemporaryError if isinstance(second, TemporaryError) else DeployError
+        return kind(message, code="rollback_failed")
 
     def _prod(self, placed: Place) -> Version | None:
         """Return what ``prod`` names; where somebody deleted the alias, it is given back to what serves."""
