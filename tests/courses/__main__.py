@@ -14,6 +14,7 @@ import time
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import structlog
 
@@ -40,12 +41,11 @@ def main() -> int:
             cluster = stack.enter_context(control_plane(folder / "cluster"))
         elif arguments.world == "small":
             cluster = stack.enter_context(ApiServer().running()).cluster
-        run = f"{time.time():.0f}"
         for number in range(arguments.first, arguments.first + arguments.courses):
             seed = f"{arguments.world}-{number}"
             (folder / seed).mkdir()
             try:
-                Course(Script(seed), folder / seed, url, cluster, name=f"{run}-{number}").play()
+                Course(Script(seed), folder / seed, url, cluster, name=uuid4().hex).play()
             except Exception:
                 failed.append(seed)
                 traceback.print_exc()
