@@ -29,7 +29,7 @@ from regraft_core.logs import get_logger
 from regraft_inference import metrics
 from regraft_inference.bodies import Bodies, GoneError
 from regraft_inference.bundle import MLFLOW_VERSION
-from regraft_inference.exchange import TEXT_TYPE, Exchange, failed
+from regraft_inference.exchange import TEXT_TYPE, Exchange, failed, without_body
 from regraft_inference.fast.short_cut import PredictionShortCut
 from regraft_inference.model import ANSWERING, TaskModel, TaskRepository, Version
 from regraft_inference.openapi import openapi
@@ -42,6 +42,7 @@ from regraft_inference.protocols import (
     plain_scope,
     said_to_be_json,
     server_metadata,
+    without_version,
 )
 from regraft_inference.routes import Answer, TaskRoute
 from regraft_inference.settings import PredictorSettings
@@ -143,7 +144,7 @@ class Front:
         """Let a request be answered, and count it."""
         began = perf_counter()
         if scope["method"] == "HEAD":
-            send = _without_body(send)
+            send = without_body(send)
         name = scope.get("path_params", {}).get("task")
         model = self._repository.default if name is None else self._repository.models.get(name)
         if model is None and answer != self._load:
@@ -289,7 +290,7 @@ class Front:
 
     def _asking(self, exchange: Exchange) -> Callable[[bytes], list[Message]]:
         ANSWERING.set(exchange.version)
-        scope = _without_version(plain_scope(exchange.scope))
+        scope = without_version(plain_scope(exchange.scope))
 
         def check_and_ask(body: bytes) -> list[Message]:
             check_json(scope, body)
@@ -299,7 +300,7 @@ class Front:
 
     async def _pass_to_kserve(self, exchange: Exchange, body: bytes = b"") -> int:
         ANSWERING.set(exchange.version)
-        return await _pass_back(exchange, await ask(self._kserve, _without_version(plain_scope(exchange.scope)), body))
+        return await _pass_back(exchange, await ask(self._kserve, without_version(plain_scope(exchange.scope)), body))
 
 
 def _exchange(scope: Scope, receive: Receive, send: Send, model: TaskModel) -> Exchange:
@@ -337,27 +338,9 @@ def _named_version(exchange: Exchange) -> Version:
     return version
 
 
-def _without_version(scope: Scope) -> Scope:
-    """Return the scope with the path of the version that serves: KServe's own endpoints know no versions."""
-    wanted = scope.get("path_params", {}).get("version")
-    if wanted is None:
-        return scope
-    path = scope["path"].replace(f"/versions/{wanted}", "", 1)
-    return {**scope, "path": path, "raw_path": path.encode()}
-
-
 def _plain(path: str) -> str:
     """Return a path without slashes that stand twice or at its end."""
     return "/" + "/".join(part for part in path.split("/") if part)
-
-
-def _without_body(send: Send) -> Send:
-    """Return a way to send answers to HEAD: the headers are those of GET."""
-
-    async def send_head(message: Message) -> None:
-        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
-
-    return send_head
 
 
 async def _answer_health(exchange: Exchange, versions: list[Version]) -> int:

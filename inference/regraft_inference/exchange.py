@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from regraft_core.errors import PROBLEM_JSON, BadRequestError, RegraftError, TooLargeError, UnavailableError
 from regraft_inference.bodies import CodingNotReadError
@@ -99,6 +99,15 @@ def problem_of(error: RegraftError, path: str) -> dict[str, Any]:
 def failed() -> RegraftError:
     """Return the error of a bug."""
     return RegraftError("the predictor has failed; its log says why")
+
+
+def without_body(send: Send) -> Send:
+    """Return a way to send answers to HEAD: the headers are those of GET."""
+
+    async def send_head(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return send_head
 
 
 def _lingering(exchange: Exchange) -> Send:

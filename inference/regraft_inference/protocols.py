@@ -108,6 +108,15 @@ def model_metadata(name: str, version: Version) -> dict[str, Any]:
     return {"name": name, "versions": versions, "platform": PLATFORM, "inputs": inputs, "outputs": outputs}
 
 
+def without_version(scope: Scope) -> Scope:
+    """Return the scope with the path of the version that serves: KServe's own endpoints know no versions."""
+    wanted = scope.get("path_params", {}).get("version")
+    if wanted is None:
+        return scope
+    path = scope["path"].replace(f"/versions/{wanted}", "", 1)
+    return {**scope, "path": path, "raw_path": path.encode()}
+
+
 async def _problem_response(request: Request, error: Exception) -> Response:
     """Answer an error that was raised behind KServe's endpoints."""
     known = error if isinstance(error, RegraftError) else _translated(error)
