@@ -14,6 +14,7 @@ import httpx
 from regraft_core.addresses import redacted
 from regraft_core.errors import RegraftError, UnavailableError
 from regraft_core.runs import Run
+from regraft_core.versions import VersionShown
 
 POLL_SECONDS = 0.2
 UPLOAD = httpx.Timeout(30.0, read=300.0, write=300.0)
@@ -60,6 +61,10 @@ class TriggerClient:
         """Return runs, newest first."""
         parameters = {"limit": str(limit)} | ({"task": task} if task else {})
         return [Run.model_validate(run) for run in self._call("GET", "/runs", params=parameters)["runs"]]
+
+    def versions(self, task: str) -> list[VersionShown]:
+        """Return the versions of a task, newest first."""
+        return [VersionShown.model_validate(one) for one in self._call("GET", f"/tasks/{task}/versions")["versions"]]
 
     def run(self, run_id: str) -> Run:
         """Return a run. Raises RegraftError (``run_unknown``) where there is none."""

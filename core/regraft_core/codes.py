@@ -134,6 +134,9 @@ class Code(StrEnum):
     NOT_A_TABLE = "not_a_table", "The file is no table that a task can be made of."
     TARGET_UNUSABLE = "target_unusable", "The column cannot be a target: it has one value, too many labels, or dates."
     TASK_INVALID = "task_invalid", "A task's file is wrong; the message names the line and the cure."
+    DATASET_GONE = "dataset_gone", "The dataset of a version is not kept any more."
+    FOLDER_TAKEN = "folder_taken", "A folder that would be written holds something already."
+    DATA_REJECTED = "data_rejected", "The gates refuse the data that a model was to be trained on."
     VERSION_UNKNOWN = "version_unknown", "There is no such version."
 
     # The way to a dataset

@@ -22,7 +22,7 @@ from regraft_core.results import DownloadResult
 from regraft_core.runs import RunRequest, now
 from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import ObjectStore, find_model, open_store
-from regraft_pipeline.assembly import open_registry, sound_task
+from regraft_pipeline.assembly import open_registry, task_of_run
 from regraft_pipeline.registry.registry import Registry
 from regraft_pipeline.registry.version import Version
 from regraft_pipeline.settings import PipelineSettings
@@ -72,17 +72,19 @@ def plan(settings: PipelineSettings, policy: Policy, *, task: str | None = None)
     """
     store, registry = _store(settings), open_registry(settings)
     ended = {layout.run_of(place): place for place in store.keys(layout.HISTORY)}
-    names = sorted({layout.task_of(place) for place in ended.values()})
+    # The newest run comes last here, so that each task is as its newest run had it: its object may be gone.
+    newest = {layout.task_of(place): run for run, place in sorted(ended.items(), key=lambda one: one[1], reverse=True)}
     found = Plan()
     kept: list[Version] = []
-    for name in names if task is None else [task]:
+    for name in sorted(newest) if task is None else [task]:
         try:
-            keep, go = _divided(sound_task(name), registry, policy, _open(store))
+            of = task_of_run(newest.get(name, ""), name, store)
+            keep, go = _divided(of, registry, policy, _open(store))
         except RegraftError as error:
             found.left_alone[name] = error.message
             continue
         kept += keep
-        found.versions += [(sound_task(name), version) for version in go]
+        found.versions += [(of, version) for version in go]
     before = now() - timedelta(days=policy.days)
     judged = {
         run: place

@@ -16,6 +16,7 @@ from regraft_core.errors import BadRequestError, NotFoundError
 from regraft_core.fit.fit import Fit, Window
 from regraft_core.runs import Run
 from regraft_core.taskstate import TaskShown
+from regraft_core.versions import VersionShown
 from regraft_trigger.bodies import RollbackBody, TriggerBody, body_schema, read_body
 from regraft_trigger.feed import decode_id, encode
 from regraft_trigger.guard import bearer_token, check_same_site, check_token
@@ -66,6 +67,12 @@ class Tasks(BaseModel):
     """What can be predicted."""
 
     tasks: list[TaskShown]
+
+
+class Versions(BaseModel):
+    """The versions of a task, newest first, as far as its newest 1000 runs tell of them."""
+
+    versions: list[VersionShown]
 
 
 async def _may_post(request: Request, service: Current) -> None:
@@ -134,6 +141,7 @@ def make_router(settings: TriggerSettings) -> APIRouter:
     router.add_api_route("/events", events, response_class=EventStream, responses=documented())
     router.add_api_route("/tasks", tasks, response_model=Tasks, responses=documented())
     router.add_api_route("/tasks/{task}/fit", fit, response_model=Fit, responses=documented(400, 404, 503))
+    router.add_api_route("/tasks/{task}/versions", versions, response_model=Versions, responses=documented(404, 503))
     router.add_api_route("/health", health, response_model=Status, responses=documented())
     router.add_api_route("/ready", ready, response_model=Ready, responses=documented(503))
     router.add_api_route("/metrics", metrics, response_class=MetricsText, responses=documented())
@@ -259,6 +267,11 @@ async def fit(
 ) -> Fit:
     """Say whether what serves still fits the requests that it gets, all its predictors together."""
     return await service.fit(task, window)
+
+
+async def versions(service: Current, task: str) -> Versions:
+    """List the versions of a task, newest first: what each was trained on, how good it is, when it served."""
+    return Versions(versions=await service.versions(task))
 
 
 async def metrics(service: Current) -> MetricsText:

@@ -25,6 +25,7 @@ from regraft_core.logs import get_logger, log_once
 from regraft_core.runs import Cause, Run, RunRequest, new_run_id, now, same_request
 from regraft_core.serving import Serving
 from regraft_core.taskstate import TaskShown, TaskState
+from regraft_core.versions import VersionShown, versions_of
 from regraft_trigger.backends.backend import Backend
 from regraft_trigger.bodies import RollbackBody, TriggerBody
 from regraft_trigger.feed import CATCH_UP, Feed
@@ -33,6 +34,10 @@ from regraft_trigger.metrics import Metrics
 from regraft_trigger.predictors import Predictors
 from regraft_trigger.settings import TriggerSettings
 from regraft_trigger.uploads import Asked, Upload, Uploads
+
+RUNS_AT_ONCE = 200
+MOST_RUNS = 1000
+"""Runs of a task that are looked through for its versions."""
 
 _SHOWN = {"source", "definition", "kind", "description"}
 
@@ -157,9 +162,24 @@ class Service:
 
     async def fit(self, name: str, window: Window) -> Fit:
         """Return whether what serves still fits its requests. Raises NotFoundError, UnavailableError."""
+        await self._find(name)
+        return await self.collector.fresh(name, window)
+
+    async def versions(self, name: str) -> list[VersionShown]:
+        """Return the versions of a task, as far as its newest runs tell. Raises NotFoundError (``task_unknown``)."""
+        await self._find(name)
+        runs: list[Run] = []
+        while len(runs) < MOST_RUNS:
+            before = runs[-1].run_id if runs else None
+            page = await self.backend.recent(task=name, limit=RUNS_AT_ONCE, before=before)
+            runs += page
+            if len(page) < RUNS_AT_ONCE:
+                break
+        return versions_of(runs)
+
+    async def _find(self, name: str) -> None:
         if name not in self.task_names and await self.backend.find_task(name) is None:
             raise NotFoundError(f"there is no task {name[:100]!r}", code="task_unknown")
-        return await self.collector.fresh(name, window)
 
     async def _serving(self, name: str) -> Serving | None:
         """Return what serves; a note that cannot be read is no reason to say nothing of the task."""

@@ -29,7 +29,7 @@ def run(context: Context) -> TrainResult:
     verdict = context.verdict()
     context.progress(None, f"fitting on {len(data):,} rows")
     began = time.perf_counter()
-    estimator = _fitted(task, data)
+    estimator = fitted(task, data)
     seconds = time.perf_counter() - began
     folder = context.workdir / "bundle"
     write_bundle(
@@ -47,7 +47,7 @@ def run(context: Context) -> TrainResult:
             definition=task.definition,
             unfit_psi=UNFIT_PSI if task.gates.input_drift_psi is None else task.gates.input_drift_psi,
         ),
-        golden=task.columns_of(_golden(data)),
+        golden=task.columns_of(golden(data)),
         profile=verdict.profile,
     )
     _put_explanation(context, estimator, data)
@@ -71,7 +71,7 @@ def _dataset(context: Context) -> Dataset:
     return Dataset(path)
 
 
-def _fitted(task: Task, data: Dataset) -> Estimator:
+def fitted(task: Task, data: Dataset) -> Estimator:
     """Return a new estimator that has learned from all rows, in batches where it can."""
     estimator = task.estimator()
     if isinstance(estimator, StreamingEstimator):
@@ -87,6 +87,6 @@ def _put_explanation(context: Context, estimator: Estimator, data: Dataset) -> N
         context.store.put(layout.training(context.request.run_id), json.dumps(told, allow_nan=False).encode())
 
 
-def _golden(data: Dataset) -> pd.DataFrame:
+def golden(data: Dataset) -> pd.DataFrame:
     """Return rows from the whole of the dataset, the first and the last among them."""
     return data.take(np.unique(np.linspace(0, len(data) - 1, GOLDEN_ROWS).astype(np.int64)))

@@ -1,0 +1,89 @@
+"""The commands about versions: ``versions``, and what leaves with one: ``data`` and ``pull``."""
+# ruff: noqa: PLC0415  (imports only what is used; the arguments of a command are its options)
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from regraft_cli import terminal
+from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of
+
+Number = Annotated[str, typer.Argument(metavar="VERSION", help="Number of the version")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write it")]
+
+DEFAULT_TASK = "passwords"
+
+
+def versions(task: TaskName = None, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+    """List the versions of a task, newest first: what each was trained on, how good it is, when it served."""
+    from regraft_cli.client import TriggerClient
+
+    out = terminal.make_console()
+    found = TriggerClient(url, token).versions(task or DEFAULT_TASK)
+    if as_json:
+        out.print_json(json.dumps([shown.model_dump(mode="json") for shown in found]))
+        return
+    table = Table("version", "", "made", "dataset", "served", "metrics", box=None)
+    for shown in found:
+        served = ", ".join(
+            f"{one.since:%Y-%m-%d %H:%M} to {f'{one.until:%Y-%m-%d %H:%M}' if one.until else 'now'}"
+            for one in shown.served
+        )
+        metrics = "  ".join(f"{name} {value:.4g}" for name, value in list(shown.metrics.items())[:3])
+        table.add_row(
+            shown.version,
+            Text("serves", "green") if shown.serving else "",
+            f"{shown.made_at:%Y-%m-%d %H:%M}" if shown.made_at else "",
+            (shown.data_sha256 or "")[:12],
+            served or "never",
+            metrics,
+        )
+    out.print(table)
+
+
+def data(version: Number, task: TaskName = None, output: Output = None, folder: Data = DEFAULT_DATA) -> None:
+    """Print the dataset that a version was trained on, as it came, or write it to a file.
+
+    The stack of the data folder must be up, for its registry is asked.
+    """
+    from regraft_pipeline.taking import dataset_of
+    from regraft_pipeline.tasks import load_task
+
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "data"
+        found = dataset_of(load_task(task or DEFAULT_TASK), version, settings_of(folder), path)
+        if output is not None:
+            shutil.move(path, output)
+            terminal.make_console(stderr=True).print(Text(f"{output}: SHA-256 {found.data_sha256}"), soft_wrap=True)
+            return
+        with path.open("rb") as content:
+            shutil.copyfileobj(content, sys.stdout.buffer)
+        sys.stdout.flush()
+
+
+def pull(version: Number, task: TaskName = None, output: Output = None, folder: Data = DEFAULT_DATA) -> None:
+    """Write a version's bundle with all that loads it elsewhere: `mlflow.pyfunc.load_model` needs no Regraft here.
+
+    The stack of the data folder must be up, for its registry is asked.
+    """
+    from regraft_pipeline.taking import pull as take
+    from regraft_pipeline.tasks import load_task
+
+    name = task or DEFAULT_TASK
+    home = output or Path(f"{name}-{version}")
+    take(load_task(name), version, settings_of(folder), home)
+    out = terminal.make_console()
+    out.print(terminal.pairs([
+        ("model", str(home / "model")),
+        ("install", f"pip install -r {home}/requirements.txt"),
+        ("load", f'mlflow.pyfunc.load_model("{home}/model")'),
+    ]))  # fmt: skip

@@ -1,0 +1,133 @@
+"""Regraft in Python: gates, training and models on a DataFrame, with no stack.
+
+``judge`` holds a frame against a task, ``train`` makes a model of a frame that passes, ``load`` reads one again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from regraft_core.definition import TaskFileError, read_definition
+from regraft_core.errors import BadRequestError
+from regraft_core.profile import Profile
+from regraft_core.runs import now
+from regraft_core.verdict import Verdict
+from regraft_inference.bundle import Bundle, BundleInfo, write_bundle
+from regraft_inference.pyfunc import PyfuncModel
+from regraft_pipeline import gates
+from regraft_pipeline.steps.train import fitted, golden
+from regraft_pipeline.tasks import Task, load_task
+from regraft_pipeline.tasks.files import task_of
+
+type AnyTask = Task | str | os.PathLike[str]
+"""A task, its name, or the path of its ``task.yaml``."""
+
+
+class Model(PyfuncModel):
+    """A trained model. ``predict(frame)`` gives a frame with the target column and the frame's own index."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What was measured on rows that it has not seen."""
+        return self.bundle.info.metrics
+
+
+class RejectedError(BadRequestError):
+    """The gates refuse the data; ``verdict`` says why."""
+
+    code = "data_rejected"
+    title = "The gates refuse the data"
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.summary())
+        self.verdict = verdict
+
+
+def judge(frame: pd.DataFrame, task: AnyTask, *, reference: pd.DataFrame | Profile | None = None) -> Verdict:
+    """Return what the gates say of a frame, held against a reference where one is given.
+
+    ``verdict.accepted``, ``verdict.reasons`` and ``verdict.metrics`` are what a run would say.
+    """
+    of = _task(task)
+    with _csv(frame) as path:
+        return gates.judge(path, of, reference=_profile(reference, of), incumbent=None).verdict
+
+
+def train(
+    frame: pd.DataFrame,
+    task: AnyTask,
+    folder: str | os.PathLike[str],
+    *,
+    reference: pd.DataFrame | Profile | None = None,
+) -> Model:
+    """Train on a frame that passes the gates, write the bundle into a new folder and return the model.
+
+    Raises RejectedError (``data_rejected``), BundleError (``bundle_exists``).
+    """
+    of, home = _task(task), Path(folder)
+    with _csv(frame) as path:
+        found = gates.judge(path, of, reference=_profile(reference, of), incumbent=None)
+        if not found.verdict.accepted or found.data is None:
+            raise RejectedError(found.verdict)
+        estimator = fitted(of, found.data)
+        write_bundle(
+            home,
+            contract=of.contract,
+            estimator=estimator,
+            info=BundleInfo(
+                task=of.name,
+                run_id="",
+                data_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+                estimator=type(estimator).format,
+                created_at=now(),
+                metrics=found.verdict.metrics,
+                definition=of.definition,
+            ),
+            golden=of.columns_of(golden(found.data)),
+            profile=found.profile,
+        )
+    return load(home)
+
+
+def load(folder: str | os.PathLike[str]) -> Model:
+    """Return the model of a bundle's folder: of ``train``, or ``model`` of ``regraft pull``. Raises BundleError."""
+    return Model(Bundle.load(Path(folder)))
+
+
+def _task(task: AnyTask) -> Task:
+    if isinstance(task, Task):
+        return task
+    path = Path(task)
+    if isinstance(task, str) and path.suffix not in (".yaml", ".yml"):
+        return load_task(task)
+    try:
+        return task_of(read_definition(path.read_bytes(), str(path)), path.parent)
+    except OSError as error:
+        raise TaskFileError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _profile(reference: pd.DataFrame | Profile | None, task: Task) -> Profile | None:
+    """Return what a frame is held against. Raises RejectedError where the reference itself does not pass."""
+    if not isinstance(reference, pd.DataFrame):
+        return reference
+    with _csv(reference) as path:
+        found = gates.judge(path, task, reference=None, incumbent=None)
+    if found.profile is None or not found.verdict.accepted:
+        raise RejectedError(found.verdict)
+    return found.profile
+
+
+@contextmanager
+def _csv(frame: pd.DataFrame) -> Iterator[Path]:
+    """Write a frame as the file that somebody would have posted: the gates read files."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "data.csv"
+        frame.to_csv(path, index=False, lineterminator="\n")
+        yield path

@@ -1,0 +1,76 @@
+"""The gates, training and models on a DataFrame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regraft_core.definition import TaskFileError
+from regraft_core.errors import NotFoundError
+from regraft_pipeline import api
+
+TASK = """\
+apiVersion: regraft.dev/v1
+kind: Task
+name: seals
+target: kind
+columns:
+  - {name: length, type: number}
+  - {name: kind, type: string, categories: [grey, harbour, monk]}
+gates: {one_target_per_input: false}
+"""
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Path:
+    path = tmp_path / "task.yaml"
+    path.write_text(TASK)
+    (tmp_path / "reference.csv").write_text("length,kind\n1,grey\n")
+    return path
+
+
+def seals(seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(0, 3, 300)
+    length = (kind + rng.normal(0, 0.2, 300)).round(3)
+    return pd.DataFrame({"length": length, "kind": np.array(["grey", "harbour", "monk"])[kind]}, index=range(7, 307))
+
+
+def test_a_frame_is_judged_trained_on_and_its_model_read_again(task: Path, tmp_path: Path) -> None:
+    reference, frame = seals(1), seals(2)
+    verdict = api.judge(frame, task, reference=reference)
+    assert verdict.accepted, verdict.summary()
+    model = api.train(frame, task, tmp_path / "model", reference=reference)
+    assert model.metrics["recall"] > 0.9
+    answers = model.predict(reference)
+    assert list(answers.index) == list(reference.index)
+    assert (answers["kind"] == reference["kind"]).mean() > 0.9
+    assert api.load(tmp_path / "model").predict(reference).equals(answers)
+
+
+def test_what_the_gates_refuse_is_not_trained_on(task: Path, tmp_path: Path) -> None:
+    frame = seals(2)
+    frame["kind"] = frame["kind"].sample(frac=1, random_state=1).to_numpy()
+    with pytest.raises(api.RejectedError) as caught:
+        api.train(frame, str(task), tmp_path / "model", reference=seals(1))
+    assert caught.value.verdict.errors
+    assert not (tmp_path / "model").exists()
+    with pytest.raises(api.RejectedError):  # nor is it a reference
+        api.judge(seals(1), task, reference=frame)
+
+
+def test_a_task_is_named_by_its_name_or_by_its_file(tmp_path: Path) -> None:
+    assert not api.judge(seals(1), "passwords").accepted
+    with pytest.raises(NotFoundError, match="there is no task"):
+        api.judge(seals(1), "walruses")
+    with pytest.raises(TaskFileError, match="cannot be read"):
+        api.judge(seals(1), tmp_path / "none.yaml")
+
+
+def test_the_page_shows_the_program_that_it_runs() -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    program = (docs / "python_example.py").read_text().split('"""\n\n', 1)[1]
+    assert program in (docs / "python.md").read_text()
