@@ -22,7 +22,7 @@ demo: $(STAMP)  ## The whole loop in front of your eyes, no cluster (KEEP=1 leav
 
 .PHONY: test
 test: $(STAMP) lint  ## Everything that needs no cluster: lint, types, unit and integration tests with coverage
-	@$(BIN)/pytest --quiet --numprocesses 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term
+	@$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 AXE := .tools/axe/node_modules/axe-core/axe.min.js
 AXE_VERSION := 4.14.1
