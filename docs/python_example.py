@@ -1,5 +1,9 @@
 """Gates, training and a model on a DataFrame: the example of docs/python.md."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tables are small: threads would wait for each other
+
 from sklearn.datasets import load_wine
 
 from regraft_pipeline import api
