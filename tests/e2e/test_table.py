@@ -21,7 +21,7 @@ from tests.e2e.conftest import RUN_SECONDS, URL
 CULTIVARS = {0: "barolo", 1: "grignolino", 2: "barbera"}
 ROW = {"alcohol": [14.23], "malic_acid": [1.71], "proline": [1065]}
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 
 def regraft(*arguments: str) -> str:
@@ -106,7 +106,7 @@ def test_a_table_comes_learns_goes_back_and_goes(task: Path) -> None:
 
         regraft("trigger", str(task.parents[2] / "more.csv"), "--task", "wine", "--wait", "--url", URL)
         second = eventually(lambda: version if (version := serving()) != first else None)
-        regraft("rollback", "--task", "wine", "--wait", "--url", URL)
+        regraft("rollback", "--task", "wine", "--yes", "--wait", "--url", URL)
         eventually(lambda: serving() == first)
         assert second != first
 
