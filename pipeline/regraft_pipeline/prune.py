@@ -74,12 +74,12 @@ def plan(settings: PipelineSettings, policy: Policy, *, task: str | None = None)
     ended = {layout.run_of(place): place for place in store.keys(layout.HISTORY)}
     # The newest run comes last here, so that each task is as its newest run had it: its object may be gone.
     newest = {layout.task_of(place): run for run, place in sorted(ended.items(), key=lambda one: one[1], reverse=True)}
-    found = Plan()
+    found, waiting = Plan(), _open(store)
     kept: list[Version] = []
     for name in sorted(newest) if task is None else [task]:
         try:
             of = task_of_run(newest.get(name, ""), name, store)
-            keep, go = _divided(of, registry, policy, _open(store))
+            keep, go = _divided(of, registry, policy, waiting)
         except RegraftError as error:
             found.left_alone[name] = error.message
             continue
