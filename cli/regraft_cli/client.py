@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from regraft_core.addresses import redacted
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, UnavailableError
 from regraft_core.runs import Run
 from regraft_core.versions import VersionShown
@@ -104,7 +105,7 @@ def file_of(dataset: str) -> Path | None:
         return path
     what = "is a folder" if path.is_dir() else "there is no such file"
     raise RegraftError(
-        f"{dataset!r}: {what}, and it is no address that begins with http://, https:// or s3://", code="data_missing"
+        f"{dataset!r}: {what}, and it is no address that begins with http://, https:// or s3://", code=Code.DATA_MISSING
     )
 
 
@@ -126,7 +127,9 @@ def _error(response: httpx.Response) -> RegraftError:
     except ValueError:
         problem = None
     if isinstance(problem, dict) and "code" in problem and "detail" in problem:
-        return RegraftError(str(problem["detail"]), code=str(problem["code"]))
+        error = RegraftError(str(problem["detail"]))
+        error.code = str(problem["code"])  # of another release, it may be one that is not known here
+        return error
     return RegraftError(
         f"the trigger service at {redacted(str(response.url))} answers {response.status_code}: {response.text[:300]}"
     )

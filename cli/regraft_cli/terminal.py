@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from regraft_core.addresses import can_be_posted
+from regraft_core.codes import Code
 from regraft_core.runs import Run, RunState, Step, StepState, now
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def _finding(finding: Finding, found: Report) -> Group:
         (f"{sign} {finding.title}", f"bold {style}"), (f"  {finding.gate} gate, {finding.code}", "dim")
     )
     lines: list[ConsoleRenderable] = [Text(sentence(reason.message)) for reason in finding.reasons]
-    if finding.code == "target_drift" and found.in_rows:
+    if finding.code == Code.TARGET_DRIFT and found.in_rows:
         lines.append(Text(sentence(found.in_rows)))
     lines += [Text.assemble(("What would have passed: ", "bold"), f"{remedy}.") for remedy in finding.remedies]
     if finding.figure_names:

@@ -21,6 +21,11 @@ class Code(StrEnum):
         member.meaning = meaning
         return member
 
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Return the code of a plain text. Raises ValueError where there is none."""
+        return cls(text)  # type: ignore[call-arg]  # looks a member up and makes none
+
     # A dataset or a request: what is wrong with columns and values
     EMPTY_FILE = "empty_file", "The file has no bytes, or only white space."
     BINARY_FILE = "binary_file", "The file is packed, binary or no text."

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from regraft_core.codes import Code
+
 PROBLEM_JSON = "application/problem+json"
 
 
@@ -17,12 +19,12 @@ class RegraftError(Exception):
     ``details`` go into the problem details as members of their own (column, row, limit, ...).
     """
 
-    code: str = "internal_error"
+    code: str = Code.INTERNAL_ERROR
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Something went wrong inside Regraft"
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, code: str | None = None, **details: Any) -> None:
+    def __init__(self, message: str, *, code: Code | None = None, **details: Any) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or type(self).code
@@ -43,7 +45,7 @@ class RegraftError(Exception):
 class BadRequestError(RegraftError):
     """The request itself is wrong; sending it again changes nothing."""
 
-    code = "bad_request"
+    code = Code.BAD_REQUEST
     status = 400
     title = "The request is not valid"
 
@@ -51,14 +53,14 @@ class BadRequestError(RegraftError):
 class ContractError(BadRequestError):
     """A request that breaks the contract: ``details`` name column, row (0-based) and rule where there is one."""
 
-    code = "contract_broken"
+    code = Code.CONTRACT_BROKEN
     title = "The request breaks the contract"
 
 
 class UnauthorizedError(RegraftError):
     """A token is configured and the request carries none, or a wrong one."""
 
-    code = "unauthorized"
+    code = Code.UNAUTHORIZED
     status = 401
     title = "A valid bearer token is needed"
 
@@ -66,7 +68,7 @@ class UnauthorizedError(RegraftError):
 class NotFoundError(RegraftError):
     """What was asked for does not exist."""
 
-    code = "not_found"
+    code = Code.NOT_FOUND
     status = 404
     title = "Not found"
 
@@ -74,7 +76,7 @@ class NotFoundError(RegraftError):
 class ConflictError(RegraftError):
     """What was asked for does not go with how things stand now, such as the end of a run that has ended."""
 
-    code = "conflict"
+    code = Code.CONFLICT
     status = 409
     title = "Not possible as things stand"
 
@@ -82,7 +84,7 @@ class ConflictError(RegraftError):
 class KeyReusedError(RegraftError):
     """The idempotency key was sent before with another body."""
 
-    code = "idempotency_key_reused"
+    code = Code.IDEMPOTENCY_KEY_REUSED
     status = 422
     title = "The idempotency key stands for another request"
 
@@ -90,14 +92,14 @@ class KeyReusedError(RegraftError):
 class UnreadableError(RegraftError):
     """An object in the store is damaged, or was written by a release that this one does not know."""
 
-    code = "object_unreadable"
+    code = Code.OBJECT_UNREADABLE
     title = "An object in the store cannot be read"
 
 
 class TooLargeError(RegraftError):
     """The request body is over the size limit."""
 
-    code = "request_too_large"
+    code = Code.REQUEST_TOO_LARGE
     status = 413
     title = "The request is too large"
 
@@ -105,11 +107,11 @@ class TooLargeError(RegraftError):
 class UnavailableError(RegraftError):
     """Cannot be done now; trying again after ``retry_after`` seconds makes sense."""
 
-    code = "unavailable"
+    code = Code.UNAVAILABLE
     status = 503
     title = "Not available now"
 
-    def __init__(self, message: str, *, code: str | None = None, retry_after: int = 5, **details: Any) -> None:
+    def __init__(self, message: str, *, code: Code | None = None, retry_after: int = 5, **details: Any) -> None:
         super().__init__(message, code=code, **details)
         self.retry_after = retry_after
 
@@ -117,28 +119,28 @@ class UnavailableError(RegraftError):
 class SourceError(RegraftError):
     """The dataset cannot be had from its address; the code (``source_not_found``, ...) says why."""
 
-    code = "source_unusable"
+    code = Code.SOURCE_UNUSABLE
     title = "The dataset could not be downloaded"
 
 
 class BundleError(RegraftError):
     """A bundle is incomplete, damaged, of an unknown format, or does not repeat its golden requests."""
 
-    code = "bundle_unusable"
+    code = Code.BUNDLE_UNUSABLE
     title = "The bundle cannot be served"
 
 
 class DeployError(RegraftError):
     """A version did not come into service within its deadline, or not as itself."""
 
-    code = "rollout_failed"
+    code = Code.ROLLOUT_FAILED
     title = "The new version did not stand"
 
 
 class TemporaryError(RegraftError):
     """What failed can pass by itself: the step may be tried again (exit code 75, ``EX_TEMPFAIL`` of sysexits.h)."""
 
-    code = "temporary"
+    code = Code.TEMPORARY
     status = 503
     title = "A temporary failure"
     exit_code = 75

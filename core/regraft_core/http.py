@@ -28,6 +28,7 @@ from typing import Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from regraft_core.codes import Code
 from regraft_core.errors import PROBLEM_JSON, BadRequestError, RegraftError, UnavailableError
 from regraft_core.settings import HttpSettings
 
@@ -79,7 +80,7 @@ KEEP_ALIVE_SECONDS = 120
 class HeadTooLargeError(RegraftError):
     """Request line and headers are over the limit."""
 
-    code = "request_head_too_large"
+    code = Code.REQUEST_HEAD_TOO_LARGE
     status = 431
     title = "The headers are too large"
 
@@ -87,7 +88,7 @@ class HeadTooLargeError(RegraftError):
 class RequestTimeoutError(RegraftError):
     """A request did not come in its time."""
 
-    code = "request_timeout"
+    code = Code.REQUEST_TIMEOUT
     status = 408
     title = "The request did not come in time"
 
@@ -114,7 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.idle_since = monotonic()
         if len(self.connections) > self._limits.connections and not self._make_room():
-            self.refuse(UnavailableError("too many connections are open", code="too_many_connections"))
+            self.refuse(UnavailableError("too many connections are open", code=Code.TOO_MANY_CONNECTIONS))
             return
         self._await_request()
 
@@ -204,7 +205,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse_head()
             return
         if (wrong := _wrong_head(self.headers, self.parser.get_http_version())) is not None:
-            self.refuse(BadRequestError(wrong, code="http_invalid"))
+            self.refuse(BadRequestError(wrong, code=Code.HTTP_INVALID))
             return
         if self.parser.should_upgrade():
             self._upgrading = True
@@ -228,7 +229,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  (uvicorn's text says no more)
         """Answer what is no HTTP."""
-        self.refuse(BadRequestError("what was sent is not HTTP/1.1 as RFC 9112 has it", code="http_invalid"))
+        self.refuse(BadRequestError("what was sent is not HTTP/1.1 as RFC 9112 has it", code=Code.HTTP_INVALID))
 
     def refuse(self, error: RegraftError) -> None:
         """Answer with a problem and end the connection. Nothing is written into an answer that has begun."""
@@ -261,7 +262,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._upgrading = False
         method, url, headers = self.parser.get_method(), self.url, self.headers
         if method == b"CONNECT":
-            self.refuse(BadRequestError("this is no proxy: CONNECT is not answered", code="http_invalid"))
+            self.refuse(BadRequestError("this is no proxy: CONNECT is not answered", code=Code.HTTP_INVALID))
             return
         lines = [b"%s %s HTTP/%s\r\n" % (method, url, self.parser.get_http_version().encode())]
         lines += [b"%s: %s\r\n" % (name, value) for name, value in headers if name not in UPGRADE_HEADERS]

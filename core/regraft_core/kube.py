@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from regraft_core.codes import Code
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -72,7 +73,7 @@ class Cluster:
             answer = subprocess.run(command, check=True, capture_output=True)  # noqa: S603  (a constant)
         except (OSError, subprocess.CalledProcessError) as error:
             raise RegraftError(
-                f"this is no pod, and kubectl names no cluster either: {error}", code="cluster_unknown"
+                f"this is no pod, and kubectl names no cluster either: {error}", code=Code.CLUSTER_UNKNOWN
             ) from error
         config = json.loads(answer.stdout)
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
@@ -106,7 +107,7 @@ def reaching() -> Iterator[None]:
         yield
     except httpx.TransportError as error:
         reason = str(error) or type(error).__name__
-        raise TemporaryError(f"the API server cannot be reached: {reason}", code="cluster_unreachable") from error
+        raise TemporaryError(f"the API server cannot be reached: {reason}", code=Code.CLUSTER_UNREACHABLE) from error
 
 
 def answer(response: httpx.Response) -> dict[str, Any]:
@@ -121,10 +122,10 @@ def answer(response: httpx.Response) -> dict[str, Any]:
     request, status = response.request, response.status_code
     message = f"the API server answers {status} to {request.method} {request.url.path}: {_reason(response)}"
     if status in (404, 410):
-        raise NotFoundError(message, code="object_unknown")
+        raise NotFoundError(message, code=Code.OBJECT_UNKNOWN)
     if status in (409, 429) or status >= 500:
-        raise TemporaryError(message, code="cluster_busy")
-    raise RegraftError(message, code="cluster_refused")
+        raise TemporaryError(message, code=Code.CLUSTER_BUSY)
+    raise RegraftError(message, code=Code.CLUSTER_REFUSED)
 
 
 async def watch(

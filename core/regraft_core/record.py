@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.results import (
     Attempt,
     Cancellation,
@@ -24,10 +25,10 @@ from regraft_core.steps import STEPS
 from regraft_core.stores.objects import ObjectStore, find_model, put_model
 from regraft_core.verdict import Verdict
 
-STOPPED = Cause(code="workflow_stopped", message="the workflow was stopped before a step could fail")
+STOPPED = Cause(code=Code.WORKFLOW_STOPPED, message="the workflow was stopped before a step could fail")
 """Why a run ended of which no step says why."""
 
-CANCELLED = Cause(code="cancelled", message="the run was cancelled")
+CANCELLED = Cause(code=Code.CANCELLED, message="the run was cancelled")
 
 
 def compose(store: ObjectStore, request: RunRequest, failures: Mapping[str, str], otherwise: Cause = STOPPED) -> Run:
@@ -46,7 +47,7 @@ def compose(store: ObjectStore, request: RunRequest, failures: Mapping[str, str]
             take_in(run, store, result)
         elif attempt.state != StepState.PENDING or name in failures:
             message = failures.get(name, "the container of the step was stopped")
-            run.cause = attempt.cause or Cause(code="step_stopped", message=f"{name}: {message}")
+            run.cause = attempt.cause or Cause(code=Code.STEP_STOPPED, message=f"{name}: {message}")
             attempt.state, attempt.message = StepState.FAILED, run.cause.message
         else:
             attempt.state = StepState.SKIPPED

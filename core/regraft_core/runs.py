@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from regraft_core.codes import Code
 from regraft_core.states import Cause, RunState, Step, StepState
 from regraft_core.steps import ROLLBACK_STEPS, STEPS
 from regraft_core.verdict import Verdict
@@ -82,7 +83,7 @@ class Run(RunRequest):
     @classmethod
     def unreadable(cls, run_id: str, task: str, accepted_at: datetime, why: str) -> Run:
         """Return what stands for a run of which more cannot be read: it is shown, and nothing waits for it."""
-        cause = Cause(code="record_unreadable", message=f"what is kept of {run_id} cannot be read: {why}")
+        cause = Cause(code=Code.RECORD_UNREADABLE, message=f"what is kept of {run_id} cannot be read: {why}")
         return cls(
             run_id=run_id,
             task=task,

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.runs import Cause, Run, RunState, now
 from regraft_core.stores.objects import ObjectStore, find_model, put_model
 
@@ -62,6 +63,6 @@ def learn_from(store: ObjectStore, run: Run) -> None:
         broken = None
     elif run.kind == "bootstrap" and run.state in (RunState.FAILED, RunState.REJECTED, RunState.ROLLED_BACK):
         why = run.cause.message if run.cause else run.state.value
-        broken = Cause(code="bootstrap_failed", message=f"the first version could not be made: {why}")
+        broken = Cause(code=Code.BOOTSTRAP_FAILED, message=f"the first version could not be made: {why}")
     if broken != state.broken:
         write_state(store, state.model_copy(update={"broken": broken, "checked_at": now()}))

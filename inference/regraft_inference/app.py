@@ -22,6 +22,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, ContractError, NotFoundError, RegraftError, UnavailableError
 from regraft_core.fit.fit import Window
 from regraft_core.fit.history import WINDOWS
@@ -181,7 +182,7 @@ class Front:
 
     async def _not_found(self, exchange: Exchange) -> int:
         path, tasks = exchange.scope["path"][:200], ", ".join(self._repository.models) or "none yet"
-        raise NotFoundError(f"there is nothing at {path!r}; the tasks here are: {tasks}", code="path_unknown")
+        raise NotFoundError(f"there is nothing at {path!r}; the tasks here are: {tasks}", code=Code.PATH_UNKNOWN)
 
     async def _predict(self, exchange: Exchange) -> int:
         version = exchange.serving()
@@ -196,7 +197,7 @@ class Front:
     def _with_the_right_path(self, exchange: Exchange, error: ContractError) -> ContractError:
         """Say where a request belongs whose columns are another task's."""
         column = error.details.get("column")
-        if error.code != "column_unknown":
+        if error.code != Code.COLUMN_UNKNOWN:
             return error
         for name, model in self._repository.models.items():
             if model is not exchange.model and model.version and column in model.version.bundle.contract.feature_names:
@@ -239,7 +240,7 @@ class Front:
         """Say whether the version fits what this process was asked within the last hour or day."""
         asked = parse_qs(exchange.scope.get("query_string", b"").decode("latin-1")).get("window", ["day"])[-1]
         if asked not in WINDOWS:
-            raise BadRequestError(f"window is {asked[:50]!r}; it must be hour or day", code="parameter_invalid")
+            raise BadRequestError(f"window is {asked[:50]!r}; it must be hour or day", code=Code.PARAMETER_INVALID)
         window: Window = "hour" if asked == "hour" else "day"
         found = await asyncio.to_thread(exchange.serving().counter.fit, window)
         return await exchange.answer_json(found.model_dump(mode="json"))
@@ -333,7 +334,7 @@ def _named_version(exchange: Exchange) -> Version:
     if wanted != version.bundle.version:
         raise NotFoundError(
             f"version {wanted[:40]!r} of {exchange.model.name} does not serve, {version.bundle.version} does",
-            code="version_not_served",
+            code=Code.VERSION_NOT_SERVED,
         )
     return version
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from regraft_core.codes import Code
 from regraft_core.codings import CodingError, packings, unpacked
 from regraft_core.errors import BadRequestError, TooLargeError, UnavailableError
 
@@ -20,7 +21,7 @@ RETRY_SECONDS = 1
 class CodingNotReadError(BadRequestError):
     """The body is packed in a way that is not read here."""
 
-    code = "coding_not_read"
+    code = Code.CODING_NOT_READ
     status = 415
     title = "This content coding is not read"
 
@@ -87,7 +88,7 @@ class Bodies:
                 share.grow(len(part))
                 parts.append(part)
         except CodingError as error:
-            raise BadRequestError(f"the body is not what it says: {error}", code="not_decodable") from None
+            raise BadRequestError(f"the body is not what it says: {error}", code=Code.NOT_DECODABLE) from None
         return b"".join(parts)
 
     def take(self, size: int) -> None:
@@ -95,7 +96,7 @@ class Bodies:
         if self._held + size > self._most:
             raise UnavailableError(
                 f"large requests of others hold {self._held} of {self._most} bytes; send it again",
-                code="too_many_bytes",
+                code=Code.TOO_MANY_BYTES,
                 retry_after=RETRY_SECONDS,
             )
         self._held += size

@@ -34,6 +34,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import BundleError
 from regraft_core.fit.counts import UNFIT_PSI
@@ -121,7 +122,7 @@ def write_bundle(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise BundleError(f"{folder} is not empty; a bundle needs a folder of its own", code="bundle_exists")
+        raise BundleError(f"{folder} is not empty; a bundle needs a folder of its own", code=Code.BUNDLE_EXISTS)
     columns = _typed(contract, golden)
     requests = {column.name: json_values(column, columns[column.name]) for column in contract.features}
     answers = _json_list(estimator.predict(columns))
@@ -229,7 +230,7 @@ class Bundle:
         """Raise BundleError (``bundle_of_another_task``) unless the bundle is of this task."""
         for found in (self.info.task, self.contract.task):
             if found != task:
-                raise BundleError(f"{self.folder} holds a bundle of {found[:80]!r}", code="bundle_of_another_task")
+                raise BundleError(f"{self.folder} holds a bundle of {found[:80]!r}", code=Code.BUNDLE_OF_ANOTHER_TASK)
 
     def check_golden(self) -> None:
         """Raise BundleError (``golden_mismatch``) unless the golden requests are answered as the trainer did."""
@@ -241,7 +242,7 @@ class Bundle:
                 raise BundleError(
                     f"golden request {row} is not answered as when the bundle was trained: "
                     f"{answers[row:][:1]} instead of {expected[row:][:1]}",
-                    code="golden_mismatch",
+                    code=Code.GOLDEN_MISMATCH,
                     row=row,
                 )
 
@@ -249,15 +250,15 @@ class Bundle:
 def verify_checksums(folder: Path) -> None:
     """Raise BundleError unless a folder holds exactly the files of a bundle, each as it was written."""
     if not (folder / CHECKSUMS_FILE).is_file():
-        raise BundleError(f"{folder} holds no bundle: it has no {CHECKSUMS_FILE}", code="bundle_missing")
+        raise BundleError(f"{folder} holds no bundle: it has no {CHECKSUMS_FILE}", code=Code.BUNDLE_MISSING)
     expected = _read_json(folder / CHECKSUMS_FILE, dict[str, str])
     found = _checksums(folder)
     if missing := sorted(expected.keys() - found.keys()):
-        raise BundleError(f"the bundle in {folder} lacks {', '.join(missing)}", code="bundle_incomplete")
+        raise BundleError(f"the bundle in {folder} lacks {', '.join(missing)}", code=Code.BUNDLE_INCOMPLETE)
     if foreign := sorted(found.keys() - expected.keys()):
-        raise BundleError(f"{', '.join(foreign)} in {folder} is not of the bundle", code="bundle_foreign_file")
+        raise BundleError(f"{', '.join(foreign)} in {folder} is not of the bundle", code=Code.BUNDLE_FOREIGN_FILE)
     if damaged := sorted(name for name in expected if found[name] != expected[name]):
-        raise BundleError(f"{', '.join(damaged)} in {folder} is not as it was written", code="bundle_damaged")
+        raise BundleError(f"{', '.join(damaged)} in {folder} is not as it was written", code=Code.BUNDLE_DAMAGED)
 
 
 def _check_sizes(folder: Path) -> None:
@@ -268,9 +269,9 @@ def _check_sizes(folder: Path) -> None:
             continue
         left -= _unpacked_size(path)
         if left < 0:
-            raise BundleError(f"the bundle in {folder} has more than {MOST_BYTES} bytes", code="bundle_too_large")
+            raise BundleError(f"the bundle in {folder} has more than {MOST_BYTES} bytes", code=Code.BUNDLE_TOO_LARGE)
         if path.suffix == ".json" and path.stat().st_size > MOST_DOCUMENT_BYTES:
-            raise BundleError(f"{path} has more than {MOST_DOCUMENT_BYTES} bytes", code="bundle_too_large")
+            raise BundleError(f"{path} has more than {MOST_DOCUMENT_BYTES} bytes", code=Code.BUNDLE_TOO_LARGE)
 
 
 def _unpacked_size(path: Path) -> int:
@@ -321,7 +322,7 @@ def _read_json[T](path: Path, kind: type[T]) -> T:
     try:
         return TypeAdapter(kind).validate_python(json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read: {error}", code="bundle_damaged") from error
+        raise BundleError(f"{path} cannot be read: {error}", code=Code.BUNDLE_DAMAGED) from error
 
 
 def _example(requests: dict[str, list[Any]]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from starlette.types import Message, Receive, Scope, Send
 
+from regraft_core.codes import Code
 from regraft_core.errors import PROBLEM_JSON, BadRequestError, RegraftError, TooLargeError, UnavailableError
 from regraft_inference.bodies import CodingNotReadError
 from regraft_inference.model import SHA256_HEADER, VERSION_HEADER, TaskModel, Version
@@ -34,7 +35,7 @@ KSERVE_PATHS = ("/v1/", "/v2/", "/v2")
 class MethodError(BadRequestError):
     """The path exists, but not for this method."""
 
-    code = "method_not_allowed"
+    code = Code.METHOD_NOT_ALLOWED
     status = 405
     title = "Method not allowed"
 

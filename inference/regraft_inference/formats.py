@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +9,10 @@ from typing import Any
 
 import orjson
 
+from regraft_core.codes import Code
 from regraft_core.contract import PROBABILITIES, Contract
 from regraft_core.errors import ContractError
-from regraft_inference.values import ColumnReader, Values, kind_of, reader_of, shown
+from regraft_inference.values import ColumnReader, Values, kind_of, reader_of, refuse_repeated_keys, shown
 
 PROBABILITIES_TEXT = orjson.dumps(PROBABILITIES)
 
@@ -44,7 +44,7 @@ def parse_json(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         word = NO_JSON_WORD.search(body)
         said = f"{word[1].decode()} is no JSON; leave the row out, or send null where it may be" if word else error
-        raise ContractError(f"the body is not JSON: {said}", code="not_json") from None
+        raise ContractError(f"the body is not JSON: {said}", code=Code.NOT_JSON) from None
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class RequestReader:
     def _read(self, body: bytes, payload: Any) -> dict[str, Values]:
         columns = self.read_payload(payload)
         if self._may_repeat_a_key(body, payload):
-            _refuse_repeated_keys(body)
+            refuse_repeated_keys(body)
         return columns
 
     def read_asking(self, body: bytes) -> tuple[dict[str, Values], bool]:
@@ -103,7 +103,7 @@ class RequestReader:
         asks = self._take_option(payload)
         columns = self.read_payload(payload)
         if body.count(PROBABILITIES_TEXT) > 1 or self._may_repeat_a_key(body, payload):
-            _refuse_repeated_keys(body)
+            refuse_repeated_keys(body)
         return columns, asks
 
     def _take_option(self, payload: Any) -> bool:
@@ -114,14 +114,14 @@ class RequestReader:
         if not self._probabilities:
             raise ContractError(
                 f"this model gives no probabilities; leave {PROBABILITIES!r} out",
-                code="no_probabilities",
+                code=Code.NO_PROBABILITIES,
                 column=PROBABILITIES,
                 rule="of classifiers of two classes only",
             )
         if type(asks) is not bool:
             raise ContractError(
                 f"{PROBABILITIES!r} must be true or false, not {kind_of(asks)}",
-                code="wrong_type",
+                code=Code.WRONG_TYPE,
                 column=PROBABILITIES,
                 rule="type boolean",
             )
@@ -133,7 +133,7 @@ class RequestReader:
             return self._check(self._from_rows(payload))
         if type(payload) is not dict:
             message = f"the request must be a JSON object, or an array of rows, not {kind_of(payload)}"
-            raise ContractError(message, code="not_an_object")
+            raise ContractError(message, code=Code.NOT_AN_OBJECT)
         wrapper = self._wrapper(payload)
         if wrapper is None:
             is_columns = type(next(iter(payload.values()), None)) is list  # as nearly always
@@ -141,7 +141,10 @@ class RequestReader:
         if len(payload) > 1 and (others := [key for key in payload if key != wrapper and key not in BESIDE]):
             other = others[0]
             raise ContractError(
-                f"{other!r} does not belong beside {wrapper!r}", code="column_unknown", column=other, rule="known name"
+                f"{other!r} does not belong beside {wrapper!r}",
+                code=Code.COLUMN_UNKNOWN,
+                column=other,
+                rule="known name",
             )
         return self._check(self._formats[wrapper](payload[wrapper]))
 
@@ -150,11 +153,13 @@ class RequestReader:
         found: dict[str, Any] = {}
         for tensor in tensors:
             if type(tensor.name) is not str:
-                raise ContractError(f"the name of an input is {kind_of(tensor.name)}", code="wrong_type", rule="string")
+                raise ContractError(
+                    f"the name of an input is {kind_of(tensor.name)}", code=Code.WRONG_TYPE, rule="string"
+                )
             if tensor.name in found:
                 raise ContractError(
                     f"input {tensor.name!r} is there twice",
-                    code="duplicate_key",
+                    code=Code.DUPLICATE_KEY,
                     column=tensor.name,
                     rule="unique name",
                 )
@@ -185,7 +190,7 @@ class RequestReader:
             if name not in self._keys:
                 raise ContractError(
                     f"there is no column {name!r}; the columns are {', '.join(self._names)}",
-                    code="column_unknown",
+                    code=Code.COLUMN_UNKNOWN,
                     column=name,
                     rule="known name",
                     **where,
@@ -193,7 +198,7 @@ class RequestReader:
         for name in self._names:
             if name not in names:
                 raise ContractError(
-                    f"column {name!r} is missing", code="column_missing", column=name, rule="required", **where
+                    f"column {name!r} is missing", code=Code.COLUMN_MISSING, column=name, rule="required", **where
                 )
 
     def _check_lengths(self, columns: dict[str, Any]) -> None:
@@ -201,7 +206,7 @@ class RequestReader:
             if type(columns[name]) is not list:
                 raise ContractError(
                     f"column {name!r} must be an array of values, not {kind_of(columns[name])}",
-                    code="wrong_type",
+                    code=Code.WRONG_TYPE,
                     column=name,
                     rule="array",
                 )
@@ -211,17 +216,17 @@ class RequestReader:
             if len(columns[name]) != rows:
                 raise ContractError(
                     f"column {name!r} has {len(columns[name])} values, column {first!r} has {rows}",
-                    code="unequal_lengths",
+                    code=Code.UNEQUAL_LENGTHS,
                     column=name,
                     row=min(rows, len(columns[name])),
                     rule="as many values as every other column",
                 )
         if rows == 0:
-            raise ContractError("the request has no rows", code="empty_request", column=first, rule="at least 1 row")
+            raise ContractError("the request has no rows", code=Code.EMPTY_REQUEST, column=first, rule="at least 1 row")
         if rows > self._max_rows:
             raise ContractError(
                 f"the request has {rows} rows, at most {self._max_rows} are allowed",
-                code="too_many_rows",
+                code=Code.TOO_MANY_ROWS,
                 row=self._max_rows,
                 rule=f"at most {self._max_rows} rows",
             )
@@ -229,7 +234,7 @@ class RequestReader:
     def _from_split(self, split: Any) -> dict[str, Any]:
         if type(split) is not dict or not {"columns", "data"} <= split.keys() <= {"columns", "data", "index"}:
             raise ContractError(
-                'dataframe_split must be an object {"columns": [...], "data": [[...], ...]}', code="wrong_type"
+                'dataframe_split must be an object {"columns": [...], "data": [[...], ...]}', code=Code.WRONG_TYPE
             )
         rows = _list(split["data"], "dataframe_split.data")
         if type(split["columns"]) is list and any(self._aside(name) for name in split["columns"]):
@@ -244,19 +249,19 @@ class RequestReader:
         for name in _list(header, "dataframe_split.columns"):
             if type(name) is not str:
                 raise ContractError(
-                    "dataframe_split.columns must be names of columns", code="wrong_type", rule="string"
+                    "dataframe_split.columns must be names of columns", code=Code.WRONG_TYPE, rule="string"
                 )
         self._check_names(header)
         for position, name in enumerate(header):
             if name in header[:position]:
                 raise ContractError(
-                    f"column {name!r} is there twice", code="duplicate_key", column=name, rule="unique name"
+                    f"column {name!r} is there twice", code=Code.DUPLICATE_KEY, column=name, rule="unique name"
                 )
             if name != self._names[position]:
                 raise ContractError(
                     f"column {position} is {name!r}, it must be {self._names[position]!r}; "
                     f"the order is {', '.join(self._names)}",
-                    code="wrong_column_order",
+                    code=Code.WRONG_COLUMN_ORDER,
                     column=name,
                     rule=f"column {position} is {self._names[position]}",
                 )
@@ -266,7 +271,7 @@ class RequestReader:
             if type(record) is not dict:
                 raise ContractError(
                     f"record {row} must be an object with one value for each column, not {kind_of(record)}",
-                    code="wrong_type",
+                    code=Code.WRONG_TYPE,
                     row=row,
                     rule="object",
                 )
@@ -293,7 +298,7 @@ class RequestReader:
             if type(values) is not list or len(values) != width:
                 raise ContractError(
                     message.format(row=row, width=width, names=", ".join(self._names)),
-                    code="unequal_lengths" if type(values) is list else "wrong_type",
+                    code=Code.UNEQUAL_LENGTHS if type(values) is list else Code.WRONG_TYPE,
                     row=row,
                     rule=f"{width} values",
                 )
@@ -309,7 +314,7 @@ class RequestReader:
         if tensor.datatype not in allowed:
             raise ContractError(
                 f"input {column.name!r} is {tensor.datatype}, it must be one of {', '.join(sorted(allowed))}",
-                code="wrong_type",
+                code=Code.WRONG_TYPE,
                 column=column.name,
                 rule=f"type {column.type}",
             )
@@ -319,7 +324,7 @@ class RequestReader:
         if tensor.shape not in ([len(data)], [len(data), 1]):
             raise ContractError(
                 f"input {column.name!r} has the shape {shown(tensor.shape)} and {len(data)} values",
-                code="unequal_lengths",
+                code=Code.UNEQUAL_LENGTHS,
                 column=column.name,
                 rule="shape [rows] or [rows, 1]",
             )
@@ -380,16 +385,5 @@ def _narrowed(header: list[Any], rows: list[Any], aside: Callable[[Any], bool]) 
 
 def _list(value: Any, what: str) -> list[Any]:
     if type(value) is not list:
-        raise ContractError(f"{what} must be an array, not {kind_of(value)}", code="wrong_type", rule="array")
+        raise ContractError(f"{what} must be an array, not {kind_of(value)}", code=Code.WRONG_TYPE, rule="array")
     return value
-
-
-def _refuse_repeated_keys(body: bytes) -> None:
-    def unique(pairs: list[tuple[str, Any]]) -> None:
-        seen = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise ContractError(f"key {key!r} is there twice", code="duplicate_key", column=key, rule="unique name")
-            seen.add(key)
-
-    json.loads(body, object_pairs_hook=unique, parse_int=str, parse_float=str)

@@ -21,6 +21,7 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.infer_type import InferOutput, InferRequest, InferResponse
 from numpy.typing import NDArray
 
+from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, BundleError, ContractError, NotFoundError, UnavailableError
 from regraft_core.fit.counts import Known
 from regraft_core.logs import get_logger
@@ -145,7 +146,7 @@ class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
         super().__init__(name)
         self.folder = folder
         self.version: Version | None = None
-        self.reason = BundleError(f"{folder} has not been loaded yet", code="bundle_not_loaded")
+        self.reason = BundleError(f"{folder} has not been loaded yet", code=Code.BUNDLE_NOT_LOADED)
 
     def unavailable(self) -> UnavailableError:
         """Return the error that says why no version serves."""
@@ -189,7 +190,7 @@ class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
         if isinstance(payload, bytes):
             payload = parse_json(payload)
         if not isinstance(payload, dict) or "instances" not in payload:
-            raise ContractError('the request must be an object {"instances": [...]}', code="not_an_object")
+            raise ContractError('the request must be an object {"instances": [...]}', code=Code.NOT_AN_OBJECT)
         answers = await _predict(version, version.reader.read_payload(payload))
         return {"predictions": answers.tolist()}
 
@@ -259,8 +260,8 @@ class TaskRepository(ModelRepository):  # type: ignore[misc]  # kserve has no ty
             try:
                 await asyncio.to_thread(model.load)
             except BundleError as error:
-                if error.code == "bundle_missing" and name not in self.models:
-                    raise NotFoundError(f"there is no bundle for a task {name!r}", code="task_unknown") from error
+                if error.code == Code.BUNDLE_MISSING and name not in self.models:
+                    raise NotFoundError(f"there is no bundle for a task {name!r}", code=Code.TASK_UNKNOWN) from error
                 raise UnavailableError(error.message, code=error.code, task=name, **error.details) from error
             self.update(model)
             return model
@@ -286,7 +287,7 @@ class StrictDataPlane(DataPlane):  # type: ignore[misc]  # kserve has no types
             return super().decode(*args, **kwargs)
         except Exception as error:
             raise BadRequestError(
-                f"the request cannot be decoded: {type(error).__name__}: {error}", code="not_decodable"
+                f"the request cannot be decoded: {type(error).__name__}: {error}", code=Code.NOT_DECODABLE
             ) from error
 
 
@@ -311,11 +312,11 @@ async def _predict(version: Version, columns: Mapping[str, Values]) -> NDArray[A
 def _check_envelope(request: InferRequest, version: Version) -> None:
     """Check what KServe leaves unchecked where a V2 request comes in binary."""
     if not isinstance(request.id, str | None) or not isinstance(request.parameters, dict | None):
-        raise ContractError("id must be a string and parameters an object", code="wrong_type")
+        raise ContractError("id must be a string and parameters an object", code=Code.WRONG_TYPE)
     target = version.bundle.contract.target.name
     for output in request.request_outputs or []:
         if output.name != target or not isinstance(output.parameters, dict | None):
-            raise ContractError(f"the only output is {target!r}", code="unknown_output", column=str(output.name))
+            raise ContractError(f"the only output is {target!r}", code=Code.UNKNOWN_OUTPUT, column=str(output.name))
 
 
 def _v2_answer(request: InferRequest, version: Version, answers: NDArray[Any]) -> InferResponse:

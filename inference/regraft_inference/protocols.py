@@ -15,6 +15,7 @@ from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Scope
 
+from regraft_core.codes import Code
 from regraft_core.errors import PROBLEM_JSON, BadRequestError, RegraftError, UnavailableError
 from regraft_core.version import __version__
 from regraft_inference.exchange import JSON_TYPE, failed, problem_of
@@ -127,13 +128,13 @@ async def _problem_response(request: Request, error: Exception) -> Response:
 
 def _translated(error: Exception) -> RegraftError:
     if isinstance(error, ServerNotReady):
-        return UnavailableError("not every task has a version that serves; /health says why", code="not_ready")
+        return UnavailableError("not every task has a version that serves; /health says why", code=Code.NOT_READY)
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return BadRequestError(f"{where}: {first['msg']}", code="not_decodable")
+        return BadRequestError(f"{where}: {first['msg']}", code=Code.NOT_DECODABLE)
     if isinstance(error, HTTPException | InvalidInput):
-        return BadRequestError(str(error), code="not_decodable")
+        return BadRequestError(str(error), code=Code.NOT_DECODABLE)
     return failed()
 
 
@@ -144,7 +145,7 @@ def _json_part(scope: Scope, body: bytes) -> bytes:
             if not value.isdigit() or len(value) > len(str(len(body))) or int(value) > len(body):
                 raise BadRequestError(
                     f"{BINARY_HEADER.decode()} must be the length of the JSON in a body of {len(body)} bytes",
-                    code="not_decodable",
+                    code=Code.NOT_DECODABLE,
                 )
             return body[: int(value)]
     return body

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from regraft_core.codes import Code
 from regraft_core.errors import BundleError, RegraftError
 from regraft_core.stores.folders import inside
 from regraft_core.stores.objects import S3Store
@@ -29,16 +30,16 @@ def fetch(uri: str, folder: Path, environment: Mapping[str, str] = os.environ) -
     parts = urlsplit(uri)
     prefix = parts.path.strip("/")
     if parts.scheme != "s3" or not parts.netloc or not prefix:
-        raise RegraftError(f"STORAGE_URI is {uri!r}; it must be s3://BUCKET/FOLDER", code="setting_invalid")
+        raise RegraftError(f"STORAGE_URI is {uri!r}; it must be s3://BUCKET/FOLDER", code=Code.SETTING_INVALID)
     endpoint = next((environment[name] for name in ENDPOINT_VARIABLES if environment.get(name)), None)
     store = S3Store(parts.netloc, endpoint_url=endpoint)
     keys = [key for key in store.keys(f"{prefix}/") if not key.endswith("/")]
     if not keys:
-        raise BundleError(f"there is nothing below {uri}", code="bundle_missing")
+        raise BundleError(f"there is nothing below {uri}", code=Code.BUNDLE_MISSING)
     try:
         paths = {key: inside(folder, key.removeprefix(f"{prefix}/")) for key in keys}
     except RegraftError as error:
-        raise BundleError(error.message, code="bundle_foreign_file") from error
+        raise BundleError(error.message, code=Code.BUNDLE_FOREIGN_FILE) from error
     for key, path in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         store.get_file(key, path)

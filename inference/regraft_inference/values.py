@@ -15,6 +15,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft_core.codes import Code
 from regraft_core.contract import Column
 from regraft_core.errors import ContractError
 from regraft_inference.columns import TIME, parse_time, typed_values
@@ -50,17 +51,17 @@ class ColumnReader:
 
     def _check_value(self, row: int, value: Any) -> None:
         if value is None:
-            self._refuse(row, value, "value_missing", "not null")
+            self._refuse(row, value, Code.VALUE_MISSING, "not null")
         self._check_kind(row, value)
         if self._categories is not None and value not in self._categories:
             self._refuse(
-                row, value, "value_not_in_categories", f"one of {', '.join(map(str, self.column.categories or ()))}"
+                row, value, Code.VALUE_NOT_IN_CATEGORIES, f"one of {', '.join(map(str, self.column.categories or ()))}"
             )
 
     def _check_kind(self, row: int, value: Any) -> None:
         raise NotImplementedError
 
-    def _refuse(self, row: int, value: Any, code: str, rule: str) -> NoReturn:
+    def _refuse(self, row: int, value: Any, code: Code, rule: str) -> NoReturn:
         raise ContractError(
             f"row {row} of column {self.column.name!r} is {shown(value)}; the rule is: {rule}",
             code=code,
@@ -86,13 +87,13 @@ class _StringReader(ColumnReader):
 
     def _check_kind(self, row: int, value: Any) -> None:
         if type(value) is not str:
-            self._refuse(row, value, "wrong_type", "type string")
+            self._refuse(row, value, Code.WRONG_TYPE, "type string")
         if self._categories is not None:
             return
         if len(value) < self.column.min_length:
-            self._refuse(row, value, "value_too_short", f"at least {self.column.min_length} characters")
+            self._refuse(row, value, Code.VALUE_TOO_SHORT, f"at least {self.column.min_length} characters")
         if len(value) > self.column.max_length:
-            self._refuse(row, value, "value_too_long", f"at most {self.column.max_length} characters")
+            self._refuse(row, value, Code.VALUE_TOO_LONG, f"at most {self.column.max_length} characters")
 
 
 class _NumberReader(ColumnReader):
@@ -130,16 +131,16 @@ class _NumberReader(ColumnReader):
 
     def _check_kind(self, row: int, value: Any) -> None:
         if type(value) not in NUMBERS:
-            self._refuse(row, value, "wrong_type", f"type {self.column.type}")
+            self._refuse(row, value, Code.WRONG_TYPE, f"type {self.column.type}")
         if not math.isfinite(value):
-            self._refuse(row, value, "value_infinite", "a finite number")
+            self._refuse(row, value, Code.VALUE_INFINITE, "a finite number")
         if self._integer and value != math.floor(value):
-            self._refuse(row, value, "wrong_type", "type integer")
+            self._refuse(row, value, Code.WRONG_TYPE, "type integer")
         if value < self._minimum:
-            code = "value_negative" if self._minimum == 0 else "value_too_small"
+            code = Code.VALUE_NEGATIVE if self._minimum == 0 else Code.VALUE_TOO_SMALL
             self._refuse(row, value, code, f"at least {self._minimum:g}")
         if value > self._maximum:
-            self._refuse(row, value, "value_too_large", f"at most {self._maximum:g}")
+            self._refuse(row, value, Code.VALUE_TOO_LARGE, f"at most {self._maximum:g}")
 
 
 class _BooleanReader(ColumnReader):
@@ -153,7 +154,7 @@ class _BooleanReader(ColumnReader):
 
     def _check_kind(self, row: int, value: Any) -> None:
         if type(value) is not bool:
-            self._refuse(row, value, "wrong_type", "type boolean")
+            self._refuse(row, value, Code.WRONG_TYPE, "type boolean")
 
 
 class _TimeReader(ColumnReader):
@@ -172,11 +173,11 @@ class _TimeReader(ColumnReader):
     def _check_kind(self, row: int, value: Any) -> None:
         rule = f"a {self.column.type} in ISO 8601"
         if type(value) is not str:
-            self._refuse(row, value, "wrong_type", rule)
+            self._refuse(row, value, Code.WRONG_TYPE, rule)
         try:
             self._parse(value)
         except ValueError:
-            self._refuse(row, value, "wrong_type", rule)
+            self._refuse(row, value, Code.WRONG_TYPE, rule)
 
 
 class _NullableReader(ColumnReader):
@@ -217,3 +218,18 @@ def shown(value: Any) -> str:
     """Return a JSON value as a message shows it."""
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
+
+
+def refuse_repeated_keys(body: bytes) -> None:
+    """Raise ContractError (``duplicate_key``) where a key stands twice: readers keep one silently."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> None:
+        seen = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ContractError(
+                    f"key {key!r} is there twice", code=Code.DUPLICATE_KEY, column=key, rule="unique name"
+                )
+            seen.add(key)
+
+    json.loads(body, object_pairs_hook=unique, parse_int=str, parse_float=str)

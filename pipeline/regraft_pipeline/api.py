@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from regraft_core.codes import Code
 from regraft_core.definition import TaskFileError, read_definition
 from regraft_core.errors import BadRequestError
 from regraft_core.profile import Profile
@@ -42,7 +43,7 @@ class Model(PyfuncModel):
 class RejectedError(BadRequestError):
     """The gates refuse the data; ``verdict`` says why."""
 
-    code = "data_rejected"
+    code = Code.DATA_REJECTED
     title = "The gates refuse the data"
 
     def __init__(self, verdict: Verdict) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.definition import read_definition
 from regraft_core.errors import RegraftError
 from regraft_core.logs import get_logger
@@ -82,7 +83,7 @@ def sound_task(name: str) -> Task:
         raise
     except (Exception, SystemExit) as error:
         raise RegraftError(
-            f"the task {name} cannot be loaded: {type(error).__name__}: {error}", code="task_broken", task=name
+            f"the task {name} cannot be loaded: {type(error).__name__}: {error}", code=Code.TASK_BROKEN, task=name
         ) from error
 
 

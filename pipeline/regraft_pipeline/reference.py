@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, NotFoundError
 from regraft_core.runs import now
 from regraft_core.stores.objects import ObjectStore, get_model, open_store, put_model
@@ -48,10 +49,10 @@ def bless_run(run_id: str, settings: PipelineSettings, *, by: str, why: str) -> 
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
     verdict = get_model(store, layout.verdict(run_id), Verdict)
     if verdict is None:
-        raise NotFoundError(f"{run_id!r} is no file, and no run that has been judged", code="run_unknown")
+        raise NotFoundError(f"{run_id!r} is no file, and no run that has been judged", code=Code.RUN_UNKNOWN)
     other = [reason.message for reason in verdict.errors if reason.gate != "drift"]
     if other or verdict.profile is None:
-        raise BadRequestError(f"the dataset of {run_id} is no reference: {'; '.join(other)}", code="reference_unfit")
+        raise BadRequestError(f"the dataset of {run_id} is no reference: {'; '.join(other)}", code=Code.REFERENCE_UNFIT)
     return bless(task_of_run(run_id, verdict.task, store), verdict.profile, settings, by=by, why=why)
 
 
@@ -70,6 +71,6 @@ def _profile(csv: Path, task: Task) -> Profile:
     if judgement.profile is None or not judgement.verdict.accepted:
         raise BadRequestError(
             f"{csv.name} does not pass the gates, even with nothing to hold it against: {judgement.verdict.summary()}",
-            code="reference_unfit",
+            code=Code.REFERENCE_UNFIT,
         )
     return judgement.profile

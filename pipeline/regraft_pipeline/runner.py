@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, TemporaryError
 from regraft_core.logs import get_logger
 from regraft_core.record import CANCELLED, is_cancelled, keep, take_in
@@ -136,7 +137,7 @@ class _Course:
         if step.starts > self.most_starts:
             raise RegraftError(
                 f"{step.name} was begun {self.most_starts} times, and each time it was killed before its end",
-                code="step_given_up",
+                code=Code.STEP_GIVEN_UP,
             )
         for attempt in range(1, self.attempts):
             try:
@@ -176,7 +177,7 @@ class _Course:
 def _fail(run: Run, error: Exception) -> None:
     known = isinstance(error, RegraftError)
     log.error("run failed", reason=str(error), exc_info=None if known else error)
-    code = error.code if isinstance(error, RegraftError) else "internal_error"
+    code = error.code if isinstance(error, RegraftError) else Code.INTERNAL_ERROR
     message = error.message if isinstance(error, RegraftError) else f"{type(error).__name__}: {error}"
     run.state, run.cause = RunState.FAILED, Cause(code=code, message=message)
     for step in run.steps:

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, NotFoundError
 from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import open_store
@@ -29,7 +30,7 @@ def pull(task: Task, number: str, settings: PipelineSettings, folder: Path) -> V
     NotFoundError (``version_unknown``), BadRequestError (``folder_taken``), BundleError where the bundle is damaged.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise BadRequestError(f"{folder} is not empty; --output names another folder", code="folder_taken")
+        raise BadRequestError(f"{folder} is not empty; --output names another folder", code=Code.FOLDER_TAKEN)
     found = open_registry(settings).version(task, number)
     model, wheels = folder / "model", folder / "wheels"
     wheels.mkdir(parents=True)
@@ -68,6 +69,6 @@ def dataset_of(task: Task, number: str, settings: PipelineSettings, path: Path) 
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
     key = layout.raw_dataset(found.data_sha256 or "")
     if not found.data_sha256 or not store.exists(key):
-        raise NotFoundError(f"the dataset of version {number} of {task.name} is not kept", code="dataset_gone")
+        raise NotFoundError(f"the dataset of version {number} of {task.name} is not kept", code=Code.DATASET_GONE)
     store.get_file(key, path)
     return found

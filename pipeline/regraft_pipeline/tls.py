@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 
 
@@ -22,6 +23,6 @@ def trusted(ca_file: Path | None = None) -> ssl.SSLContext:
         except (OSError, ssl.SSLError) as error:
             raise RegraftError(
                 f"REGRAFT_CA_FILE is {str(ca_file)!r}, which holds no certificates in PEM that can be read: {error}",
-                code="setting_invalid",
+                code=Code.SETTING_INVALID,
             ) from error
     return context

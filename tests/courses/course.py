@@ -15,6 +15,7 @@ import pytest
 import structlog
 
 from regraft_core import layout, record
+from regraft_core.codes import Code
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
 from regraft_core.kube import Cluster
 from regraft_core.results import DeployResult, DownloadResult, RegisterResult, TrainResult
@@ -388,13 +389,13 @@ def _request_fails(request: httpx.Request, trouble: Trouble) -> httpx.Response:
 
 def _store_fails(trouble: Trouble) -> Never:
     if trouble == "refused":
-        raise RegraftError("the object store refuses it", code="store_refused")
-    raise TemporaryError("the object store cannot be reached", code="store_unreachable")
+        raise RegraftError("the object store refuses it", code=Code.STORE_REFUSED)
+    raise TemporaryError("the object store cannot be reached", code=Code.STORE_UNREACHABLE)
 
 
 def _folder_fails(trouble: Trouble) -> None:
     if trouble == "refused":
-        raise NotFoundError("the folder cannot be written", code="object_unknown")
+        raise NotFoundError("the folder cannot be written", code=Code.OBJECT_UNKNOWN)
 
 
 def _version_at(placed: Place) -> str | None:

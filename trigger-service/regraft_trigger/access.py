@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from regraft_core.codes import Code
 from regraft_core.errors import UnauthorizedError
 from regraft_trigger.guard import bearer_token
 from regraft_trigger.problems import ForbiddenError
@@ -55,7 +56,7 @@ class Access:
         for host in request.headers.getlist("host"):
             if not self._is_allowed(_hostname(host)):
                 known = "REGRAFT_ALLOWED_HOSTS lists the names of this service"
-                raise ForbiddenError(f"{known}; {_hostname(host)[:100]!r} is none", code="host_not_allowed")
+                raise ForbiddenError(f"{known}; {_hostname(host)[:100]!r} is none", code=Code.HOST_NOT_ALLOWED)
         if self._settings.read_token is None or path == SIGN_IN or path.startswith("/static/"):
             return None
         if may_read(self._settings, bearer_token(request)) or knows(self._settings, request.cookies.get(COOKIE, "")):

@@ -12,6 +12,7 @@ from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
+from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, NotFoundError
 from regraft_core.fit.fit import Fit, Window
 from regraft_core.runs import Run
@@ -97,7 +98,7 @@ async def _key(
 
 async def _run_id(run_id: str) -> str:
     if not _RUN_ID.fullmatch(run_id):
-        raise NotFoundError(f"{run_id[:100]!r} is not the id of a run", code="run_unknown")
+        raise NotFoundError(f"{run_id[:100]!r} is not the id of a run", code=Code.RUN_UNKNOWN)
     return run_id
 
 
@@ -195,7 +196,7 @@ async def runs(
     if task is not None:
         await service.known_task(task)
     if before is not None and not _RUN_ID.fullmatch(before):
-        raise BadRequestError("the parameter 'before' must be the id of a run", code="parameter_invalid")
+        raise BadRequestError("the parameter 'before' must be the id of a run", code=Code.PARAMETER_INVALID)
     found = await service.backend.recent(task=task, limit=limit + 1, before=before)
     shown = found[:limit]
     older = None
@@ -219,7 +220,7 @@ async def report(service: Current, run_id: RunId) -> HTMLResponse:
     await service.run(run_id)
     html = await service.backend.report(run_id)
     if html is None:
-        raise NotFoundError(f"{run_id} has no report (yet)", code="report_unknown")
+        raise NotFoundError(f"{run_id} has no report (yet)", code=Code.REPORT_UNKNOWN)
     headers = {"Content-Security-Policy": REPORT_POLICY, "Referrer-Policy": "no-referrer"}
     return HTMLResponse(html, headers=headers)
 

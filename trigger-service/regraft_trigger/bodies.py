@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from regraft_core.addresses import redacted_text, s3_parts
+from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, TooLargeError
 
 MAX_URL_LENGTH = 8192
@@ -123,7 +124,7 @@ def refusal(error: ValidationError, kind: type[Body]) -> BadRequestError:
     """Return what a client is told of a body that is not valid."""
     errors = [_explain(detail, kind) for detail in error.errors(include_url=False)]
     first = errors[0]
-    return BadRequestError(first["message"], code=first["code"], errors=errors)
+    return BadRequestError(first["message"], code=Code.of(first["code"]), errors=errors)
 
 
 def _explain(detail: ErrorDetails, kind: type[Body]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 from starlette.staticfiles import StaticFiles
 
+from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, RegraftError
 from regraft_core.logs import get_logger
 from regraft_core.presentation import words
@@ -327,7 +328,7 @@ async def _fields(request: Request, service: Service) -> dict[str, str]:
     try:
         return dict(parse_qsl(data.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
     except ValueError as error:
-        raise BadRequestError("the form cannot be read", code="form_unreadable") from error
+        raise BadRequestError("the form cannot be read", code=Code.FORM_UNREADABLE) from error
 
 
 def _body[B: Body](kind: type[B], **values: Any) -> B:

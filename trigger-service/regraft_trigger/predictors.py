@@ -17,6 +17,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
+from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, UnavailableError
 from regraft_core.logs import get_logger
 
@@ -196,7 +197,9 @@ class Predictors:
     async def predict(self, task: str, entered: dict[str, str]) -> Answer:
         """Ask for the prediction of one row. Raises BadRequestError with the predictor's words, UnavailableError."""
         if task not in self._urls:
-            raise UnavailableError("no predictor is configured (REGRAFT_PREDICTOR_URL)", code="predictor_unreachable")
+            raise UnavailableError(
+                "no predictor is configured (REGRAFT_PREDICTOR_URL)", code=Code.PREDICTOR_UNREACHABLE
+            )
         columns = self.columns(task)
         body = {column.name: [_value(column, entered.get(column.name, ""))] for column in columns}
         began = time.perf_counter()
@@ -204,12 +207,12 @@ class Predictors:
             response = await self._http.post(f"{self._urls[task]}/{task}/predict", json=body, timeout=PREDICT_SECONDS)
             seconds = time.perf_counter() - began
             if response.is_client_error:
-                raise BadRequestError(response.json()["detail"], code="prediction_refused")
+                raise BadRequestError(response.json()["detail"], code=Code.PREDICTION_REFUSED)
             response.raise_for_status()
             values = {name: _shown(column[0]) for name, column in response.json().items()}
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
             log.warning("prediction failed", task=task, error=str(error))
-            raise UnavailableError("the predictor cannot answer now", code="predictor_unreachable") from error
+            raise UnavailableError("the predictor cannot answer now", code=Code.PREDICTOR_UNREACHABLE) from error
         version = response.headers.get(VERSION_HEADER, "unknown")
         return Answer(values=values, version=version, milliseconds=seconds * 1000)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from regraft_core.codes import Code
 from regraft_core.errors import (
     PROBLEM_JSON,
     BadRequestError,
@@ -31,7 +32,7 @@ RETRY_AFTER = 5
 class ForbiddenError(RegraftError):
     """A web page of another origin asked for something to be done."""
 
-    code = "cross_site_request"
+    code = Code.CROSS_SITE_REQUEST
     status = 403
     title = "Requests from other sites' pages are not accepted"
 
@@ -39,7 +40,7 @@ class ForbiddenError(RegraftError):
 class MethodNotAllowedError(RegraftError):
     """There is something at this address, but not for this method."""
 
-    code = "method_not_allowed"
+    code = Code.METHOD_NOT_ALLOWED
     status = 405
     title = "This method is not allowed here"
 
@@ -154,9 +155,9 @@ def as_regraft_error(error: Exception) -> RegraftError:
         first = error.errors()[0]
         name = str(first["loc"][-1])
         message = f"the parameter {name!r} is not valid: {first['msg']}"
-        return BadRequestError(message, code="parameter_invalid", parameter=name)
+        return BadRequestError(message, code=Code.PARAMETER_INVALID, parameter=name)
     if isinstance(error, HTTPException) and error.status_code == 404:
-        return NotFoundError("there is nothing at this address", code="route_unknown")
+        return NotFoundError("there is nothing at this address", code=Code.ROUTE_UNKNOWN)
     if isinstance(error, HTTPException) and error.status_code == 405:
         return MethodNotAllowedError("what is at this address does not take this method", headers=error.headers)
     if isinstance(error, HTTPException) and error.status_code < 500:

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from regraft_core.addresses import in_buckets, redacted, s3_parts
+from regraft_core.codes import Code
 from regraft_core.errors import (
     BadRequestError,
     ConflictError,
@@ -120,14 +121,14 @@ class Service:
         """Return a run. Raises NotFoundError (``run_unknown``)."""
         found = await self.backend.get(run_id)
         if found is None:
-            raise NotFoundError(f"there is no run {run_id!r}", code="run_unknown")
+            raise NotFoundError(f"there is no run {run_id!r}", code=Code.RUN_UNKNOWN)
         return found
 
     async def cancel(self, run_id: str) -> Run:
         """See to it that a run ends. Raises NotFoundError (``run_unknown``), ConflictError (``run_ended``)."""
         run = await self.run(run_id)
         if run.state.ended:
-            raise ConflictError(f"{run_id} has ended already: {run.state}", code="run_ended", state=run.state)
+            raise ConflictError(f"{run_id} has ended already: {run.state}", code=Code.RUN_ENDED, state=run.state)
         await self.backend.cancel(run)
         log.info("run is to end", run_id=run_id, task=run.task)
         return run
@@ -140,9 +141,11 @@ class Service:
         for task in self.background:
             if task.done():
                 error = None if task.cancelled() else task.exception()
-                raise UnavailableError(f"the {task.get_name()} has ended: {error!r}", code="background_ended")
+                raise UnavailableError(f"the {task.get_name()} has ended: {error!r}", code=Code.BACKGROUND_ENDED)
         if self.feed.trouble:
-            raise UnavailableError(f"changes of runs cannot be followed: {self.feed.trouble}", code="background_ended")
+            raise UnavailableError(
+                f"changes of runs cannot be followed: {self.feed.trouble}", code=Code.BACKGROUND_ENDED
+            )
         await self.backend.check_ready()
 
     async def tasks(self) -> list[TaskShown]:
@@ -179,7 +182,7 @@ class Service:
 
     async def _find(self, name: str) -> None:
         if name not in self.task_names and await self.backend.find_task(name) is None:
-            raise NotFoundError(f"there is no task {name[:100]!r}", code="task_unknown")
+            raise NotFoundError(f"there is no task {name[:100]!r}", code=Code.TASK_UNKNOWN)
 
     async def _serving(self, name: str) -> Serving | None:
         """Return what serves; a note that cannot be read is no reason to say nothing of the task."""
@@ -199,7 +202,7 @@ class Service:
         """Return the name of a task that there is. Raises BadRequestError (``task_unknown``)."""
         if name not in self.task_names and await self.backend.find_task(name) is None:
             there_are = ", ".join(self.task_names)
-            raise BadRequestError(f"there is no task {name!r}; there are: {there_are}", code="task_unknown")
+            raise BadRequestError(f"there is no task {name!r}; there are: {there_are}", code=Code.TASK_UNKNOWN)
         return name
 
     def _check_bucket(self, address: str) -> None:
@@ -207,7 +210,7 @@ class Service:
         bucket, key = s3_parts(address)
         if bucket and not in_buckets(bucket, key, self.settings.data_buckets):
             message = f"s3://{bucket}/ is none of the buckets that REGRAFT_DATA_BUCKETS lists"
-            raise BadRequestError(message, code="data_url_invalid")
+            raise BadRequestError(message, code=Code.DATA_URL_INVALID)
 
     async def _accept_secretly(self, request: RunRequest, address: str) -> Run:
         """Accept a run whose address carries a secret: the whole of it is kept for the step that downloads alone."""

@@ -18,6 +18,7 @@ from fastapi import Query, Request
 from starlette.datastructures import Headers
 
 from regraft_core.addresses import upload_address
+from regraft_core.codes import Code
 from regraft_core.codings import CodingError, Unpacker, unpacker
 from regraft_core.errors import BadRequestError, TooLargeError, UnavailableError
 
@@ -91,7 +92,7 @@ class Uploads:
     def room(self) -> Iterator[None]:
         """Take one of the places. Raises UnavailableError where all are taken."""
         if self._now >= self._at_once:
-            raise UnavailableError(f"{self._at_once} datasets are being received already", code="uploads_full")
+            raise UnavailableError(f"{self._at_once} datasets are being received already", code=Code.UPLOADS_FULL)
         self._now += 1
         try:
             yield
@@ -108,7 +109,7 @@ class Uploads:
                 return await self._receive(request, folder)
         except TimeoutError as error:
             message = f"the body did not come within {TOTAL_SECONDS:.0f} s"
-            raise BadRequestError(message, code="body_incomplete") from error
+            raise BadRequestError(message, code=Code.BODY_INCOMPLETE) from error
 
     async def _receive(self, request: Request, folder: Path) -> Upload:
         declared = request.headers.get("content-length", "")
@@ -153,7 +154,7 @@ async def _batches(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             break
         except TimeoutError as error:
             message = f"the body stopped for longer than {SILENCE_SECONDS:.0f} s"
-            raise BadRequestError(message, code="body_incomplete") from error
+            raise BadRequestError(message, code=Code.BODY_INCOMPLETE) from error
         batch += chunk
         if len(batch) >= BATCH_BYTES:
             yield bytes(batch)
@@ -167,7 +168,7 @@ def _coding_errors() -> Iterator[None]:
     try:
         yield
     except CodingError as error:
-        raise BadRequestError(f"the body cannot be read: {error}", code="not_decodable") from error
+        raise BadRequestError(f"the body cannot be read: {error}", code=Code.NOT_DECODABLE) from error
 
 
 def _name(disposition: str) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 import structlog
 
 from regraft_cli.embedded.lifeline import die_with_parent
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, TemporaryError
 from regraft_core.logs import configure_logging, get_logger
 from regraft_core.record import is_cancelled
@@ -56,7 +57,9 @@ class Failed:
 
     def error(self) -> RegraftError:
         """Return the error to raise in this process."""
-        return (TemporaryError if self.temporary else RegraftError)(self.message, code=self.code)
+        error = (TemporaryError if self.temporary else RegraftError)(self.message)
+        error.code = self.code
+        return error
 
 
 @dataclass(frozen=True)
@@ -132,12 +135,12 @@ class _Call:
                         return message
                 now = time.monotonic()
                 if now - began > watch.seconds:
-                    raise RegraftError(f"{what} was stopped after {watch.seconds:g} s", code="step_timeout")
+                    raise RegraftError(f"{what} was stopped after {watch.seconds:g} s", code=Code.STEP_TIMEOUT)
                 if (taken := resident(self._process.pid)) > watch.memory:
                     raise RegraftError(
                         f"{what} was stopped: it had taken {taken >> 20} MiB, {watch.memory >> 20} MiB are the limit "
                         "(REGRAFT_STEP_MEMORY_BYTES)",
-                        code="step_out_of_memory",
+                        code=Code.STEP_OUT_OF_MEMORY,
                     )
                 if watch.is_cancelled and now - looked > CANCEL_LOOK_SECONDS:
                     looked = now
@@ -156,7 +159,7 @@ class _Call:
             self._process.join(STOP_SECONDS)
             code = self._process.exitcode
             how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-            raise TemporaryError(f"the process was killed ({how})", code="step_killed") from None
+            raise TemporaryError(f"the process was killed ({how})", code=Code.STEP_KILLED) from None
 
     def _stop(self) -> None:
         self._process.kill()

@@ -21,6 +21,7 @@ from typing import IO
 import httpx
 from pydantic import BaseModel
 
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.stores.objects import FileStore
 from regraft_core.taskstate import read_state
@@ -244,7 +245,7 @@ class Stack:
     def _not_ready(self, ready: dict[str, bool]) -> RegraftError:
         missing = ", ".join(name for name, done in ready.items() if not done)
         ends = "\n".join(f"--- {child.log}\n{_last_lines(child.log)}" for child in self.children)
-        return RegraftError(f"not ready after {START_SECONDS:.0f} s: {missing}\n{ends}", code="stack_not_ready")
+        return RegraftError(f"not ready after {START_SECONDS:.0f} s: {missing}\n{ends}", code=Code.STACK_NOT_READY)
 
     def _pids(self) -> dict[str, int]:
         return {child.name: child.process.pid for child in self.children if child.process is not None}
@@ -275,7 +276,7 @@ def running(folder: Path, ports: Ports, tasks: list[str]) -> Iterator[Stack]:
         if not _lock_patiently(lock):
             record = record_of(folder)
             where = f" at {record.trigger_url} (process {record.pid})" if record else ""
-            raise RegraftError(f"the stack of {folder} is running already{where}", code="stack_running")
+            raise RegraftError(f"the stack of {folder} is running already{where}", code=Code.STACK_RUNNING)
         stack = Stack(folder, ports, tasks)
         try:
             stack.start()
@@ -322,7 +323,7 @@ def _free(port: int, option: str) -> int:
         except OSError as error:
             raise RegraftError(
                 f"port {port} is in use by another program; choose one with {option} (0 takes a free one)",
-                code="port_in_use",
+                code=Code.PORT_IN_USE,
                 port=port,
             ) from error
         chosen: int = probe.getsockname()[1]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from regraft_cli.embedded.processes import apart, perform, preload
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.logs import configure_logging, get_logger
 from regraft_core.runs import Cause, Run, RunState, new_run_id
@@ -147,7 +148,7 @@ def prepare(task: str, runs: RunStore, settings: WorkerSettings) -> None:
         found = apart(f"loading {task}", _can_load, task, settings, seconds=CHECK_SECONDS)
     except RegraftError as error:
         state = before or TaskState(name=task)
-        why = Cause(code="task_broken", message=f"the task {task} cannot be loaded: {error.message}")
+        why = Cause(code=Code.TASK_BROKEN, message=f"the task {task} cannot be loaded: {error.message}")
         write_state(store, state.model_copy(update={"broken": why}))
         return
     run_id = _bootstrap_run_id(runs, task)
@@ -192,7 +193,7 @@ def alone(path: Path) -> AbstractContextManager[None]:
 
     Raises RegraftError (``worker_running``) where another holds it for longer than a few seconds.
     """
-    busy = RegraftError(f"another worker holds {path}", code="worker_running")
+    busy = RegraftError(f"another worker holds {path}", code=Code.WORKER_RUNNING)
     return locked(path, seconds=LOCK_SECONDS, busy=busy)
 
 

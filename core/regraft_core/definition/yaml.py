@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from regraft_core.codes import Code
 from regraft_core.definition.gates import GateSettings
 from regraft_core.definition.task import ColumnDefinition, TaskDefinition
 from regraft_core.errors import BadRequestError
@@ -33,7 +34,7 @@ type Path = tuple[str | int, ...]
 class TaskFileError(BadRequestError):
     """A task's file is wrong; the message names file, line and cure."""
 
-    code = "task_invalid"
+    code = Code.TASK_INVALID
     title = "The task's file is not valid"
 
 

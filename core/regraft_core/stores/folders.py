@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.stores.objects import ObjectStore, open_store
 
@@ -27,7 +28,7 @@ class Folder:
             raise RegraftError(
                 f"{uri} cannot be written to directly: start the MLflow server with --no-serve-artifacts and "
                 "an artifact root of file:// or s3://",
-                code="artifact_root_unusable",
+                code=Code.ARTIFACT_ROOT_UNUSABLE,
             )
         root = "file:///" if parts.scheme == "file" else f"s3://{parts.netloc}"
         return cls(open_store(root, endpoint_url=endpoint_url), prefix)
@@ -50,7 +51,7 @@ class Folder:
         """
         keys = list(self.store.keys(self.prefix))
         if not keys:
-            raise RegraftError(f"there is nothing at {self.store.uri(self.prefix)}", code="folder_missing")
+            raise RegraftError(f"there is nothing at {self.store.uri(self.prefix)}", code=Code.FOLDER_MISSING)
         targets = {key: inside(path, key.removeprefix(self.prefix)) for key in keys if not key.endswith("/")}
         for key, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,5 +62,5 @@ def inside(folder: Path, name: str) -> Path:
     """Return the path of an object in a folder. Raises RegraftError (``object_outside``) where it leads elsewhere."""
     parts = name.split("/")
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
-        raise RegraftError(f"the object {name!r} would leave the folder that it is copied to", code="object_outside")
+        raise RegraftError(f"the object {name!r} would leave the folder that it is copied to", code=Code.OBJECT_OUTSIDE)
     return folder.joinpath(*parts)

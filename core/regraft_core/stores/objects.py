@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ValidationError
 
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, TemporaryError, UnreadableError
 from regraft_core.logs import get_logger, log_once
 
@@ -102,12 +103,12 @@ def open_store(url: str, *, endpoint_url: str | None = None) -> ObjectStore:
     if parts.scheme == "s3" and parts.netloc:
         return S3Store(parts.netloc, endpoint_url=endpoint_url)
     raise RegraftError(
-        f"REGRAFT_STORE_URL is {url!r}; it must be file:///FOLDER or s3://BUCKET", code="setting_invalid"
+        f"REGRAFT_STORE_URL is {url!r}; it must be file:///FOLDER or s3://BUCKET", code=Code.SETTING_INVALID
     )
 
 
 def _missing(key: str) -> RegraftError:
-    return RegraftError(f"there is no object {key!r} in the store", code="object_not_found", key=key)
+    return RegraftError(f"there is no object {key!r} in the store", code=Code.OBJECT_NOT_FOUND, key=key)
 
 
 class FileStore:
@@ -209,8 +210,8 @@ def _refused(key: str, response: Mapping[str, Any], error: Exception) -> Regraft
     if status == 404:
         return _missing(key)
     if status == 429 or status >= 500:
-        return TemporaryError(f"the object store answers {status} for {key!r}", code="store_busy")
-    return RegraftError(f"the object store refuses {key!r}: {error}", code="store_refused")
+        return TemporaryError(f"the object store answers {status} for {key!r}", code=Code.STORE_BUSY)
+    return RegraftError(f"the object store refuses {key!r}: {error}", code=Code.STORE_REFUSED)
 
 
 class S3Store:
@@ -248,7 +249,7 @@ class S3Store:
             met = error.__context__
             raise _refused(key, met.response if isinstance(met, ClientError) else {}, error) from error
         except BotoCoreError as error:
-            raise TemporaryError(f"the object store cannot be reached: {error}", code="store_unreachable") from error
+            raise TemporaryError(f"the object store cannot be reached: {error}", code=Code.STORE_UNREACHABLE) from error
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object."""
@@ -267,7 +268,7 @@ class S3Store:
                 body: bytes = self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
                 return body
         except RegraftError as error:
-            if error.code == "object_not_found":
+            if error.code == Code.OBJECT_NOT_FOUND:
                 return None
             raise
 
@@ -282,7 +283,7 @@ class S3Store:
             with self._calling(key):
                 self._client.head_object(Bucket=self.bucket, Key=key)
         except RegraftError as error:
-            if error.code == "object_not_found":
+            if error.code == Code.OBJECT_NOT_FOUND:
                 return False
             raise
         return True

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from regraft_core.codes import Code
 from regraft_core.errors import UnavailableError
 from regraft_core.logs import get_logger, log_once
 from regraft_core.runs import Run, RunRequest, RunState, now
@@ -78,7 +79,7 @@ class RunStore:
                 return found
             if most_waiting is not None and _waiting(db, request.task) >= most_waiting:
                 raise UnavailableError(
-                    f"{most_waiting} runs of {request.task} wait already", code="queue_full", retry_after=30
+                    f"{most_waiting} runs of {request.task} wait already", code=Code.QUEUE_FULL, retry_after=30
                 )
             last = db.execute("SELECT max(accepted_at) FROM runs").fetchone()[0]
             if last and (after := datetime.fromisoformat(last) + timedelta(microseconds=1)) > request.accepted_at:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from numpy.typing import NDArray
 
+from regraft_core.codes import Code
 from regraft_core.errors import BundleError
 
 Columns = Mapping[str, Sequence[str | None] | NDArray[Any]]
@@ -94,7 +95,7 @@ def estimator_class(name: str) -> type[Estimator]:
     known = ", ".join(sorted({entry.name for entry in entry_points(group=GROUP)}))
     raise BundleError(
         f"the estimator {name!r} is needed, which is not installed here (there are: {known})",
-        code="estimator_unknown",
+        code=Code.ESTIMATOR_UNKNOWN,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
+from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.errors import BundleError
 from regraft_inference.estimators import Columns
@@ -88,7 +89,7 @@ class AutoEstimator:
     def save(self, folder: Path) -> None:
         """Write encoding and model."""
         if self._encoding is None:
-            raise BundleError("the estimator has not been fitted", code="estimator_damaged")
+            raise BundleError("the estimator has not been fitted", code=Code.ESTIMATOR_DAMAGED)
         (folder / ENCODING_FILE).write_text(self._encoding.model_dump_json())
         (folder / TARGET_FILE).write_text(
             json.dumps({"contract": self.contract.model_dump(mode="json"), "problem": self.problem})
@@ -103,7 +104,7 @@ class AutoEstimator:
             found = cls(Contract.model_validate(kept["contract"]), kept["problem"])
             found._encoding = Encoding.model_validate_json((folder / ENCODING_FILE).read_bytes())
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BundleError(f"{folder} cannot be read: {error}", code="estimator_damaged") from error
+            raise BundleError(f"{folder} cannot be read: {error}", code=Code.ESTIMATOR_DAMAGED) from error
         found._model = load_model(folder)
         return found
 
@@ -118,5 +119,5 @@ class AutoEstimator:
 
     def _matrix(self, columns: Columns) -> NDArray[np.float64]:
         if self._encoding is None:
-            raise BundleError("the estimator has not been fitted", code="estimator_damaged")
+            raise BundleError("the estimator has not been fitted", code=Code.ESTIMATOR_DAMAGED)
         return self._encoding.matrix(columns)

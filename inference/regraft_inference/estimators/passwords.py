@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft_core.codes import Code
 from regraft_core.errors import BundleError
 from regraft_inference.estimators import Columns, TrainingBatches
 from regraft_inference.estimators.counts import CountsModel
@@ -98,7 +99,7 @@ class PasswordEstimator:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
                 estimator._model = MODELS[str(arrays["kind"])].from_arrays(arrays)
         except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
-            raise BundleError(f"{path} cannot be read: {error}", code="estimator_damaged") from error
+            raise BundleError(f"{path} cannot be read: {error}", code=Code.ESTIMATOR_DAMAGED) from error
         return estimator
 
     @property

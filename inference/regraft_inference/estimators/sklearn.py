@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 
+from regraft_core.codes import Code
 from regraft_core.errors import BundleError
 from regraft_inference.estimators import Columns
 
@@ -97,7 +98,7 @@ class SklearnEstimator:
             settings = json.loads(path.read_bytes())
             return cls(load_model(folder), settings["features"], settings["integer"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BundleError(f"{path} cannot be read: {error}", code="estimator_damaged") from error
+            raise BundleError(f"{path} cannot be read: {error}", code=Code.ESTIMATOR_DAMAGED) from error
 
     def parameters(self) -> dict[str, Any]:
         """Return the kind of model and its settings that are plain values."""
@@ -130,14 +131,14 @@ def load_model(folder: Path) -> Any:
         _refuse_untrusted(archive)
         return skops.io.loads(archive, trusted=sorted(TRUSTED_TYPES))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{path} cannot be read: {error}", code="estimator_damaged") from error
+        raise BundleError(f"{path} cannot be read: {error}", code=Code.ESTIMATOR_DAMAGED) from error
 
 
 def _refuse_untrusted(archive: bytes) -> None:
     if untrusted := sorted(set(skops.io.get_untrusted_types(data=archive)) - TRUSTED_TYPES):
         raise BundleError(
             f"the model is made of types that are not trusted: {', '.join(untrusted)}; use scikit-learn's own",
-            code="estimator_untrusted",
+            code=Code.ESTIMATOR_UNTRUSTED,
         )
 
 

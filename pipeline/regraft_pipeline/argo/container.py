@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.logs import configure_logging, get_logger
 from regraft_core.record import compose, keep
@@ -78,7 +79,7 @@ def run_step(step: str, request: RunRequest, settings: PipelineSettings) -> str:
             with tempfile.TemporaryDirectory() as workdir:
                 result = assembly.run_step(step, request, settings, progress=report_progress, workdir=Path(workdir))
     except Exception as error:
-        code = error.code if isinstance(error, RegraftError) else "internal_error"
+        code = error.code if isinstance(error, RegraftError) else Code.INTERNAL_ERROR
         attempt.cause = Cause(code=code, message=str(error))
         attempt.state, attempt.finished_at = StepState.FAILED, now()
         tell()

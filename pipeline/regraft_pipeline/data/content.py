@@ -6,6 +6,7 @@ import codecs
 import re
 from pathlib import Path
 
+from regraft_core.codes import Code
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.reasons import reason, shorten
 
@@ -56,7 +57,7 @@ def not_text(path: Path) -> Reason | None:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         if not head.removeprefix(codecs.BOM_UTF8).strip() and not file.read(1):
-            return reason("empty_file", "the file is empty", "a CSV with a header and rows")
+            return reason(Code.EMPTY_FILE, "the file is empty", "a CSV with a header and rows")
         return other_format(head) or _first_bad_byte(path)
 
 
@@ -75,7 +76,7 @@ def other_format(head: bytes) -> Reason | None:
     control = sum(head.count(byte) for byte in _CONTROL) / len(head)
     if control > _MAX_CONTROL_SHARE:
         return reason(
-            "binary_file",
+            Code.BINARY_FILE,
             f"the file is not text: {control:.0%} of its first bytes are control characters",
             "plain CSV text",
             figures={"control_share": round(control, 4), "limit": _MAX_CONTROL_SHARE},
@@ -85,14 +86,14 @@ def other_format(head: bytes) -> Reason | None:
 
 def _binary(name: str) -> Reason:
     return reason(
-        "binary_file",
+        Code.BINARY_FILE,
         f"the file is {name}, not a CSV",
         "a CSV as text, alone in a .gz or .zip file, or a Parquet file",
     )
 
 
 def _other_unicode(name: str) -> Reason:
-    return reason("not_utf8", f"the file is {name}, not UTF-8", "the same CSV saved as UTF-8")
+    return reason(Code.NOT_UTF8, f"the file is {name}, not UTF-8", "the same CSV saved as UTF-8")
 
 
 def _unmarked_unicode(head: bytes) -> str | None:
@@ -108,14 +109,14 @@ def _unmarked_unicode(head: bytes) -> str | None:
 def _markup(start: bytes) -> Reason | None:
     if start.startswith(b"version https://git-lfs"):
         return reason(
-            "lfs_pointer",
+            Code.LFS_POINTER,
             "the file is a pointer of Git LFS, not the file that it points to",
             "the address of the file itself, such as the raw or media address of the repository",
         )
     if start.startswith(b"<"):
         return _page(start)
     if start.startswith((b"{", b"[")) and _JSON_START.match(start):
-        return reason("looks_like_json", "the file is JSON, not a CSV", "the same rows as CSV with a header")
+        return reason(Code.LOOKS_LIKE_JSON, "the file is JSON, not a CSV", "the same rows as CSV with a header")
     return None
 
 
@@ -130,13 +131,13 @@ def _page(start: bytes) -> Reason | None:
         found = _S3_ERROR.search(rest, 0, 4096)
         said = f": {found[1].decode('utf-8', 'replace')}, {found[2].decode('utf-8', 'replace')}" if found else ""
         return reason(
-            "looks_like_xml",
+            Code.LOOKS_LIKE_XML,
             f"the file is XML{', an error of the store' if found else ''}, not a CSV{shorten(said)}",
             "an address that is still valid and leads to the file itself" if found else "the same rows as CSV",
         )
     if _TAG.match(rest):
         return reason(
-            "looks_like_html", "the file is an HTML page, not a CSV", "the address of the file itself, not of a page"
+            Code.LOOKS_LIKE_HTML, "the file is an HTML page, not a CSV", "the address of the file itself, not of a page"
         )
     return None
 
@@ -149,7 +150,7 @@ def _first_bad_byte(path: Path) -> Reason | None:
             if (position := block.find(b"\0")) >= 0:
                 line += block.count(b"\n", 0, position)
                 message = f"line {line} has a NUL byte"
-                return reason("nul_bytes", message, "text without NUL bytes", rows=[{"line": line}])
+                return reason(Code.NUL_BYTES, message, "text without NUL bytes", rows=[{"line": line}])
             try:
                 decoder.decode(block)
             except UnicodeDecodeError as error:
@@ -164,7 +165,7 @@ def _first_bad_byte(path: Path) -> Reason | None:
 
 def _not_utf8(line: int, error: UnicodeDecodeError) -> Reason:
     return reason(
-        "not_utf8",
+        Code.NOT_UTF8,
         f"line {line} is not UTF-8 ({error.reason})",
         "the same CSV saved as UTF-8, with or without a byte order mark",
         rows=[{"line": line}],

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.content import not_text
@@ -80,7 +81,7 @@ class Sheet:
                 self.reasons.append(self._mostly_ragged(self._header))
                 return
             message = f"a row is longer than {BLOCK_BYTES >> 20} MiB"
-            self.reasons.append(reason("row_too_long", message, "shorter rows, every quote closed"))
+            self.reasons.append(reason(Code.ROW_TOO_LONG, message, "shorter rows, every quote closed"))
             return
         self._lines.finish()
         if self._lines.ragged.count:
@@ -166,7 +167,7 @@ def _looked_at(path: Path, contract: Contract) -> tuple[list[Reason], Header | N
 
 
 def _no_rows() -> Reason:
-    return reason("no_rows", "there is a header and no row", "a row for each input below the header")
+    return reason(Code.NO_ROWS, "there is a header and no row", "a row for each input below the header")
 
 
 def _blank(table: pa.Table, names: list[str]) -> NDArray[np.bool_]:
@@ -186,7 +187,7 @@ def _is_row(line: str, header: Header, numeric: list[int]) -> bool:
 
 def _swallows(line: int, column: str, value: str) -> Reason:
     return reason(
-        "quote_swallows",
+        Code.QUOTE_SWALLOWS,
         f"the value of {column} on line {line} goes over {value.count(chr(10)) + 1} lines, and they look like rows: a "
         "quote that begins a value there was not meant to open it",
         'quotes around values that have a quote, and each quote inside doubled: "a ""b"" c"',
@@ -203,7 +204,7 @@ def _ragged(ragged: Ragged, rows: int) -> Reason:
         f"{first.values} instead of {first.expected}"
     )
     return reason(
-        "row_ragged",
+        Code.ROW_RAGGED,
         message,
         "as many values in each row as in the header; quotes around values with commas or line breaks",
         figures={"rows": ragged.count, "limit": 0}

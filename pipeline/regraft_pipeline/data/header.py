@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pyarrow import csv
 
+from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.reasons import EXAMPLES, listed, reason, shorten
@@ -97,7 +98,7 @@ def _known(header: Header, contract: Contract) -> int:
 def header_unreadable() -> Reason:
     """Return the reason of a first line that is no header at all."""
     return reason(
-        "header_unreadable",
+        Code.HEADER_UNREADABLE,
         "the first line cannot be read as a CSV header",
         "a first line with the names of the columns, every quote closed",
     )
@@ -124,10 +125,10 @@ def check_header(header: Header, contract: Contract) -> list[Reason]:
             missing.remove(name)
             unknown.remove(close)
             message = f"column {name!r} is named {shorten(close)!r}"
-            reasons.append(reason("column_renamed", message, f"the name {name!r}", column=name))
+            reasons.append(reason(Code.COLUMN_RENAMED, message, f"the name {name!r}", column=name))
     reasons += [
         reason(
-            "column_missing",
+            Code.COLUMN_MISSING,
             f"column {name!r} is missing",
             remedy,
             column=name,
@@ -150,7 +151,7 @@ def _another_delimiter(header: Header, wanted: list[str]) -> Reason | None:
     message = (
         f"the columns are separated by {DELIMITERS[header.delimiter]}: {shorten(header.delimiter.join(header.names))!r}"
     )
-    return reason("wrong_delimiter", message, f"commas, semicolons or tabs between the columns {', '.join(wanted)}")
+    return reason(Code.WRONG_DELIMITER, message, f"commas, semicolons or tabs between the columns {', '.join(wanted)}")
 
 
 def _nothing_known(header: Header, contract: Contract, remedy: str) -> Reason | None:
@@ -159,7 +160,7 @@ def _nothing_known(header: Header, contract: Contract, remedy: str) -> Reason | 
     names, first = header.names, header.names[0]
     if first.lstrip().startswith(_COMMENTS) and first.lstrip().lstrip("#%/").strip() in wanted:
         return reason(
-            "header_commented",
+            Code.HEADER_COMMENTED,
             f"the header is commented out: {shorten(header.delimiter.join(names))!r}",
             f"{remedy}, without a mark before it",
         )
@@ -168,7 +169,7 @@ def _nothing_known(header: Header, contract: Contract, remedy: str) -> Reason | 
     row = [{"line": header.line, "text": shorten(header.delimiter.join(names[: 4 * EXAMPLES]))}]
     if len(names) == 1 and any(len(wanted & set(first.split(delimiter))) > 1 for delimiter in DELIMITERS):
         return reason(
-            "line_in_quotes",
+            Code.LINE_IN_QUOTES,
             f"each line is in quotes as a whole, so that it is one value: {shorten(first)!r}",
             "quotes around single values, or none",
             rows=row,
@@ -176,7 +177,7 @@ def _nothing_known(header: Header, contract: Contract, remedy: str) -> Reason | 
     numeric = [name for name in names if re.fullmatch(NUMBER, name.strip())]
     if numeric and not any(_alike(name, list(names[:MAX_COMPARED])) for name in wanted):
         return reason(
-            "header_missing",
+            Code.HEADER_MISSING,
             f"there is no header: line {header.line} has values, such as {numeric[0]!r}, where names should be",
             f"{remedy} above the rows",
             rows=row,
@@ -186,7 +187,7 @@ def _nothing_known(header: Header, contract: Contract, remedy: str) -> Reason | 
 
 def _unnamed(place: int) -> Reason:
     return reason(
-        "column_unnamed",
+        Code.COLUMN_UNNAMED,
         f"column {place} has no name; pandas writes its index so",
         "the file without that column: to_csv(..., index=False)",
         figures={"place": place},
@@ -198,11 +199,13 @@ def _unknown(unknown: list[str], remedy: str) -> list[Reason]:
         return []
     if len(unknown) <= EXAMPLES:
         return [
-            reason("column_unknown", f"column {shorten(name)!r} is not in the contract", remedy, column=shorten(name))
+            reason(
+                Code.COLUMN_UNKNOWN, f"column {shorten(name)!r} is not in the contract", remedy, column=shorten(name)
+            )
             for name in unknown
         ]
     message = f"{len(unknown):,} columns are not in the contract: {listed(unknown)}"
-    return [reason("column_unknown", message, remedy, figures={"columns": len(unknown)})]
+    return [reason(Code.COLUMN_UNKNOWN, message, remedy, figures={"columns": len(unknown)})]
 
 
 def _doubled(doubled: list[str], names: list[str], remedy: str) -> list[Reason]:
@@ -212,7 +215,7 @@ def _doubled(doubled: list[str], names: list[str], remedy: str) -> list[Reason]:
         counts = Counter(names)
         return [
             reason(
-                "column_duplicated",
+                Code.COLUMN_DUPLICATED,
                 f"column {shorten(name)!r} is there {counts[name]} times",
                 remedy,
                 column=shorten(name),
@@ -220,7 +223,7 @@ def _doubled(doubled: list[str], names: list[str], remedy: str) -> list[Reason]:
             for name in doubled
         ]
     message = f"{len(doubled):,} columns are there more than once: {listed(doubled)}"
-    return [reason("column_duplicated", message, remedy, figures={"columns": len(doubled)})]
+    return [reason(Code.COLUMN_DUPLICATED, message, remedy, figures={"columns": len(doubled)})]
 
 
 def _alike(name: str, others: list[str]) -> str | None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from regraft_core.codes import Code
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.reasons import listed, reason
 
@@ -76,7 +77,7 @@ def _parquet(path: Path, target: Path) -> Reason | None:
         nested = [field.name for field in file.schema_arrow if pa.types.is_nested(field.type)]
         if nested:
             return reason(
-                "column_nested", f"columns of lists or structures: {listed(nested)}", "columns of one value a row"
+                Code.COLUMN_NESTED, f"columns of lists or structures: {listed(nested)}", "columns of one value a row"
             )
         if file.metadata.num_rows * max(len(file.schema_arrow), 1) > MAX_UNPACKED_BYTES:
             raise TooLargeError
@@ -113,18 +114,20 @@ def _copy(packed: gzip.GzipFile | IO[bytes], target: Path) -> None:
 
 def _not_one(names: list[str], *, excel: bool) -> Reason:
     if excel:
-        return reason("binary_file", "the file is an Excel workbook, not a CSV", "the sheet saved as CSV")
+        return reason(Code.BINARY_FILE, "the file is an Excel workbook, not a CSV", "the sheet saved as CSV")
     what = f"{len(names):,} files: {listed(names)}" if names else "no file"
-    return reason("archive_not_one_file", f"the ZIP archive holds {what}", "an archive with one CSV in it")
+    return reason(Code.ARCHIVE_NOT_ONE_FILE, f"the ZIP archive holds {what}", "an archive with one CSV in it")
 
 
 def _damaged(why: str) -> Reason:
-    return reason("archive_damaged", f"the file cannot be unpacked: {why[:200]}", "the file packed again, or as it is")
+    return reason(
+        Code.ARCHIVE_DAMAGED, f"the file cannot be unpacked: {why[:200]}", "the file packed again, or as it is"
+    )
 
 
 def _too_large() -> Reason:
     return reason(
-        "archive_too_large",
+        Code.ARCHIVE_TOO_LARGE,
         f"unpacked the file has more than {MAX_UNPACKED_BYTES >> 20:,} MiB",
         f"at most {MAX_UNPACKED_BYTES >> 20:,} MiB",
         figures={"limit": MAX_UNPACKED_BYTES},

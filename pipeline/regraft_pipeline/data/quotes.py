@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft_core.codes import Code
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.reasons import reason, shorten
 
@@ -87,7 +88,7 @@ def _lone_return(content: mmap.mmap, start: int) -> Reason | None:
             rows = [{"line": line, "text": _text(content, place)}]
             message = f"line {line} has a carriage return that ends no line, while lines end in line feeds"
             return reason(
-                "line_end_stray", message, "quotes around values with line breaks; one kind of line end", rows=rows
+                Code.LINE_END_STRAY, message, "quotes around values with line breaks; one kind of line end", rows=rows
             )
         opened = (opened + len(quotes)) % 2
     return None
@@ -121,13 +122,15 @@ def _first_wrong(content: mmap.mmap, delimiter: str, start: int) -> Reason | Non
 def _stray(content: mmap.mmap, place: int, what: str) -> Reason:
     line = _line(content, place)
     rows = [{"line": line, "text": _text(content, place)}]
-    return reason("quote_stray", f"line {line}: {what}", _REMEDY, rows=rows)
+    return reason(Code.QUOTE_STRAY, f"line {line}: {what}", _REMEDY, rows=rows)
 
 
 def _unclosed(content: mmap.mmap, place: int) -> Reason:
     line = _line(content, place)
     rows = [{"line": line, "text": _text(content, place)}]
-    return reason("quote_unclosed", f"the quote that opens a value on line {line} is never closed", _REMEDY, rows=rows)
+    return reason(
+        Code.QUOTE_UNCLOSED, f"the quote that opens a value on line {line} is never closed", _REMEDY, rows=rows
+    )
 
 
 def _line(content: mmap.mmap, place: int) -> int:

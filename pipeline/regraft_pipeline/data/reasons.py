@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from regraft_core.codes import Code
 from regraft_core.verdict import Reason
 
 EXAMPLES = 5
@@ -15,7 +16,7 @@ MAX_EXAMPLE_LENGTH = 200
 """Characters after which an example value is cut."""
 
 
-def reason(code: str, message: str, remedy: str, **details: object) -> Reason:
+def reason(code: Code, message: str, remedy: str, **details: object) -> Reason:
     """Return a reason of the structure gate."""
     return Reason.model_validate({"code": code, "gate": "structure", "message": message, "remedy": remedy, **details})
 

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regraft_core.codes import Code
 from regraft_core.contract import NUMBER_FORMAT, Column, Contract
 from regraft_inference.columns import TIME, dtype_of
 
 type Mask = NDArray[np.bool_]
-type Add = Callable[[str, Column, pd.DataFrame, Mask], None]
+type Add = Callable[[Code, Column, pd.DataFrame, Mask], None]
 """Take note of the rows of a block of text in which a column has what a code says."""
 
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
@@ -95,10 +96,10 @@ def _missing(column: Column, text: pd.DataFrame, values: pd.Series[str], add: Ad
     gaps = empty | unknown
     if column.nullable:
         if column.nullable is not True:
-            add("value_missing", column, text, gaps)  # how many there are is held against the share
+            add(Code.VALUE_MISSING, column, text, gaps)  # how many there are is held against the share
         return gaps, np.zeros(len(values), dtype=bool)
-    add("value_missing", column, text, empty)
-    add("value_nan", column, text, unknown)
+    add(Code.VALUE_MISSING, column, text, empty)
+    add(Code.VALUE_NAN, column, text, unknown)
     return gaps, gaps
 
 
@@ -124,9 +125,9 @@ def _numbers(column: Column, text: pd.DataFrame, add: Add) -> tuple[pd.Series, M
     if column.type == "integer":
         with np.errstate(invalid="ignore"):
             fractions = written & ~infinite & ((numbers % 1 != 0) | (np.abs(numbers) > 2**53))
-    add("value_infinite", column, text, infinite)
-    add("value_not_numeric", column, text, words)
-    add("value_not_integer", column, text, fractions)
+    add(Code.VALUE_INFINITE, column, text, infinite)
+    add(Code.VALUE_NOT_NUMERIC, column, text, words)
+    add(Code.VALUE_NOT_INTEGER, column, text, fractions)
     return pd.Series(numbers, index=text.index), wrong | infinite | words | fractions
 
 
@@ -136,7 +137,7 @@ def _booleans(column: Column, text: pd.DataFrame, add: Add) -> tuple[pd.Series, 
     lower = values.str.lower()
     true, false = (lower.isin(words).to_numpy(dtype=bool) for words in (TRUE, FALSE))
     words = ~true & ~false & ~gaps
-    add("value_not_boolean", column, text, words)
+    add(Code.VALUE_NOT_BOOLEAN, column, text, words)
     return pd.Series(np.where(gaps, np.nan, true.astype(np.float64)), index=text.index), wrong | words
 
 
@@ -150,7 +151,7 @@ def _times(column: Column, text: pd.DataFrame, add: Add) -> tuple[pd.Series, Mas
     if column.format is not None and (other := ~iso & ~gaps).any():
         times[other] = _parsed(words[other], column.format)
     no_time = np.isnat(times) & ~gaps
-    add("value_not_date", column, text, no_time)
+    add(Code.VALUE_NOT_DATE, column, text, no_time)
     return pd.Series(times, index=text.index), wrong | no_time
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 
 VERSION_HEADER = "Regraft-Model-Version"
@@ -20,7 +21,7 @@ VERSION_HEADER = "Regraft-Model-Version"
 class DisplacedError(RegraftError):
     """Another run has set another address: what this one wanted to see in service will not come."""
 
-    code = "displaced"
+    code = Code.DISPLACED
     title = "Another run has set another address"
 
 

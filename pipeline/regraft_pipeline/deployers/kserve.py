@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from regraft_core.codes import Code
 from regraft_core.errors import DeployError, NotFoundError, RegraftError, TemporaryError
 from regraft_core.kube import Cluster, answer, reaching
 from regraft_core.logs import get_logger
@@ -152,7 +153,7 @@ class KServeDeployer:
                 return
             if time.monotonic() > deadline:
                 raise DeployError(
-                    f"the version does not serve after {self._timeout:.0f} s: {reason}", code="rollout_timeout"
+                    f"the version does not serve after {self._timeout:.0f} s: {reason}", code=Code.ROLLOUT_TIMEOUT
                 )
             time.sleep(POLL_SECONDS)
 
@@ -166,7 +167,9 @@ class KServeDeployer:
         with reaching():
             response = self._api.patch(self._inference_service(task), content=content, headers=JSON_PATCH)
         if response.status_code == 422:
-            raise TemporaryError(f"the API server does not take the patch: {response.text[:200]}", code="cluster_busy")
+            raise TemporaryError(
+                f"the API server does not take the patch: {response.text[:200]}", code=Code.CLUSTER_BUSY
+            )
         answer(response)
 
     def _missing_pods(self, task: str, uri: str) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from regraft_core.codes import Code
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
 from regraft_core.kube import answer, reaching
 from regraft_core.logs import get_logger
@@ -36,7 +37,7 @@ def held(api: httpx.Client, namespace: str, name: str, holder: str) -> Iterator[
 
     def check() -> None:
         if time.monotonic() - began > SECONDS / 2:
-            raise TemporaryError(f"the lease {name} was held for too long", code="lease_lost")
+            raise TemporaryError(f"the lease {name} was held for too long", code=Code.LEASE_LOST)
 
     try:
         yield check
@@ -67,7 +68,7 @@ def _take(api: httpx.Client, path: str, name: str, holder: str) -> Json | None:
             log.warning("lease cannot be had, going on without", lease=name, reason=error.message)
             return None
         if time.monotonic() > deadline:
-            raise TemporaryError(f"the lease {name} cannot be had: {reason}", code="lease_busy")
+            raise TemporaryError(f"the lease {name} cannot be had: {reason}", code=Code.LEASE_BUSY)
         time.sleep(POLL_SECONDS)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from regraft_core.codes import Code
 from regraft_core.errors import DeployError, TemporaryError
 from regraft_core.stores.lock import locked
 from regraft_pipeline.deployers import VERSION_HEADER, DisplacedError, Place
@@ -78,7 +79,7 @@ class LocalDeployer:
             except httpx.TransportError as error:
                 if time.monotonic() > deadline:
                     raise DeployError(
-                        f"the predictor cannot be reached: {error}", code="predictor_unreachable"
+                        f"the predictor cannot be reached: {error}", code=Code.PREDICTOR_UNREACHABLE
                     ) from error
                 time.sleep(POLL_SECONDS)
             except DeployError:
@@ -97,7 +98,7 @@ class LocalDeployer:
 
     def _locked(self, name: str, *, seconds: float) -> AbstractContextManager[None]:
         path = self._models_dir / name
-        return locked(path, seconds=seconds, busy=TemporaryError(f"another run holds {path}", code="lease_busy"))
+        return locked(path, seconds=seconds, busy=TemporaryError(f"another run holds {path}", code=Code.LEASE_BUSY))
 
     def _point(self, task: str, uri: str | None) -> None:
         link = self._models_dir / task

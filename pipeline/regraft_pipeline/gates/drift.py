@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regraft_core.codes import Code
 from regraft_core.drift import drift_of
 from regraft_core.profile import Comparison, Distribution, Profile
 from regraft_core.verdict import Reason
@@ -76,7 +77,7 @@ def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: 
         name = found.column if found.what in ("target", "values") else f"the {found.what} of {found.column}"
         reasons.append(
             Reason(
-                code="target_drift" if found.what == "target" else "input_drift",
+                code=Code.TARGET_DRIFT if found.what == "target" else Code.INPUT_DRIFT,
                 gate="drift",
                 severity="error" if refused else "warning",
                 message=(
@@ -134,7 +135,7 @@ def check_swapped(comparisons: list[Comparison], tallies: Tallies, task: Task, r
 
 def _swapped(one: str, other: str, moved: Mapping[str, float], limit: float) -> Reason:
     return Reason(
-        code="columns_swapped",
+        code=Code.COLUMNS_SWAPPED,
         gate="drift",
         message=(
             f"{one} is distributed as {other} is in the reference, and {other} as {one}: they seem to be swapped "

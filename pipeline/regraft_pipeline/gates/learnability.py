@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regraft_core.codes import Code
 from regraft_core.profile import Profile
 from regraft_core.verdict import Reason
 from regraft_pipeline.gates.evaluation import Evaluation, UntrainableError
@@ -41,7 +42,7 @@ def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list
     beside = "" if known is None else f" on the reference it has {known:.3f}"
     return [
         Reason(
-            code="not_learnable",
+            code=Code.NOT_LEARNABLE,
             gate="learnability",
             severity="warning" if undecided else "error",
             message=(
@@ -64,7 +65,7 @@ def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list
 def untrainable(error: UntrainableError, task: Task) -> Reason:
     """Return the error for rows to which the estimator cannot be fitted, such as those of one ill among the healthy."""
     return Reason(
-        code="not_learnable",
+        code=Code.NOT_LEARNABLE,
         gate="learnability",
         message=f"the estimator cannot be trained on a part of the rows: {error}",
         column=task.contract.target.name,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from regraft_core.codes import Code
 from regraft_core.verdict import Reason
 from regraft_inference.bundle import Bundle
 from regraft_pipeline.gates.evaluation import Evaluation
@@ -49,7 +50,7 @@ def _floor(evaluation: Evaluation, task: Task) -> list[Reason]:
         return []
     return [
         Reason(
-            code="quality_below_floor",
+            code=Code.QUALITY_BELOW_FLOOR,
             gate="quality",
             message=f"{metric} of the new model on held-out rows is {value:.3f}; the floor is {floor:g}"
             + (" (less is better)" if less_is_better else ""),
@@ -112,7 +113,7 @@ def _lost(evaluation: Evaluation, task: Task, incumbent: Bundle) -> list[Reason]
         return []
     return [
         Reason(
-            code="skill_lost",
+            code=Code.SKILL_LOST,
             gate="quality",
             severity="warning",
             message=(
@@ -150,7 +151,7 @@ def standard_error(evaluation: Evaluation, statistic: Callable[[Evaluation], flo
 
 def _relation_changed(evaluation: Evaluation, figures: dict[str, float], limit: float) -> Reason:
     return Reason(
-        code="relation_changed",
+        code=Code.RELATION_CHANGED,
         gate="quality",
         severity="warning",
         message=(
@@ -167,7 +168,7 @@ def _relation_changed(evaluation: Evaluation, figures: dict[str, float], limit: 
 def _worse(evaluation: Evaluation, figures: dict[str, float]) -> Reason:
     allowed = figures["margin"] + figures["chance"]
     return Reason(
-        code="worse_than_incumbent",
+        code=Code.WORSE_THAN_INCUMBENT,
         gate="quality",
         message=(
             f"the new model has skill {figures['skill']:.3f} on held-out rows, the version in service "

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regraft_core.codes import Code
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.csv import text_at
 from regraft_pipeline.data.reasons import EXAMPLES, examples, reason
@@ -130,7 +131,7 @@ def _duplicates(shown: pd.DataFrame, count: int, total: int, features: Sequence[
     share = count / total
     inputs = features[0] if len(features) == 1 else "features"
     return reason(
-        "duplicates",
+        Code.DUPLICATES,
         f"{count} of {total} rows ({share:.1%}) repeat the {inputs} of an earlier row; at most {limit:.0%} may",
         "each input once",
         figures={"rows": count, "share": round(share, 6), "limit": limit},
@@ -141,7 +142,7 @@ def _duplicates(shown: pd.DataFrame, count: int, total: int, features: Sequence[
 def _contradictory(shown: pd.DataFrame, count: int, total: int, target: str, limit: float) -> Reason:
     share = count / total
     return reason(
-        "targets_contradict",
+        Code.TARGETS_CONTRADICT,
         f"{count} of {total} rows ({share:.1%}) have an input that stands in other rows with another {target}; "
         f"at most {limit:.0%} are dropped",
         f"one {target} for each input",

@@ -14,6 +14,7 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
+from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
 from regraft_core.verdict import Reason
 from regraft_pipeline.data import csv as reading
@@ -100,7 +101,7 @@ def _checks(column: Column) -> list[pa.Check]:
         ]
     checks = []
     if column.minimum is not None:
-        code = "value_negative" if column.minimum == 0 else "value_too_small"
+        code = Code.VALUE_NEGATIVE if column.minimum == 0 else Code.VALUE_TOO_SMALL
         checks.append(pa.Check.ge(column.minimum, error=code))
     if column.maximum is not None:
         checks.append(pa.Check.le(column.maximum, error="value_too_large"))
@@ -125,7 +126,7 @@ def _valid(frame: pd.DataFrame, text: pd.DataFrame, schema: pa.DataFrameSchema, 
 
 def _too_few(usable: int, rows: int, limit: int) -> Reason:
     return reason(
-        "too_few_rows",
+        Code.TOO_FEW_ROWS,
         f"{usable} of {rows} rows are left once bad and repeated rows are gone; at least {limit} are needed",
         f"{limit} rows or more",
         figures={"rows": rows, "usable_rows": usable, "limit": limit},
@@ -134,7 +135,7 @@ def _too_few(usable: int, rows: int, limit: int) -> Reason:
 
 def _constant(target: str, value: str, rows: int) -> Reason:
     return reason(
-        "target_constant",
+        Code.TARGET_CONSTANT,
         f"{target} is {value} in all {rows} rows: there is nothing to learn",
         "at least two different values",
         column=target,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.reasons import EXAMPLES, examples, reason
@@ -18,21 +19,21 @@ from regraft_pipeline.tasks import GateSettings
 
 type Mask = NDArray[np.bool_]
 
-_MISSING = {"value_missing": "is empty", "value_nan": "is not known (NaN, ?, N/A or the like)"}
+_MISSING = {Code.VALUE_MISSING: "is empty", Code.VALUE_NAN: "is not known (NaN, ?, N/A or the like)"}
 _WRONG_TYPE = {
-    "value_infinite": "is infinite",
-    "value_not_numeric": "is not a number",
-    "value_not_integer": "is not a whole number",
-    "value_not_boolean": "is not true or false",
-    "value_not_date": "is not a date",
-    "value_not_in_categories": "is none of the allowed values",
+    Code.VALUE_INFINITE: "is infinite",
+    Code.VALUE_NOT_NUMERIC: "is not a number",
+    Code.VALUE_NOT_INTEGER: "is not a whole number",
+    Code.VALUE_NOT_BOOLEAN: "is not true or false",
+    Code.VALUE_NOT_DATE: "is not a date",
+    Code.VALUE_NOT_IN_CATEGORIES: "is none of the allowed values",
 }
 _OUT_OF_BOUNDS = {
-    "value_too_short": "is too short",
-    "value_too_long": "is too long",
-    "value_negative": "is negative",
-    "value_too_small": "is too small",
-    "value_too_large": "is too large",
+    Code.VALUE_TOO_SHORT: "is too short",
+    Code.VALUE_TOO_LONG: "is too long",
+    Code.VALUE_NEGATIVE: "is negative",
+    Code.VALUE_TOO_SMALL: "is too small",
+    Code.VALUE_TOO_LARGE: "is too large",
 }
 
 
@@ -51,7 +52,7 @@ class Findings:
         self.columns = {column.name: column for column in contract.columns}
         self._found: dict[tuple[str, str], Finding] = {}
 
-    def add(self, code: str, column: Column, text: pd.DataFrame, mask: Mask) -> None:
+    def add(self, code: Code, column: Column, text: pd.DataFrame, mask: Mask) -> None:
         """Take note of the rows of a block in which something is wrong."""
         if not mask.any():
             return
@@ -87,7 +88,7 @@ class Findings:
 
 
 def _refused(
-    column: Column, found: Finding, total: int, *, code: str, what: str, settings: GateSettings, **details: object
+    column: Column, found: Finding, total: int, *, code: Code, what: str, settings: GateSettings, **details: object
 ) -> Reason:
     first = f"first line {found.rows[0]['line']}: {found.rows[0][column.name]!r}"
     limit = settings.max_invalid_share if code in _OUT_OF_BOUNDS else 0
@@ -102,12 +103,12 @@ def _refused(
     )
 
 
-def _left_out(column: Column, found: Finding, total: int, *, code: str, what: str, settings: GateSettings) -> Reason:
+def _left_out(column: Column, found: Finding, total: int, *, code: Code, what: str, settings: GateSettings) -> Reason:
     said = f"{what} and left out"
     return _refused(column, found, total, code=code, what=said, settings=settings, severity="warning")
 
 
-def _missing(column: Column, found: Finding, total: int, *, code: str, limit: float) -> Reason:
+def _missing(column: Column, found: Finding, total: int, *, code: Code, limit: float) -> Reason:
     share = found.count / total
     allowed = "may be" if column.nullable else "are dropped"
     return reason(
@@ -121,11 +122,11 @@ def _missing(column: Column, found: Finding, total: int, *, code: str, limit: fl
     )
 
 
-def _remedy(code: str, column: Column, found: Finding) -> str:
+def _remedy(code: Code, column: Column, found: Finding) -> str:
     unit = f" {column.unit}" if column.unit else ""
     meaning = f" ({column.description})" if column.description else ""
     written = _as_written([str(row[column.name]) for row in found.rows], column)
-    if written and code in ("value_not_numeric", "value_not_in_categories", "value_not_integer"):
+    if written and code in (Code.VALUE_NOT_NUMERIC, Code.VALUE_NOT_IN_CATEGORIES, Code.VALUE_NOT_INTEGER):
         return written + (meaning if column.categories else "")
     return {
         "value_infinite": "finite numbers",

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from regraft_core.codes import Code
 from regraft_core.definition.task import Problem
 from regraft_core.errors import BadRequestError
 from regraft_pipeline.init import suspicions
@@ -86,7 +87,7 @@ def draft(frame: pd.DataFrame, target: str, *, ignore: Collection[str] = ()) -> 
     for name in (target, *ignore):
         if name not in frame.columns:
             there_are = f"there is no column {name!r}; there are: {', '.join(frame.columns)}"
-            raise BadRequestError(there_are, code="column_missing")
+            raise BadRequestError(there_are, code=Code.COLUMN_MISSING)
     kinds = {name: kind_of(frame[name], name=name, target=name == target) for name in frame.columns}
     aim, problem = _target(target, kinds[target], len(frame))
     truth = suspicions.truth_of(frame[target], kinds[target], problem)
@@ -131,7 +132,7 @@ def _target(name: str, kind: Kind, rows: int) -> tuple[ColumnDraft, Problem]:
 
 
 def _unusable(why: str) -> BadRequestError:
-    return BadRequestError(why, code="target_unusable")
+    return BadRequestError(why, code=Code.TARGET_UNUSABLE)
 
 
 def _feature(name: str, kind: Kind, values: pd.Series[str]) -> ColumnDraft:

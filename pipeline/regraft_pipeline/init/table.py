@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
+from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -77,4 +78,4 @@ def _delimiter(head: str) -> str:
 
 
 def _no_table(path: Path, why: str) -> BadRequestError:
-    return BadRequestError(f"{path.name} is no table that a task can be made of: {why}", code="not_a_table")
+    return BadRequestError(f"{path.name} is no table that a task can be made of: {why}", code=Code.NOT_A_TABLE)

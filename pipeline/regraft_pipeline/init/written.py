@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from regraft_core.codes import Code
 from regraft_core.definition import FILE_NAME, read_definition
 from regraft_core.definition.task import NAME_PATTERN
 from regraft_core.errors import BadRequestError
@@ -52,7 +53,7 @@ def write(draft: Draft, table: Table, csv: Path, folder: Path, *, name: str, for
     home = folder / name
     path = home / FILE_NAME
     if path.exists() and not force:
-        raise BadRequestError(f"{path} is there already; --force writes it anew", code="task_exists")
+        raise BadRequestError(f"{path} is there already; --force writes it anew", code=Code.TASK_EXISTS)
     settings: dict[str, Any] = {"min_rows": _min_rows(draft.rows), "one_target_per_input": False}
     text = as_yaml(draft, name, settings)
     read_definition(text, str(path))

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from regraft_core.addresses import redacted, redacted_text
+from regraft_core.codes import Code
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
 from regraft_pipeline.tls import trusted
 
@@ -34,7 +35,7 @@ class MlflowApi:
         if not url.startswith(("http://", "https://")):
             raise RegraftError(
                 f"REGRAFT_MLFLOW_TRACKING_URI is {redacted(url)!r}; it must be a server's http:// or https:// address",
-                code="setting_invalid",
+                code=Code.SETTING_INVALID,
             )
         self._shown = redacted(url.rstrip("/"))
         # A server of one's own is not behind the proxy of the environment.
@@ -99,11 +100,12 @@ class MlflowApi:
             response = self._http.request(method, path, **content)
         except httpx.TransportError as error:
             raise TemporaryError(
-                f"MLflow at {self._shown} cannot be reached: {redacted_text(str(error))}", code="mlflow_unreachable"
+                f"MLflow at {self._shown} cannot be reached: {redacted_text(str(error))}", code=Code.MLFLOW_UNREACHABLE
             ) from error
         if response.status_code == 429 or response.status_code >= 500:
             raise TemporaryError(
-                f"MLflow answers {response.status_code} to {method} {path}: {response.text[:300]}", code="mlflow_busy"
+                f"MLflow answers {response.status_code} to {method} {path}: {response.text[:300]}",
+                code=Code.MLFLOW_BUSY,
             )
         try:
             answer: Json = response.json()
@@ -113,5 +115,5 @@ class MlflowApi:
             return answer
         message = f"MLflow refuses {method} {path} with {response.status_code}: {answer.get('message')}"
         if response.status_code == 404:
-            raise NotFoundError(message, code="mlflow_not_found")
-        raise RegraftError(message, code="mlflow_refused", error_code=answer.get("error_code"))
+            raise NotFoundError(message, code=Code.MLFLOW_NOT_FOUND)
+        raise RegraftError(message, code=Code.MLFLOW_REFUSED, error_code=answer.get("error_code"))

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from regraft_core.addresses import redacted
+from regraft_core.codes import Code
 from regraft_core.errors import NotFoundError, RegraftError
 from regraft_core.runs import RunRequest, now
 from regraft_inference.bundle import MLFLOW_TYPES
@@ -60,7 +61,7 @@ class Registry:
             found = self._api.get("registered-models/alias", name=self._name(task), alias=PROD)["model_version"]
         except RegraftError as error:
             # MLflow answers 404 where there is no such model, 400 where the model has no such alias.
-            if error.code == "mlflow_not_found" or error.details.get("error_code") == "INVALID_PARAMETER_VALUE":
+            if error.code == Code.MLFLOW_NOT_FOUND or error.details.get("error_code") == "INVALID_PARAMETER_VALUE":
                 return None
             raise
         return self._version(task, found)
@@ -71,8 +72,8 @@ class Registry:
             found = self._api.get("model-versions/get", name=self._name(task), version=number)["model_version"]
         except RegraftError as error:
             # MLflow answers 400, not 404, where the number is no number.
-            if error.code == "mlflow_not_found" or error.details.get("error_code") == "INVALID_PARAMETER_VALUE":
-                raise NotFoundError(f"{task.name} has no version {number!r}", code="version_unknown") from error
+            if error.code == Code.MLFLOW_NOT_FOUND or error.details.get("error_code") == "INVALID_PARAMETER_VALUE":
+                raise NotFoundError(f"{task.name} has no version {number!r}", code=Code.VERSION_UNKNOWN) from error
             raise
         return self._version(task, found)
 
@@ -94,7 +95,7 @@ class Registry:
             raise NotFoundError(
                 f"no version of {task.name} was in service {than}, but for those that somebody took out; "
                 "name the one that is meant",
-                code="version_unknown",
+                code=Code.VERSION_UNKNOWN,
             )
         return self._version(task, max(served, key=lambda found: found[:2])[2])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from regraft_core.codes import Code
 from regraft_core.errors import SourceError
 from regraft_pipeline.sources import http, s3, upload
 from regraft_pipeline.sources.source import Fetched, Limits, Progress, Site, Source, shown
@@ -25,6 +26,7 @@ def fetch(address: str, path: Path, *, site: Site, progress: Progress) -> Fetche
     source = SOURCES.get(address.partition(":")[0].lower())
     if source is None:
         raise SourceError(
-            f"{shown(address)!r} is no address of a dataset: http://, https:// and s3:// are", code="source_url_invalid"
+            f"{shown(address)!r} is no address of a dataset: http://, https:// and s3:// are",
+            code=Code.SOURCE_URL_INVALID,
         )
     return source(address, path, site=site, progress=progress)

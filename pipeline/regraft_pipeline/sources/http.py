@@ -21,6 +21,7 @@ import httpcore
 import httpx
 
 from regraft_core.addresses import redacted, redacted_text, without_secrets_of
+from regraft_core.codes import Code
 from regraft_core.codings import CodingError, CutShortError, packings, unpacked
 from regraft_core.errors import RegraftError, SourceError, TemporaryError
 from regraft_pipeline.sources.network import GuardedNetwork, TimedNetwork
@@ -93,7 +94,7 @@ class _Course:
                 self._progress(None, f"{fetched.bytes:,} bytes without a sure end; loading them again to compare")
             else:
                 what = "tells neither its length nor its end, and sent other bytes than the time before"
-                self._patience.wait(PassingError(f"{shown(self._url)} {what}", code="source_truncated"))
+                self._patience.wait(PassingError(f"{shown(self._url)} {what}", code=Code.SOURCE_TRUNCATED))
             self._unsure = fetched.sha256
 
     def _attempt(self) -> tuple[Fetched, bool]:
@@ -108,7 +109,7 @@ class _Course:
             if str(url) not in self._seen:
                 self._seen.append(str(url))
         raise SourceError(
-            f"{shown(self._url)} redirects more than {MAX_REDIRECTS} times", code="source_too_many_redirects"
+            f"{shown(self._url)} redirects more than {MAX_REDIRECTS} times", code=Code.SOURCE_TOO_MANY_REDIRECTS
         )
 
     def _pool(self, url: httpx.URL) -> httpcore.ConnectionPool:
@@ -146,7 +147,7 @@ class _Course:
         coding = _header(response, b"content-encoding") or ""
         if begun is not None and response.status in (206, 416):
             if not _goes_on(begun, response, coding):
-                raise PassingError(f"{shown(url)} does not go on where it stopped", code="source_truncated")
+                raise PassingError(f"{shown(url)} does not go on where it stopped", code=Code.SOURCE_TRUNCATED)
             body = begun
         else:
             self._check_status(url, response)
@@ -185,11 +186,11 @@ class _Course:
                     body.digest.update(chunk)
                     body.size = size
         except CutShortError as error:
-            raise PassingError(f"{shown(url)}: {error}", code="source_truncated") from error
+            raise PassingError(f"{shown(url)}: {error}", code=Code.SOURCE_TRUNCATED) from error
         except CodingError as error:
-            raise SourceError(f"{shown(url)}: {error}", code="source_http_error") from error
+            raise SourceError(f"{shown(url)}: {error}", code=Code.SOURCE_HTTP_ERROR) from error
         except OSError as error:
-            raise TemporaryError(f"the dataset cannot be written: {error.strerror}", code="no_room") from error
+            raise TemporaryError(f"the dataset cannot be written: {error.strerror}", code=Code.NO_ROOM) from error
         except (httpcore.NetworkError, httpcore.RemoteProtocolError, httpcore.TimeoutException) as error:
             if body.can_go_on and not is_packed:
                 self._begun = body
@@ -198,10 +199,10 @@ class _Course:
                     self._patience.moved_on()
             if isinstance(error, httpcore.TimeoutException):
                 raise
-            raise PassingError(f"{shown(url)} stopped in the middle: {error}", code="source_truncated") from error
+            raise PassingError(f"{shown(url)} stopped in the middle: {error}", code=Code.SOURCE_TRUNCATED) from error
         if body.total is not None and received != body.total:
             raise PassingError(
-                f"{shown(url)} has {body.total:,} bytes, of which {received:,} came", code="source_truncated"
+                f"{shown(url)} has {body.total:,} bytes, of which {received:,} came", code=Code.SOURCE_TRUNCATED
             )
         return size
 
@@ -212,14 +213,14 @@ class _Course:
         words = self._words(response)
         if status in (404, 410):
             raise SourceError(
-                f"there is nothing at {shown(url)} ({status}){words}", code="source_not_found", http_status=status
+                f"there is nothing at {shown(url)} ({status}){words}", code=Code.SOURCE_NOT_FOUND, http_status=status
             )
         message = f"{shown(url)} answers {status} instead of 200{words}"
         if status not in PASSING_STATUSES:
-            raise SourceError(message, code="source_http_error", http_status=status)
+            raise SourceError(message, code=Code.SOURCE_HTTP_ERROR, http_status=status)
         raise PassingError(
             message,
-            code="source_http_error",
+            code=Code.SOURCE_HTTP_ERROR,
             http_status=status,
             patient=status in PATIENT_STATUSES,
             retry_after=retry_after(_header(response, b"retry-after")),
@@ -255,24 +256,26 @@ class _NamingErrors:
         why = redacted_text(str(error))
         match error:
             case httpcore.TimeoutException():
-                raise PassingError(f"{self._address} did not answer in time", code="source_timeout") from error
+                raise PassingError(f"{self._address} did not answer in time", code=Code.SOURCE_TIMEOUT) from error
             case httpcore.ProxyError():
                 raise PassingError(
                     f"the proxy (REGRAFT_DATA_PROXY) does not let {self._address} through: {why}",
-                    code="source_unreachable",
+                    code=Code.SOURCE_UNREACHABLE,
                 ) from error
             case httpcore.LocalProtocolError() | UnicodeError():
-                raise SourceError(f"{self._address} cannot be asked: {why}", code="source_url_invalid") from error
+                raise SourceError(f"{self._address} cannot be asked: {why}", code=Code.SOURCE_URL_INVALID) from error
             case httpcore.RemoteProtocolError():
-                raise PassingError(f"{self._address} does not keep to HTTP: {why}", code="source_http_error") from error
+                raise PassingError(
+                    f"{self._address} does not keep to HTTP: {why}", code=Code.SOURCE_HTTP_ERROR
+                ) from error
             case httpcore.ConnectError() if _is_untrusted(error):
                 raise SourceError(
                     f"the certificate of {self._address} is not trusted: {why}; REGRAFT_CA_FILE names a file with "
                     "the certificates of your own authorities",
-                    code="source_untrusted",
+                    code=Code.SOURCE_UNTRUSTED,
                 ) from error
             case httpcore.NetworkError() | httpcore.ProtocolError() | httpcore.UnsupportedProtocol():
-                raise PassingError(f"{self._address} cannot be reached: {why}", code="source_unreachable") from error
+                raise PassingError(f"{self._address} cannot be reached: {why}", code=Code.SOURCE_UNREACHABLE) from error
 
 
 def checked(text: str, *, base: httpx.URL | None = None) -> httpx.URL:
@@ -283,11 +286,11 @@ def checked(text: str, *, base: httpx.URL | None = None) -> httpx.URL:
         has_user = bool(url.userinfo)
     except (httpx.InvalidURL, ValueError) as error:  # also what is no international name
         why = redacted_text(str(error))
-        raise SourceError(f"{shown(text)!r} is not an address: {why}", code="source_url_invalid") from error
+        raise SourceError(f"{shown(text)!r} is not an address: {why}", code=Code.SOURCE_URL_INVALID) from error
     if has_user:
-        raise SourceError("the address must not hold a user or password", code="source_url_invalid")
+        raise SourceError("the address must not hold a user or password", code=Code.SOURCE_URL_INVALID)
     if not is_web:
-        raise SourceError(f"{shown(text)!r} is not an http:// or https:// address", code="source_url_invalid")
+        raise SourceError(f"{shown(text)!r} is not an http:// or https:// address", code=Code.SOURCE_URL_INVALID)
     return url
 
 
@@ -305,7 +308,7 @@ def _proxy_for(url: httpx.URL, proxy: str | None) -> httpx.URL | None:
     found = httpx.URL(proxy if "://" in proxy else f"http://{proxy}")
     if found.scheme not in ("http", "https") or not found.raw_host:
         raise RegraftError(
-            f"REGRAFT_DATA_PROXY leads to {shown(proxy)!r}; a proxy is http://HOST:PORT", code="setting_invalid"
+            f"REGRAFT_DATA_PROXY leads to {shown(proxy)!r}; a proxy is http://HOST:PORT", code=Code.SETTING_INVALID
         )
     return found
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpcore
 
+from regraft_core.codes import Code
 from regraft_core.errors import SourceError
 
 type Address = IPv4Address | IPv6Address
@@ -123,7 +124,7 @@ class GuardedNetwork(TimedNetwork):
         if found and not public:
             raise SourceError(
                 f"{host} is at {', '.join(found)}, which is private; REGRAFT_ALLOW_PRIVATE_HOSTS may list the host",
-                code="source_forbidden_address",
+                code=Code.SOURCE_FORBIDDEN_ADDRESS,
                 host=host,
             )
         return public

@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
 from regraft_core.addresses import in_buckets, redacted_text, s3_parts
+from regraft_core.codes import Code
 from regraft_core.codings import CodingError, CutShortError, unpacked
 from regraft_core.errors import SourceError, TemporaryError
 from regraft_core.stores.objects import S3Store
@@ -25,10 +26,12 @@ def fetch(address: str, path: Path, *, site: Site, progress: Progress) -> Fetche
     """Download an object. Raises SourceError, ``source_forbidden_address`` for buckets that are not listed."""
     bucket, key = s3_parts(address)
     if not bucket or not key:
-        raise SourceError(f"{address!r} is not s3://BUCKET/KEY", code="source_url_invalid")
+        raise SourceError(f"{address!r} is not s3://BUCKET/KEY", code=Code.SOURCE_URL_INVALID)
     if not in_buckets(bucket, key, site.buckets):
         raise SourceError(
-            f"{address} is in no bucket that REGRAFT_DATA_BUCKETS lists", code="source_forbidden_address", host=bucket
+            f"{address} is in no bucket that REGRAFT_DATA_BUCKETS lists",
+            code=Code.SOURCE_FORBIDDEN_ADDRESS,
+            host=bucket,
         )
     client = S3Store.connect(site.s3_endpoint_url)
     patience = Patience(site.limits, progress)
@@ -56,7 +59,7 @@ def _attempt(
         for chunk in found["Body"].iter_chunks(CHUNK_BYTES):
             received += len(chunk)
             if time.monotonic() > deadline:
-                raise PassingError(f"{address} did not come in time", code="source_timeout")
+                raise PassingError(f"{address} did not come in time", code=Code.SOURCE_TIMEOUT)
             progress(min(received / declared, 1.0) if declared else None, f"{received:,} bytes")
             yield chunk
 
@@ -68,7 +71,7 @@ def _attempt(
             file.write(chunk)
             digest.update(chunk)
     if received != declared:
-        raise PassingError(f"{address} has {declared:,} bytes, of which {received:,} came", code="source_truncated")
+        raise PassingError(f"{address} has {declared:,} bytes, of which {received:,} came", code=Code.SOURCE_TRUNCATED)
     return Fetched(digest.hexdigest(), size, address)
 
 
@@ -82,22 +85,22 @@ def _naming_errors(address: str) -> Iterator[None]:
         words = redacted_text(words_of(f"{told.get('Code', '')}: {told.get('Message', '')}".encode()))
         if status == 404:
             raise SourceError(
-                f"there is nothing at {address}: {words!r}", code="source_not_found", http_status=status
+                f"there is nothing at {address}: {words!r}", code=Code.SOURCE_NOT_FOUND, http_status=status
             ) from error
         message = f"{address}: the object store answers {status}: {words!r}"
         if status == 429 or status >= 500:
             raise PassingError(
-                message, code="source_http_error", http_status=status, patient=status in (429, 503)
+                message, code=Code.SOURCE_HTTP_ERROR, http_status=status, patient=status in (429, 503)
             ) from error
-        raise SourceError(message, code="source_http_error", http_status=status) from error
+        raise SourceError(message, code=Code.SOURCE_HTTP_ERROR, http_status=status) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
-        raise SourceError(f"{address}: this site has no credentials for S3", code="source_http_error") from error
+        raise SourceError(f"{address}: this site has no credentials for S3", code=Code.SOURCE_HTTP_ERROR) from error
     except BotoCoreError as error:
         why = redacted_text(str(error))
-        raise PassingError(f"{address} cannot be read: {why}", code="source_unreachable") from error
+        raise PassingError(f"{address} cannot be read: {why}", code=Code.SOURCE_UNREACHABLE) from error
     except CutShortError as error:
-        raise PassingError(f"{address}: {error}", code="source_truncated") from error
+        raise PassingError(f"{address}: {error}", code=Code.SOURCE_TRUNCATED) from error
     except CodingError as error:
-        raise SourceError(f"{address}: {error}", code="source_http_error") from error
+        raise SourceError(f"{address}: {error}", code=Code.SOURCE_HTTP_ERROR) from error
     except OSError as error:
-        raise TemporaryError(f"the dataset cannot be written: {error.strerror}", code="no_room") from error
+        raise TemporaryError(f"the dataset cannot be written: {error.strerror}", code=Code.NO_ROOM) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from regraft_core.addresses import redacted
+from regraft_core.codes import Code
 from regraft_core.errors import SourceError
 from regraft_core.stores.objects import ObjectStore
 
@@ -80,7 +81,7 @@ class PassingError(SourceError):
     """
 
     def __init__(
-        self, message: str, *, code: str, patient: bool = False, retry_after: float | None = None, **details: Any
+        self, message: str, *, code: Code, patient: bool = False, retry_after: float | None = None, **details: Any
     ) -> None:
         super().__init__(message, code=code, **details)
         self.patient = patient
@@ -133,6 +134,6 @@ def too_large(address: object, limit: int) -> SourceError:
     """Return the error for a dataset over the limit."""
     return SourceError(
         f"{shown(address)} is larger than {limit:,} bytes; REGRAFT_MAX_DATASET_BYTES sets the limit",
-        code="source_too_large",
+        code=Code.SOURCE_TOO_LARGE,
         limit=limit,
     )

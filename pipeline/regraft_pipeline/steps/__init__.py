@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.record import is_cancelled
 from regraft_core.results import DeployResult, DownloadResult, RegisterResult, Result, TrainResult, ValidateResult
@@ -57,14 +58,14 @@ class Context:
         """Return what an earlier step wrote. Raises RegraftError (``step_missing``) where it has not run."""
         found = get_model(self.store, layout.step_result(self.request.run_id, step), kind)
         if found is None:
-            raise RegraftError(f"step {step!r} of {self.request.run_id} has left no result", code="step_missing")
+            raise RegraftError(f"step {step!r} of {self.request.run_id} has left no result", code=Code.STEP_MISSING)
         return found
 
     def verdict(self) -> Verdict:
         """Return the verdict on the dataset. Raises RegraftError (``step_missing``) where there is none."""
         found = get_model(self.store, layout.verdict(self.request.run_id), Verdict)
         if found is None:
-            raise RegraftError(f"{self.request.run_id} has no verdict", code="step_missing")
+            raise RegraftError(f"{self.request.run_id} has no verdict", code=Code.STEP_MISSING)
         return found
 
     def cancelled(self) -> bool:

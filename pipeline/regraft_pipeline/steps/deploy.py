@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.errors import DeployError, NotFoundError, RegraftError, TemporaryError
 from regraft_core.record import CANCELLED
 from regraft_core.runs import Cause, RunState, now
@@ -185,11 +186,11 @@ class Deploy:
     def _give_way(self, placed: Place, prod: Version | None, later: str) -> DeployResult:
         if placed.order == self._order and prod is not None and placed.uri != prod.uri:
             self._take_back(placed, prod)
-        return DeployResult(end=RunState.SUPERSEDED, cause=Cause(code="superseded", message=later), message=later)
+        return DeployResult(end=RunState.SUPERSEDED, cause=Cause(code=Code.SUPERSEDED, message=later), message=later)
 
     def _fall(self, mine: Place, candidate: Version, prod: Version | None, error: Exception) -> DeployResult:
         """Take the version back because of what went wrong, unless the alias has moved. Raises what is no end."""
-        code = error.code if isinstance(error, RegraftError) else "internal_error"
+        code = error.code if isinstance(error, RegraftError) else Code.INTERNAL_ERROR
         self._context.log.warning("version did not stand", version=candidate.number, code=code, reason=str(error))
         self._deciding = True
         back = self._take_back(mine, prod, because=error)
@@ -230,7 +231,7 @@ class Deploy:
 
     def _unchanged(self, prod: Version) -> DeployResult:
         message = f"version {prod.number}, which is in service, was trained on this very dataset; force trains again"
-        cause = Cause(code="dataset_unchanged", message=message)
+        cause = Cause(code=Code.DATASET_UNCHANGED, message=message)
         return DeployResult(end=RunState.UNCHANGED, version=prod.number, cause=cause, message=message)
 
     # What they go by
@@ -314,7 +315,7 @@ class Deploy:
         first = f"{because}; " if because else ""
         message = f"{first}{what} could not be put back either: {second.message}"
         kind = TemporaryError if isinstance(second, TemporaryError) else DeployError
-        return kind(message, code="rollback_failed")
+        return kind(message, code=Code.ROLLBACK_FAILED)
 
     def _prod(self, placed: Place) -> Version | None:
         """Return what ``prod`` names; where somebody deleted the alias, it is given back to what serves."""
@@ -354,7 +355,7 @@ class Deploy:
         while not self._has_ended(later):
             self._heed()
             if time.monotonic() > deadline:
-                raise TemporaryError(message, code="turn_awaited")
+                raise TemporaryError(message, code=Code.TURN_AWAITED)
             time.sleep(POLL_SECONDS)
 
     def _heed(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from regraft_core import layout
 from regraft_core.addresses import was_cut
+from regraft_core.codes import Code
 from regraft_core.errors import SourceError
 from regraft_core.source import forget_address, whole_address
 from regraft_core.stores.folders import Folder
@@ -47,7 +48,7 @@ def _address(context: Context) -> str:
     shown = context.request.data_url or ""
     address = whole_address(context.store, context.request.run_id) or shown
     if was_cut(address):
-        raise SourceError(f"the whole of {shown} is not kept any more; post it again", code="source_gone")
+        raise SourceError(f"the whole of {shown} is not kept any more; post it again", code=Code.SOURCE_GONE)
     return address
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.errors import RegraftError, TemporaryError
 from regraft_core.runs import Cause, RunState
@@ -45,7 +46,7 @@ def _reference(context: Context) -> Profile:
     if found is None:
         raise RegraftError(
             f"{context.task.name} has no reference; the bootstrap makes the first one, or `regraft bless`",
-            code="reference_missing",
+            code=Code.REFERENCE_MISSING,
         )
     return found
 

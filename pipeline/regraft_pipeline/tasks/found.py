@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+from regraft_core.codes import Code
 from regraft_core.definition import TaskFile, TaskFileError, task_files
 from regraft_core.errors import NotFoundError, RegraftError
 from regraft_core.settings import CoreSettings
@@ -63,7 +64,7 @@ def load_task(name: str, folder: Path | None = None) -> Task:
         raise found.error
     if found is None:
         known = ", ".join(sorted({entry.name for entry in entry_points(group=GROUP)} | files.keys()))
-        raise NotFoundError(f"there is no task {name!r}; there are: {known}", code="task_unknown")
+        raise NotFoundError(f"there is no task {name!r}; there are: {known}", code=Code.TASK_UNKNOWN)
     return found
 
 

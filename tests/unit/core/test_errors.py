@@ -1,5 +1,6 @@
 import pytest
 
+from regraft_core.codes import Code
 from regraft_core.errors import (
     BadRequestError,
     BundleError,
@@ -16,7 +17,7 @@ from regraft_core.errors import (
 
 
 def test_problem_details_carry_the_code_and_the_details() -> None:
-    error = ContractError("column 'Password' is missing", code="column_missing", column="Password")
+    error = ContractError("column 'Password' is missing", code=Code.COLUMN_MISSING, column="Password")
     assert error.problem() == {
         "type": "urn:regraft:problem:column_missing",
         "title": "The request breaks the contract",

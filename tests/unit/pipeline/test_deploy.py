@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from regraft_core.codes import Code
 from regraft_core.errors import DeployError, NotFoundError, RegraftError, TemporaryError
 from regraft_core.runs import RunRequest, RunState
 from regraft_pipeline.deployers import Place
@@ -21,7 +22,7 @@ class GoneRegistry(Registry):
     """A registry that is gone when the alias should move."""
 
     def promote(self, task: Task, version: Version, request: RunRequest, *, replaces: Version | None = None) -> None:
-        raise TemporaryError("gone", code="mlflow_unreachable")
+        raise TemporaryError("gone", code=Code.MLFLOW_UNREACHABLE)
 
 
 class CutRegistry(Registry):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.errors import SourceError
 from regraft_core.stores.objects import FileStore
 from regraft_pipeline.steplog import LONGEST_LOG, kept_log
@@ -30,7 +31,7 @@ def test_what_is_logged_during_a_step_is_kept_behind_earlier_attempts(tmp_path: 
 def test_what_a_step_raises_ends_its_log(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
     with pytest.raises(SourceError), kept_log(store, "run-a", "train"):
-        raise SourceError("no such thing", code="source_not_found")
+        raise SourceError("no such thing", code=Code.SOURCE_NOT_FOUND)
     with pytest.raises(ZeroDivisionError), kept_log(store, "run-a", "train"):
         _ = 1 // 0
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, TemporaryError
 from regraft_core.runs import Run
 from regraft_core.serving import Serving
@@ -24,17 +25,17 @@ class Broken(LocalBackend):
         raise AssertionError("never asked")
 
     async def serving(self, task: str) -> Serving | None:
-        raise RegraftError("secret detail", code="store_refused")
+        raise RegraftError("secret detail", code=Code.STORE_REFUSED)
 
     async def recent(self, *, task: str | None, limit: int, before: str | None) -> list[Run]:
-        raise TemporaryError("the object store cannot be reached", code="store_unreachable")
+        raise TemporaryError("the object store cannot be reached", code=Code.STORE_UNREACHABLE)
 
     async def changes(self) -> AsyncIterator[Run]:
         for run in await self.recent(task=None, limit=1, before=None):
             yield run
 
     async def check_ready(self) -> None:
-        raise RegraftError("secret detail", code="store_refused")
+        raise RegraftError("secret detail", code=Code.STORE_REFUSED)
 
 
 @pytest.mark.parametrize(

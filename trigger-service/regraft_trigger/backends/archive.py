@@ -12,6 +12,7 @@ from pathlib import Path
 
 from regraft_core import layout
 from regraft_core import record as records
+from regraft_core.codes import Code
 from regraft_core.definition import TaskDefinition
 from regraft_core.definition.objects import reference_hash
 from regraft_core.errors import UnavailableError, UnreadableError
@@ -171,5 +172,5 @@ class Archive:
             return await asyncio.wait_for(asked, seconds)
         except TimeoutError as error:
             raise UnavailableError(
-                f"the object store has not answered within {seconds:.1f} s", code="store_unreachable"
+                f"the object store has not answered within {seconds:.1f} s", code=Code.STORE_UNREACHABLE
             ) from error

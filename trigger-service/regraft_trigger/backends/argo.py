@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.errors import KeyReusedError, NotFoundError, RegraftError, TemporaryError, UnavailableError
 from regraft_core.kube import MERGE_PATCH, Cluster, answer, reaching, watch
 from regraft_core.logs import get_logger
@@ -239,7 +240,7 @@ class ArgoBackend:
             return
         if sum(run.task == request.task and not run.state.ended for run in runs.values()) >= self._most_waiting:
             raise UnavailableError(
-                f"{self._most_waiting} runs of {request.task} wait already", code="queue_full", retry_after=30
+                f"{self._most_waiting} runs of {request.task} wait already", code=Code.QUEUE_FULL, retry_after=30
             )
 
     async def _give_task(self, request: RunRequest) -> None:
@@ -390,7 +391,7 @@ async def _or_unavailable[T](asked: Awaitable[T]) -> T:
     except KeyReusedError:
         raise
     except RegraftError as error:
-        raise UnavailableError(f"the run was not accepted: {error.message}", code="store_unreachable") from error
+        raise UnavailableError(f"the run was not accepted: {error.message}", code=Code.STORE_UNREACHABLE) from error
 
 
 def _place(run: Run) -> str:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, UnavailableError
 from regraft_core.logs import get_logger
 from regraft_core.record import cancel, compose, keep
@@ -144,4 +145,4 @@ def _storage() -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         log.warning("storage failed", error=str(error))
-        raise UnavailableError("the data folder cannot be used now", code="storage_unavailable") from error
+        raise UnavailableError("the data folder cannot be used now", code=Code.STORAGE_UNAVAILABLE) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.logs import get_logger
 from regraft_core.runs import Cause, Run, RunRequest
@@ -13,9 +14,9 @@ from regraft_trigger.backends.archive import Archive
 PAUSE = 1.0
 """Seconds between two looks at the runs that may lack their record."""
 
-GONE = Cause(code="workflow_gone", message="the Workflow of the run was deleted before the run had ended")
+GONE = Cause(code=Code.WORKFLOW_GONE, message="the Workflow of the run was deleted before the run had ended")
 
-UNRECORDED = Cause(code="workflow_failed", message="the Workflow ended without a record")
+UNRECORDED = Cause(code=Code.WORKFLOW_FAILED, message="the Workflow ended without a record")
 
 log = get_logger(__name__)
 

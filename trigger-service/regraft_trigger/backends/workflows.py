@@ -9,6 +9,7 @@ from typing import Any
 from hera.workflows import Workflow
 from hera.workflows.models import WorkflowTemplateRef
 
+from regraft_core.codes import Code
 from regraft_core.logs import get_logger
 from regraft_core.results import CONTINUE
 from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState
@@ -68,7 +69,7 @@ def run_of(workflow: Json) -> Run:
     if run.state == RunState.FAILED:
         failed = next((step for step in run.steps if step.state == StepState.FAILED), None)
         message = f"{failed.name}: {failed.message}" if failed else status.get("message", "")
-        run.cause = Cause(code="workflow_failed", message=message)
+        run.cause = Cause(code=Code.WORKFLOW_FAILED, message=message)
     return run
 
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import httpx
 
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, UnavailableError
 from regraft_core.fit.counts import Told
 from regraft_core.fit.fit import Fit, Window
@@ -101,7 +102,7 @@ class Collector:
         try:
             return await self._in_thread(lambda: self._fit(task, version, window))
         except OSError as error:
-            raise UnavailableError("the data folder cannot be used now", code="storage_unavailable") from error
+            raise UnavailableError("the data folder cannot be used now", code=Code.STORAGE_UNAVAILABLE) from error
 
     async def shown(self, task: str, version: str) -> FitShown:
         """Return what the page shows of a version that serves: nobody waits for a predictor. Raises RegraftError."""

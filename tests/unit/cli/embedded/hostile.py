@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, TemporaryError
 
 
@@ -32,7 +33,7 @@ def die() -> None:
 
 
 def fail(code: str, temporary: bool) -> None:
-    raise (TemporaryError if temporary else RegraftError)("as the test wants it", code=code)
+    raise (TemporaryError if temporary else RegraftError)("as the test wants it", code=Code.of(code))
 
 
 def surprise() -> None:

@@ -16,6 +16,7 @@ import pytest
 from regraft_cli.embedded import worker
 from regraft_cli.embedded.worker import Lanes, alone, finish, patient, prepare, scratch_folder, sweep
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.record import cancel
 from regraft_core.results import DownloadResult, Result
@@ -113,7 +114,7 @@ class TestPrepare:
         self, runs: RunStore, settings: WorkerSettings, store: FileStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def killed(*_: object, **__: object) -> None:
-            raise RegraftError("the process was killed (signal 11)", code="step_killed")
+            raise RegraftError("the process was killed (signal 11)", code=Code.STEP_KILLED)
 
         monkeypatch.setattr(worker, "apart", killed)
         prepare("passwords", runs, settings)
@@ -223,7 +224,7 @@ class TestFinish:
         self, runs: RunStore, settings: WorkerSettings, store: FileStore
     ) -> None:
         def act(step: str, request: RunRequest, workdir: Path) -> Result:
-            raise RegraftError("the task weather cannot be loaded: no module", code="task_broken")
+            raise RegraftError("the task weather cannot be loaded: no module", code=Code.TASK_BROKEN)
 
         finish(submit(runs, "run-a", "weather"), runs, settings, doing(act))
         state = read_state(store, "weather")

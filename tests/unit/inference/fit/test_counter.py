@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import ContractError, TooLargeError, UnavailableError
 from regraft_core.fit.counts import Counted, Counts, Known, Told
@@ -165,8 +166,8 @@ def test_threads_lose_nothing_and_what_waits_is_bounded(profile: Profile) -> Non
 def test_refused_requests_are_counted_by_column_and_rule_and_made_up_names_are_not_kept(profile: Profile) -> None:
     asked = counter(profile)
     asked.answered = 5
-    asked.refused(ContractError("no", code="value_too_large", column="price", row=3))
-    asked.refused(ContractError("no", code="unknown_column", column="my secret"))
+    asked.refused(ContractError("no", code=Code.VALUE_TOO_LARGE, column="price", row=3))
+    asked.refused(ContractError("no", code=Code.COLUMN_UNKNOWN, column="my secret"))
     asked.refused(TooLargeError("no"))
     asked.refused(UnavailableError("not the client's fault"))
     counts = asked.counts()

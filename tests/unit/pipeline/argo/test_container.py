@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, SourceError, TemporaryError
 from regraft_core.results import Attempt
 from regraft_core.runs import Run, RunRequest, RunState, StepState
@@ -91,7 +92,7 @@ def test_a_step_that_ends_the_run_says_how(pod: Pod) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "exit_code"),
     [
-        (SourceError("404", code="source_not_found"), "source_not_found", 1),
+        (SourceError("404", code=Code.SOURCE_NOT_FOUND), "source_not_found", 1),
         (TemporaryError("busy"), "temporary", 75),
         (ZeroDivisionError("oh"), "internal_error", 1),
     ],
@@ -120,7 +121,7 @@ def test_progress_goes_to_argo(pod: Pod) -> None:
 
 
 def test_the_record_is_written_whatever_happened(pod: Pod) -> None:
-    pod.let_step("download", SourceError("gone", code="source_not_found"))
+    pod.let_step("download", SourceError("gone", code=Code.SOURCE_NOT_FOUND))
     main("download")
     failed = [{"displayName": "download", "templateName": "download", "message": "Error (exit code 1)"}]
     pod.set(FAILURES_VARIABLE, json.dumps(json.dumps(failed)))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from regraft_core import layout
+from regraft_core.codes import Code
 from regraft_core.errors import TemporaryError, UnavailableError
 from regraft_core.record import is_cancelled
 from regraft_core.runs import Cause, Run, RunRequest, RunState, StepState
@@ -211,10 +212,10 @@ class TestSubmit:
 
 class _BrokenStore(FileStore):
     def get(self, key: str) -> bytes | None:
-        raise TemporaryError("the store is away", code="store_unreachable")
+        raise TemporaryError("the store is away", code=Code.STORE_UNREACHABLE)
 
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
-        raise TemporaryError("the store is away", code="store_unreachable")
+        raise TemporaryError("the store is away", code=Code.STORE_UNREACHABLE)
 
 
 class TestGet:
