@@ -21,6 +21,7 @@ from regraft_inference.settings import PredictorSettings
 from regraft_trigger.app import create_app
 from regraft_trigger.backends.local import LocalBackend
 from regraft_trigger.settings import TriggerSettings
+from tests.unit.docs.codes import codes_in
 from tests.unit.inference.bundles import HEART, PASSWORDS
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
@@ -86,9 +87,9 @@ def describe(contracts: dict[str, Contract]) -> dict[str, Any]:
 
 def test_every_code_of_the_predictor_is_documented_and_no_other() -> None:
     sources = "\n".join(Path(str(module.__file__)).read_text() for module in PREDICTOR_SOURCES)
-    given = {str(code) for code in Code if f'"{code}"' in sources}
+    given = codes_in(sources) | {str(code) for code in Code if f'"{code}"' in sources}
     estimators = Path(str(sklearn_estimator.__file__)).parent.glob("*.py")
-    given |= {code for path in estimators for code in re.findall(r'\bcode="([a-z_]+)"', path.read_text())}
+    given |= {code for path in estimators for code in codes_in(path.read_text())}
     rows = [line.split("|")[2] for line in PREDICTOR_PART.splitlines() if re.match(r"\| \d{3} \|", line)]
     found = {code for row in rows for code in re.findall(r"`([a-z_]+)`", row)}
     assert given - NEVER_ANSWERED - found == set()

@@ -1,33 +1,17 @@
 """docs/gates.md names every reason code that the gates can give, and no other; and every setting."""
 
-import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from regraft_pipeline import data, gates
 from regraft_pipeline.tasks import GateSettings, load_tasks
 from tests.bench import gates as bench
+from tests.unit.docs.codes import codes_in
 
 DOCS = (Path(__file__).parents[3] / "docs" / "gates.md").read_text()
 TEXT = DOCS.partition("## Settings")[0]
 SOURCES = sorted(path for room in (data, gates) for path in Path(str(room.__file__)).parent.glob("*.py"))
 CODE = re.compile(r"[a-z]+(_[a-z0-9]+)+|duplicates")
-
-
-def codes_in(source: str) -> Iterator[str]:
-    """Yield the code of each reason that is made: the first argument of ``reason``, or ``code=`` and ``error=``."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call):
-            named = isinstance(node.func, ast.Name) and node.func.id == "reason"
-            values = [
-                *(node.args[:1] if named else []),
-                *(k.value for k in node.keywords if k.arg in ("code", "error")),
-            ]
-            for value in values:
-                yield from (str(one.value) for one in ast.walk(value) if isinstance(one, ast.Constant))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("value_"):
-            yield node.value
 
 
 def test_every_code_is_documented_and_every_documented_code_is_given() -> None:

@@ -11,16 +11,16 @@ from regraft_core.stores import objects, queue
 from regraft_trigger import access, api, bodies, guard, page, predictors, problems, service, uploads
 from regraft_trigger.backends import local
 from regraft_trigger.settings import TriggerSettings
+from tests.unit.docs.codes import codes_in
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 OWN = (access, api, bodies, guard, local, page, predictors, problems, service, uploads)
 OTHERS = (errors, kubernetes, objects, queue)
 
 
-def codes_in(*modules: object) -> set[str]:
+def given(*modules: object) -> set[str]:
     """Return the codes that modules give to errors."""
-    sources = [Path(str(vars(module)["__file__"])).read_text() for module in modules]
-    return {code for source in sources for code in re.findall(r'\bcode(?:: str)? ?= ?"([a-z_]+)"', source)}
+    return {code for module in modules for code in codes_in(Path(str(vars(module)["__file__"])).read_text())}
 
 
 def documented_codes() -> set[str]:
@@ -30,11 +30,11 @@ def documented_codes() -> set[str]:
 
 
 def test_every_code_of_the_service_is_documented() -> None:
-    assert codes_in(*OWN) | {*bodies._CODES.values(), "field_invalid"} <= documented_codes()
+    assert given(*OWN) | {*bodies._CODES.values(), "field_invalid"} <= documented_codes()
 
 
 def test_every_documented_code_exists() -> None:
-    assert documented_codes() <= codes_in(*OWN, *OTHERS) | {*bodies._CODES.values(), "field_invalid"}
+    assert documented_codes() <= given(*OWN, *OTHERS) | {*bodies._CODES.values(), "field_invalid"}
 
 
 def test_the_settings_are_documented_with_their_defaults() -> None:
