@@ -45,6 +45,7 @@ from regraft_inference.protocols import (
     server_metadata,
     without_version,
 )
+from regraft_inference.request_id import request_id
 from regraft_inference.routes import Answer, TaskRoute
 from regraft_inference.settings import PredictorSettings
 
@@ -82,7 +83,7 @@ class Front:
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],
-                expose_headers=["Regraft-Model-Version", "Regraft-Data-Sha256", "Retry-After"],
+                expose_headers=["Regraft-Model-Version", "Regraft-Data-Sha256", "Regraft-Request-Id", "Retry-After"],
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,7 +151,7 @@ class Front:
         model = self._repository.default if name is None else self._repository.models.get(name)
         if model is None and answer != self._load:
             route, answer = "unknown", self._not_found
-        exchange = _exchange(scope, receive, send, model or self._repository.default)
+        exchange = _exchange(scope, receive, send, model or self._repository.default, route)
         try:
             status = await answer(exchange)
         except RegraftError as error:
@@ -304,8 +305,9 @@ class Front:
         return await _pass_back(exchange, await ask(self._kserve, without_version(plain_scope(exchange.scope)), body))
 
 
-def _exchange(scope: Scope, receive: Receive, send: Send, model: TaskModel) -> Exchange:
-    return Exchange(scope, receive, send, model, model.version)
+def _exchange(scope: Scope, receive: Receive, send: Send, model: TaskModel, route: str) -> Exchange:
+    asked = request_id(scope["headers"]) if route.endswith(PREDICTIONS) else None
+    return Exchange(scope, receive, send, model, model.version, asked)
 
 
 @contextlib.asynccontextmanager
@@ -321,7 +323,7 @@ async def _watched(receive: Receive) -> AsyncIterator[asyncio.Future[Message]]:
 async def _pass_back(exchange: Exchange, messages: list[Message]) -> int:
     """Send what KServe has answered, in the name of the version that gave it."""
     start, *rest = messages
-    await exchange.send({**start, "headers": [*start["headers"], *exchange.version_headers]})
+    await exchange.send({**start, "headers": [*start["headers"], *exchange.owed_headers]})
     for message in rest:
         await exchange.send(message)
     return int(start["status"])

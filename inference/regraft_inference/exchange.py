@@ -15,6 +15,7 @@ from regraft_core.codes import Code
 from regraft_core.errors import PROBLEM_JSON, BadRequestError, RegraftError, TooLargeError, UnavailableError
 from regraft_inference.bodies import CodingNotReadError
 from regraft_inference.model import SHA256_HEADER, VERSION_HEADER, TaskModel, Version
+from regraft_inference.request_id import ANSWER_HEADER
 
 type Headers = list[tuple[bytes, bytes]]
 
@@ -49,6 +50,8 @@ class Exchange:
     send: Send
     model: TaskModel
     version: Version | None
+    request_id: bytes | None = None
+    """Of a request for predictions."""
 
     def serving(self) -> Version:
         """Return the version that answers. Raises UnavailableError with the reason where none serves."""
@@ -57,16 +60,17 @@ class Exchange:
         return self.version
 
     @property
-    def version_headers(self) -> Headers:
-        """The headers that name the version."""
-        return self.version.headers if self.version else NO_VERSION
+    def owed_headers(self) -> Headers:
+        """Headers that every answer owes: they name the version, and the request where that asks for predictions."""
+        named = self.version.headers if self.version else NO_VERSION
+        return named if self.request_id is None else [*named, (ANSWER_HEADER, self.request_id)]
 
     async def answer(
         self, status: int, body: bytes, content_type: bytes = JSON_TYPE, headers: Headers | None = None
     ) -> int:
         """Send an answer, and return its status."""
         length = (b"content-length", b"%d" % len(body))
-        lines = [(b"content-type", content_type), length, *self.version_headers, *(headers or ())]
+        lines = [(b"content-type", content_type), length, *self.owed_headers, *(headers or ())]
         await self.send({"type": "http.response.start", "status": status, "headers": lines})
         await self.send({"type": "http.response.body", "body": body})
         return status

@@ -10,13 +10,20 @@ from regraft_core.contract import Contract
 from regraft_core.errors import PROBLEM_JSON
 from regraft_core.fit.fit import Fit
 
-HEADERS = {
+HEADERS: dict[str, Any] = {
     "Regraft-Model-Version": {"description": "Version that answered", "required": True, "schema": {"type": "string"}},
     "Regraft-Data-Sha256": {
         "description": "SHA-256 of the dataset that it was trained on",
         "required": True,
         "schema": {"type": "string"},
     },
+}
+
+REQUEST_ID = {
+    "Regraft-Request-Id": {
+        "description": "Of answers to predictions: the request's X-Request-Id, or an id of the predictor's own",
+        "schema": {"type": "string"},
+    }
 }
 
 PROBLEM = {
@@ -171,7 +178,7 @@ def _wrapped(key: str, schema: Mapping[str, Any], options: Mapping[str, Any]) ->
 
 
 def _answer(description: str, content_type: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"description": description, "headers": HEADERS, "content": {content_type: {"schema": schema}}}
+    return {"description": description, "headers": HEADERS | REQUEST_ID, "content": {content_type: {"schema": schema}}}
 
 
 def _problem_responses() -> dict[str, Any]:

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from regraft_inference import metrics
 from regraft_inference.fast.wire import Reply, Scope
 from regraft_inference.model import TaskModel, Version
+from regraft_inference.request_id import ANSWER_HEADER, request_id
 
 TYPE_AND_LENGTH = b"content-type: application/json\r\ncontent-length: %d\r\n"
+REQUEST = b"regraft-request-id: %s\r\n\r\n"
 
 
 class PredictionShortCut:
@@ -38,23 +40,25 @@ class PredictionShortCut:
         if version is None:
             return False
         try:
-            return version.predict_together(body, partial(self._answer, version, reply))
+            request = request_id(reply.headers)
+            return version.predict_together(body, partial(self._answer, version, reply, request))
         except Exception:
             return False  # the front finds the same, and tells
 
-    def _answer(self, version: Version, reply: Reply, answers: NDArray[Any] | Exception) -> None:
+    def _answer(self, version: Version, reply: Reply, request: bytes, answers: NDArray[Any] | Exception) -> None:
         body = _document(version, answers)
         if body is None:
             reply.hand_over()  # to the front, which fails in the same way, and tells
-        elif reply.send((TYPE_AND_LENGTH % len(body), version.header_lines, b"\r\n", body)):
+        elif reply.send((TYPE_AND_LENGTH % len(body), version.header_lines, REQUEST % request, body)):
             self._count(version, reply)
         else:
-            reply.hand_over(partial(self._send, version, reply, body))
+            reply.hand_over(partial(self._send, version, reply, request, body))
 
     async def _send(
         self,
         version: Version,
         reply: Reply,
+        request: bytes,
         body: bytes,
         _scope: Scope,
         _receive: Callable[[], Awaitable[Any]],
@@ -62,7 +66,8 @@ class PredictionShortCut:
     ) -> None:
         """Send, as an ASGI application, an answer that is there."""
         length = b"%d" % len(body)
-        headers = [(b"content-type", b"application/json"), (b"content-length", length), *version.headers]
+        named = [*version.headers, (ANSWER_HEADER, request)]
+        headers = [(b"content-type", b"application/json"), (b"content-length", length), *named]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         self._count(version, reply)

@@ -107,6 +107,11 @@ class Reply:
         self._start = start
         self._app = app
 
+    @property
+    def headers(self) -> Iterable[tuple[bytes, bytes]]:
+        """The headers of the request."""
+        return self._cycle.scope["headers"]
+
     def begin(self) -> None:
         """Pass the whole request to the short cut, or else to the application."""
         if not self._short_cut.take(bytes(self._cycle.body), self):

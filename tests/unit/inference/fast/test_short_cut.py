@@ -31,7 +31,8 @@ Answered = tuple[list[bytes], bytes]
 
 def request(body: bytes, path: str = "/predict", method: str = "POST") -> bytes:
     head = (
-        f"{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        f"{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        "x-request-id: r-1\r\n\r\n"
     )
     return head.encode() + body
 
@@ -173,8 +174,10 @@ def test_a_version_that_is_replaced_between_answers_what_it_has_checked(
     assert [line for head in (first, second) for line in head if line.startswith(b"regraft")] == [
         b"regraft-model-version: 7",
         b"regraft-data-sha256: " + sha256_of("7").encode(),
+        b"regraft-request-id: r-1",
         b"regraft-model-version: 8",
         b"regraft-data-sha256: " + sha256_of("8").encode(),
+        b"regraft-request-id: r-1",
     ]
 
 
