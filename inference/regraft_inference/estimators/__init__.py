@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -87,6 +88,24 @@ class ProbabilisticEstimator(Estimator, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Reasons:
+    """What one answer is made of: ``start`` and what each column added, largest first, sum up to it on the scale."""
+
+    scale: str
+    start: float
+    columns: dict[str, float]
+
+
+@runtime_checkable
+class ReasoningEstimator(Estimator, Protocol):
+    """An estimator that can say what each column added to an answer."""
+
+    def reasons(self, columns: Columns) -> list[Reasons]:
+        """Return the reasons of the answer to each row."""
+        ...
+
+
 def estimator_class(name: str) -> type[Estimator]:
     """Return the estimator of this name. Raises BundleError (``estimator_unknown``) where none is installed."""
     for entry in entry_points(group=GROUP, name=name):
@@ -97,6 +116,13 @@ def estimator_class(name: str) -> type[Estimator]:
         f"the estimator {name!r} is needed, which is not installed here (there are: {known})",
         code=Code.ESTIMATOR_UNKNOWN,
     )
+
+
+def bounded(path: Path, limit: int) -> bytes:
+    """Return the content of a file. Raises ValueError where it is larger than the limit, in bytes, before reading."""
+    if path.stat().st_size > limit:
+        raise ValueError(f"it is larger than {limit} bytes")
+    return path.read_bytes()
 
 
 def rows_of(columns: Columns) -> int:
@@ -110,8 +136,11 @@ __all__ = [
     "Estimator",
     "ExplainingEstimator",
     "ProbabilisticEstimator",
+    "ReasoningEstimator",
+    "Reasons",
     "StreamingEstimator",
     "TrainingBatches",
+    "bounded",
     "estimator_class",
     "rows_of",
 ]

@@ -9,8 +9,8 @@ import pytest
 
 from regraft_core.contract import Column, Contract
 from regraft_inference.bundle import Bundle, BundleInfo, write_bundle
-from regraft_inference.estimators.auto import AutoEstimator
 from regraft_inference.estimators.encoding import TEXT_PARTS, Encoding
+from regraft_inference.estimators.tabular import AutoEstimator
 
 LABELS = ("high", "low", "middle")
 FEATURES = (

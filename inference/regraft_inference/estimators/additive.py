@@ -1,0 +1,156 @@
+"""An additive model as plain arrays: one table of scores for each part of the matrix, and for some pairs of parts.
+
+It is trained as an explainable boosting machine (``training.fit_additive``; Lou, Caruana, Gehrke, Hooker: Accurate
+intelligible models with pairwise interactions, 2013) and answered without the library that trained it: find the bins,
+add the scores up. What each part adds is its exact reason.
+
+An axis of a table is cut at ascending values, bin 0 being that of gaps: a value x is in bin ``1 + (cuts <= x)``.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft_core.codes import Code
+from regraft_core.errors import BundleError
+from regraft_inference.estimators import bounded
+
+type Floats = NDArray[np.float64]
+
+FILE = "terms.npz"
+MOST_BYTES = 5 << 20
+"""Largest file that is read; its arrays are not packed, so that they take no more memory than the file."""
+
+ARRAYS = {"intercept": "f", "parts": "i", "sizes": "i", "cuts": "f", "scores": "f"}
+
+
+@dataclass(frozen=True)
+class Term:
+    """Scores of the bins of one or two parts: shape (bins, ..., outputs)."""
+
+    parts: tuple[int, ...]
+    cuts: tuple[Floats, ...]
+    scores: Floats
+
+    def values(self, matrix: Floats) -> Floats:
+        """Return what the term adds for each row, shape (rows, outputs)."""
+        axes = zip(self.parts, self.cuts, strict=True)
+        found: Floats = self.scores[tuple(_bins(matrix[:, part], cuts) for part, cuts in axes)]
+        return found
+
+
+class AdditiveModel:
+    """Intercept and terms. ``scores`` are on the link's scale, shape (rows, outputs)."""
+
+    kind: ClassVar[str] = "additive"
+
+    def __init__(self, intercept: Floats, terms: Sequence[Term]) -> None:
+        self.intercept = intercept
+        self.terms = list(terms)
+
+    def scores(self, matrix: Floats) -> Floats:
+        """Return the sums for the rows of a matrix."""
+        total = np.tile(self.intercept, (len(matrix), 1))
+        for term in self.terms:
+            total += term.values(matrix)
+        return total
+
+    def contributions(self, matrix: Floats) -> Floats:
+        """Return what each part adds, shape (rows, parts, outputs); of a pair, each part has one half."""
+        found = np.zeros((*matrix.shape, len(self.intercept)))
+        for term in self.terms:
+            values = term.values(matrix) / len(term.parts)
+            for part in term.parts:
+                found[:, part] += values
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays."""
+        parts = [[*term.parts, -1][:2] for term in self.terms]
+        sizes = [[*(len(cuts) for cuts in term.cuts), -1][:2] for term in self.terms]
+        np.savez(
+            folder / FILE,
+            allow_pickle=False,
+            intercept=self.intercept,
+            parts=np.array(parts, dtype=np.int64).reshape(-1, 2),
+            sizes=np.array(sizes, dtype=np.int64).reshape(-1, 2),
+            cuts=np.concatenate([np.zeros(0), *(cuts for term in self.terms for cuts in term.cuts)]),
+            scores=np.concatenate([np.zeros(0), *(term.scores.ravel() for term in self.terms)]),
+        )
+
+    @classmethod
+    def load(cls, folder: Path, *, parts: int, outputs: int) -> Self:
+        """Read a model of a matrix with so many parts. Raises BundleError (``estimator_damaged``)."""
+        path = folder / FILE
+        try:
+            arrays = _arrays(path)
+            return cls(_intercept(arrays["intercept"], outputs), _terms(arrays, parts, outputs))
+        except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{path} cannot be read: {error}", code=Code.ESTIMATOR_DAMAGED) from error
+
+
+def _bins(values: Floats, cuts: Floats) -> NDArray[np.int64]:
+    bins = np.searchsorted(cuts, values, side="right") + 1
+    bins[np.isnan(values)] = 0
+    return bins
+
+
+def _arrays(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Return the arrays of a file. Raises ValueError for what this module would not have written."""
+    content = bounded(path, MOST_BYTES)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+        if any(one.compress_type != zipfile.ZIP_STORED for one in members):
+            raise ValueError("its arrays are packed")
+        if sorted(one.filename for one in members) != sorted(f"{name}.npy" for name in ARRAYS):
+            raise ValueError(f"it must have the arrays {', '.join(ARRAYS)}")
+        if sum(one.file_size for one in members) > len(content):
+            raise ValueError("its arrays are larger than the file")
+    with np.load(io.BytesIO(content), allow_pickle=False) as loaded:
+        found = {name: loaded[name] for name in ARRAYS}
+    for name, kind in ARRAYS.items():
+        if found[name].dtype != (np.float64 if kind == "f" else np.int64) or not np.isfinite(found[name]).all():
+            raise ValueError(f"{name} must be finite numbers")
+    return found
+
+
+def _intercept(intercept: Floats, outputs: int) -> Floats:
+    if intercept.shape != (outputs,):
+        raise ValueError(f"the intercept must have {outputs} values")
+    return intercept
+
+
+def _terms(arrays: dict[str, NDArray[np.float64]], parts: int, outputs: int) -> list[Term]:
+    """Take the flat arrays apart. Raises ValueError where they are not those of a model with these dimensions."""
+    if arrays["parts"].shape != arrays["sizes"].shape or arrays["parts"].ndim != 2 or arrays["parts"].shape[1] != 2:
+        raise ValueError("parts and sizes must have two columns each")
+    if arrays["cuts"].ndim != 1 or arrays["scores"].ndim != 1:
+        raise ValueError("cuts and scores must have one dimension")
+    terms, cut, score = [], 0, 0
+    for both, sizes in zip(arrays["parts"].tolist(), arrays["sizes"].tolist(), strict=True):
+        axes = 1 if both[1] == -1 else 2
+        if not all(0 <= part < parts for part in both[:axes]) or not all(size >= 0 for size in sizes[:axes]):
+            raise ValueError(f"there is no term {both} of {sizes} cuts")
+        cuts = []
+        for size in sizes[:axes]:
+            cuts.append(arrays["cuts"][cut : cut + size])
+            cut += size
+            if len(cuts[-1]) != size or not (np.diff(cuts[-1]) > 0).all():
+                raise ValueError("cuts must ascend")
+        shape = (*(size + 2 for size in sizes[:axes]), outputs)
+        wanted = int(np.prod([int(one) for one in shape], dtype=object))
+        if score + wanted > len(arrays["scores"]):
+            raise ValueError("scores are missing")
+        terms.append(Term(tuple(both[:axes]), tuple(cuts), arrays["scores"][score : score + wanted].reshape(shape)))
+        score += wanted
+    if cut != len(arrays["cuts"]) or score != len(arrays["scores"]):
+        raise ValueError("there are more cuts or scores than terms")
+    return terms

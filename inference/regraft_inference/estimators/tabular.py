@@ -1,0 +1,251 @@
+"""Estimators for any table: ``additive``, ``boosted``, and ``auto``, which takes the better of the two.
+
+What they say is linear on a scale: the target's own for numbers, log odds for classes. So the answer of each row can be
+taken apart into what each column added (``reasons``), exactly for the additive model, by TreeSHAP for the boosted one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
+
+from regraft_core.codes import Code
+from regraft_core.contract import Contract
+from regraft_core.errors import BundleError
+from regraft_inference.estimators import Columns, Reasons, bounded, rows_of
+from regraft_inference.estimators.additive import AdditiveModel
+from regraft_inference.estimators.encoding import Encoding
+from regraft_inference.estimators.trees import TreesModel
+
+type Floats = NDArray[np.float64]
+
+FILE = "estimator.json"
+MOST_BYTES = 5 << 20
+
+KINDS: dict[str, type[AdditiveModel] | type[TreesModel]] = {"additive": AdditiveModel, "boosted": TreesModel}
+
+
+class Fitted(BaseModel):
+    """What an estimator knows besides the numbers of its model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["additive", "boosted"]
+    contract: Contract
+    problem: Literal["regression", "classification"]
+    encoding: Encoding
+    classes: list[bool | int | str]
+    """Those of the training rows, ascending; none for a regression."""
+
+    slope: FiniteFloat
+    offsets: list[FiniteFloat]
+    losses: dict[str, FiniteFloat]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.offsets) != self.outputs:
+            raise ValueError(f"it must have {self.outputs} offsets")
+        if (self.problem == "classification") != bool(self.classes):
+            raise ValueError("a classification has classes, and nothing else has")
+        if self.encoding.features != self.contract.features:
+            raise ValueError("the encoding is of other columns than the contract")
+        return self
+
+    @property
+    def outputs(self) -> int:
+        """Scores of each row."""
+        return len(self.classes) if len(self.classes) > 2 else 1
+
+
+class TabularEstimator:
+    """Made for a contract; once fitted, answers in the target's type. The same rows give the same model."""
+
+    format: ClassVar[str]
+    kinds: ClassVar[tuple[Literal["additive", "boosted"], ...]]
+    """What is trained; of several, the one that does best on held-out rows."""
+
+    def __init__(self, contract: Contract, problem: str) -> None:
+        self.contract = contract
+        self.problem = problem
+        self._fitted: Fitted | None = None
+        self._model: AdditiveModel | TreesModel | None = None
+
+    @classmethod
+    def for_task(cls, contract: Contract, problem: str) -> Self:
+        """Return an unfitted estimator for a task."""
+        return cls(contract, problem)
+
+    def fit(self, columns: Columns, target: NDArray[Any]) -> Self:
+        """Learn from feature columns and the target of shape (rows,)."""
+        from regraft_inference.estimators.training import Table, train  # noqa: PLC0415  (serving needs none of it)
+
+        encoding = Encoding.learn(self.contract, columns)
+        values, classes, center, scale = self._numbers(target)
+        matrix = encoding.matrix(columns)
+        state: dict[str, Any] = {"contract": self.contract, "problem": self.problem, "encoding": encoding}
+        if len(classes) == 1 or scale == 0:
+            self._model = AdditiveModel(np.zeros(1), [])
+            state |= {"kind": "additive", "slope": 1.0, "offsets": [center], "losses": {}}
+        else:
+            found = train(Table(matrix, values, encoding.parts, len(classes)), self.kinds)
+            self._model = found.model
+            offsets = (center + scale * found.offsets).tolist()
+            state |= {"kind": found.model.kind, "slope": scale * found.slope, "offsets": offsets}
+            state |= {"losses": found.losses}
+        self._fitted = Fitted(classes=classes, **state)
+        return self
+
+    def predict(self, columns: Columns) -> NDArray[Any]:
+        """Return labels as str, booleans as bool, integers as int64, other values as float64; shape (rows,)."""
+        fitted = self.fitted
+        scores = self._scores(columns)
+        if not fitted.classes:
+            return np.rint(scores[:, 0]).astype(np.int64) if self.contract.target.type == "integer" else scores[:, 0]
+        places = (scores[:, 0] > 0).astype(np.int64) if fitted.outputs == 1 else scores.argmax(axis=1)
+        if len(fitted.classes) == 1:
+            places = np.zeros(len(scores), dtype=np.int64)
+        kind = {"boolean": np.bool_, "integer": np.int64, "number": np.float64}.get(self.contract.target.type, object)
+        found: NDArray[Any] = np.array(fitted.classes, dtype=kind)[places]
+        return found
+
+    @property
+    def classes(self) -> list[Any]:
+        """The classes that it has seen, ascending."""
+        return list(self.fitted.classes)
+
+    def probabilities(self, columns: Columns) -> Floats:
+        """Return the probability of each of the classes, shape (rows, classes)."""
+        scores = self._scores(columns)
+        if len(self.classes) == 1:
+            return np.ones((len(scores), 1))
+        if self.fitted.outputs == 1:
+            second = np.exp(-np.logaddexp(0, -scores[:, 0]))
+            return np.stack([1 - second, second], axis=1)
+        odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+        found: Floats = odds / odds.sum(axis=1, keepdims=True)
+        return found
+
+    def reasons(self, columns: Columns) -> list[Reasons]:
+        """Return for each row what each column added to the answer, largest first.
+
+        Of more than two classes, to the score of the class that is answered, less the mean score of all classes.
+        """
+        fitted, model = self.fitted, self.model
+        matrix = fitted.encoding.matrix(columns)
+        scores = self._line(model.scores(matrix))
+        added = fitted.slope * model.contributions(matrix)
+        start = np.tile(np.array(fitted.offsets) + fitted.slope * model.intercept, (len(matrix), 1))
+        place = np.zeros(len(matrix), dtype=np.int64)
+        if fitted.outputs > 1:
+            place = scores.argmax(axis=1)
+            added, start = added - added.mean(axis=2, keepdims=True), start - start.mean(axis=1, keepdims=True)
+        rows = np.arange(len(matrix))
+        by_column = self._by_column(added[rows, :, place])
+        names = self.contract.feature_names
+        starts = start[rows, place].tolist()
+        return [
+            Reasons(
+                scale=self._scale(int(place[row])),
+                start=starts[row],
+                columns=dict(sorted(zip(names, values, strict=True), key=lambda item: -abs(item[1]))),
+            )
+            for row, values in enumerate(by_column.tolist())
+        ]
+
+    def save(self, folder: Path) -> None:
+        """Write the model, and what is known besides."""
+        (folder / FILE).write_text(self.fitted.model_dump_json())
+        self.model.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read back what ``save`` wrote. Raises BundleError (``estimator_damaged``)."""
+        path = folder / FILE
+        try:
+            fitted = Fitted.model_validate_json(bounded(path, MOST_BYTES))
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{path} cannot be read: {error}", code=Code.ESTIMATOR_DAMAGED) from error
+        found = cls(fitted.contract, fitted.problem)
+        found._fitted = fitted
+        found._model = KINDS[fitted.kind].load(folder, parts=len(fitted.encoding.parts), outputs=fitted.outputs)
+        return found
+
+    def parameters(self) -> dict[str, Any]:
+        """Return which kind of model the data chose, and the held-out loss of each that was tried."""
+        if self._fitted is None:
+            return {"model": " or ".join(self.kinds)}
+        losses = {f"held_out_loss_{kind}": loss for kind, loss in self._fitted.losses.items()}
+        return {"model": self._fitted.kind, **losses}
+
+    @property
+    def fitted(self) -> Fitted:
+        """What was learned besides the model."""
+        if self._fitted is None:
+            raise RuntimeError("the estimator has not been fitted")
+        return self._fitted
+
+    @property
+    def model(self) -> AdditiveModel | TreesModel:
+        """The model."""
+        if self._model is None:
+            raise RuntimeError("the estimator has not been fitted")
+        return self._model
+
+    def _scores(self, columns: Columns) -> Floats:
+        if rows_of(columns) == 0:
+            return np.zeros((0, self.fitted.outputs))
+        return self._line(self.model.scores(self.fitted.encoding.matrix(columns)))
+
+    def _line(self, scores: Floats) -> Floats:
+        return np.array(self.fitted.offsets) + self.fitted.slope * scores
+
+    def _by_column(self, added: Floats) -> Floats:
+        """Return the sums over the parts of each column, shape (rows, columns)."""
+        names = self.contract.feature_names
+        found = np.zeros((len(added), len(names)))
+        for place, part in enumerate(self.fitted.encoding.parts):
+            found[:, names.index(part.column)] += added[:, place]
+        return found
+
+    def _scale(self, place: int) -> str:
+        classes, name = self.fitted.classes, self.contract.target.name
+        if not classes:
+            return name
+        if len(classes) <= 2:
+            last = classes[-1]
+            return f"log odds that {name} is {str(last).lower() if isinstance(last, bool) else last}"
+        return f"score of {name} {classes[place]}, less the mean of all classes"
+
+    def _numbers(self, target: NDArray[Any]) -> tuple[Floats, list[Any], float, float]:
+        """Return the target as numbers, its classes, and of a regression mean and deviation."""
+        if self.problem == "classification":
+            classes, places = np.unique(target.astype(str) if self.contract.has_labels else target, return_inverse=True)
+            return places.astype(np.float64), classes.tolist(), 0.0, 1.0
+        values = target.astype(np.float64)
+        center, scale = float(values.mean()), float(values.std())
+        return (values - center) / (scale or 1.0), [], center, scale
+
+
+class AdditiveEstimator(TabularEstimator):
+    """An explainable boosting machine, as plain arrays."""
+
+    format = "additive"
+    kinds = ("additive",)
+
+
+class BoostedEstimator(TabularEstimator):
+    """LightGBM, as its text model."""
+
+    format = "boosted"
+    kinds = ("boosted",)
+
+
+class AutoEstimator(TabularEstimator):
+    """The additive model, unless the boosted one does better on held-out rows by over one standard error."""
+
+    format = "auto"
+    kinds = ("additive", "boosted")

@@ -1,0 +1,278 @@
+"""The additive and the boosted model: equal to those who trained them, explained, and strict about their files."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+import pytest
+from interpret.glassbox import ExplainableBoostingRegressor
+from numpy.typing import NDArray
+
+from regraft_core.contract import Column, Contract
+from regraft_core.errors import BundleError
+from regraft_inference.estimators.additive import AdditiveModel, Term
+from regraft_inference.estimators.encoding import Encoding
+from regraft_inference.estimators.tabular import AdditiveEstimator, BoostedEstimator, TabularEstimator
+from regraft_inference.estimators.training import _term
+from regraft_inference.estimators.trees import checked
+
+FEATURES = (
+    Column(name="a", type="number", nullable=True),
+    Column(name="b", type="number"),
+    Column(name="c", type="string", categories=("x", "y", "z"), nullable=True),
+    Column(name="d", type="date", nullable=True),
+)
+NUMBER = Contract(task="t", features=FEATURES, target=Column(name="y", type="number"))
+YES = Contract(task="t", features=FEATURES, target=Column(name="y", type="boolean"))
+LABELS = Contract(task="t", features=FEATURES, target=Column(name="y", type="string", categories=("k", "l", "m")))
+
+
+def table(rows: int, seed: int = 1) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=rows), rng.uniform(-2, 2, size=rows)
+    c = rng.integers(0, 3, size=rows)
+    score = a + np.sin(2 * b) + np.array([0.0, 1.0, -1.0])[c] + rng.logistic(size=rows) / 2
+    columns: dict[str, Any] = {
+        "a": np.where(rng.random(rows) < 0.1, np.nan, a),
+        "b": b,
+        "c": [None if gap else "xyz"[place] for gap, place in zip(rng.random(rows) < 0.1, c, strict=True)],
+        "d": np.datetime64("2020-01-01", "us") + rng.integers(0, 900, rows) * np.timedelta64(1, "D"),
+    }
+    return columns, score
+
+
+def targets(contract: Contract, score: NDArray[np.float64]) -> NDArray[Any]:
+    if contract is NUMBER:
+        return score * 1000 + 5
+    return score > 0 if contract is YES else np.array(["k", "l", "m"], dtype=object)[np.digitize(score, [-1, 1])]
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Callable[[type[TabularEstimator], Contract], TabularEstimator]:
+    made: dict[Any, TabularEstimator] = {}
+    columns, score = table(300)
+
+    def get(kind: type[TabularEstimator], contract: Contract) -> TabularEstimator:
+        if (kind, contract.target.type) not in made:
+            problem = "regression" if contract is NUMBER else "classification"
+            made[kind, contract.target.type] = kind(contract, problem).fit(columns, targets(contract, score))
+        return made[kind, contract.target.type]
+
+    return get
+
+
+EACH = [(kind, contract) for kind in (AdditiveEstimator, BoostedEstimator) for contract in (NUMBER, YES, LABELS)]
+
+
+@pytest.mark.parametrize(("kind", "contract"), EACH)
+def test_reasons_add_up_to_the_answer(fitted: Any, kind: Any, contract: Contract) -> None:
+    estimator = fitted(kind, contract)
+    columns, _ = table(10_000, seed=2)
+    scores = estimator._scores(columns)
+    if contract is LABELS:
+        scores = scores.max(axis=1, keepdims=True) - scores.mean(axis=1, keepdims=True)
+    reasons = estimator.reasons(columns)
+    sums = np.array([one.start + sum(one.columns.values()) for one in reasons])
+    tolerance = 1e-9 if kind is AdditiveEstimator else 1e-6
+    np.testing.assert_allclose(sums, scores[:, 0], rtol=tolerance, atol=tolerance)
+    sizes = [abs(value) for value in reasons[0].columns.values()]
+    assert sizes == sorted(sizes, reverse=True)
+    if contract is YES:
+        assert reasons[0].scale == "log odds that y is true"
+        np.testing.assert_allclose(1 / (1 + np.exp(-sums)), estimator.probabilities(columns)[:, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize(("kind", "contract"), EACH)
+def test_what_is_loaded_answers_as_what_was_saved(fitted: Any, kind: Any, contract: Contract, tmp_path: Path) -> None:
+    estimator = fitted(kind, contract)
+    estimator.save(tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 5 << 20
+    kind.load(tmp_path)
+    seconds = []
+    for _ in range(5):
+        began = process_time()
+        loaded = kind.load(tmp_path)
+        seconds.append(process_time() - began)
+    assert min(seconds) < 0.1
+    columns, score = table(2000, seed=3)
+    np.testing.assert_array_equal(loaded._scores(columns), estimator._scores(columns))
+    if contract is not NUMBER:
+        right = float(np.mean(loaded.predict(columns) == targets(contract, score)))
+        assert right > (0.7 if contract is YES else 0.5)
+
+
+def test_calibrated(fitted: Any) -> None:
+    for kind in (AdditiveEstimator, BoostedEstimator):
+        columns, score = table(5_000, seed=4)
+        probable = fitted(kind, YES).probabilities(columns)[:, 1]
+        bins = np.minimum((probable * 10).astype(int), 9)
+        gaps = [abs((score > 0)[bins == one].mean() - probable[bins == one].mean()) for one in np.unique(bins)]
+        shares = [np.mean(bins == one) for one in np.unique(bins)]
+        assert float(np.dot(gaps, shares)) < 0.08
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_additive_model_is_interprets_own() -> None:
+    columns, score = table(300)
+    encoding = Encoding.learn(NUMBER, columns)
+    matrix = encoding.matrix(columns)
+    kinds = ["nominal" if part.levels is not None else "continuous" for part in encoding.parts]
+    machine = ExplainableBoostingRegressor(feature_types=kinds, outer_bags=2, interactions=2, max_rounds=50, n_jobs=1)
+    machine.fit(matrix, score)
+    terms = [
+        _term(machine, encoding.parts, parts, scores)
+        for parts, scores in zip(machine.term_features_, machine.term_scores_, strict=True)
+    ]
+    model = AdditiveModel(np.atleast_1d(machine.intercept_), terms)
+    new = encoding.matrix(table(2000, seed=5)[0])
+    np.testing.assert_allclose(model.scores(new)[:, 0], machine.predict(new), rtol=0, atol=1e-12)
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
+    columns, score = table(120)
+    for kind in (AdditiveEstimator, BoostedEstimator):
+        kept = []
+        for number in (1, 2):
+            folder = tmp_path / f"{kind.format}{number}"
+            folder.mkdir()
+            kind(NUMBER, "regression").fit(columns, score).save(folder)
+            kept.append({path.name: path.read_bytes() for path in folder.iterdir()})
+        assert kept[0] == kept[1]
+
+
+def small() -> AdditiveModel:
+    return AdditiveModel(np.zeros(1), [Term((0,), (np.array([0.5, 1.5]),), np.arange(4.0).reshape(4, 1))])
+
+
+def test_gaps_and_cuts_have_their_bins() -> None:
+    matrix = np.array([[np.nan], [0.0], [0.5], [1.0], [2.0]])
+    assert small().scores(matrix)[:, 0].tolist() == [0, 1, 2, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"intercept": np.zeros(2)},
+        {"intercept": np.array([np.nan])},
+        {"parts": np.array([[7, -1]])},
+        {"parts": np.array([[-2, -1]])},
+        {"sizes": np.array([[1 << 50, -1]])},
+        {"sizes": np.array([[-1, -1]])},
+        {"cuts": np.array([1.5, 0.5])},
+        {"scores": np.zeros(3)},
+        {"scores": np.zeros(5)},
+        {"scores": np.array(["x"] * 4)},
+        {"parts": np.array([[0.0, -1.0]])},
+    ],
+)
+def test_arrays_of_no_model_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    small().save(tmp_path)
+    with np.load(tmp_path / "terms.npz") as loaded:
+        arrays = dict(loaded) | change
+    np.savez(tmp_path / "terms.npz", allow_pickle=False, **arrays)
+    with pytest.raises(BundleError) as refused:
+        AdditiveModel.load(tmp_path, parts=1, outputs=1)
+    assert refused.value.code == "estimator_damaged"
+
+
+def test_packed_and_pickled_arrays_are_refused(tmp_path: Path) -> None:
+    small().save(tmp_path)
+    with np.load(tmp_path / "terms.npz") as loaded:
+        arrays = dict(loaded)
+    np.savez_compressed(tmp_path / "terms.npz", allow_pickle=False, **arrays | {"scores": np.zeros(1 << 24)})
+    with pytest.raises(BundleError):
+        AdditiveModel.load(tmp_path, parts=1, outputs=1)
+    np.savez(tmp_path / "terms.npz", allow_pickle=True, **arrays | {"scores": np.array([print] * 4)})
+    with pytest.raises(BundleError):
+        AdditiveModel.load(tmp_path, parts=1, outputs=1)
+    with zipfile.ZipFile(tmp_path / "terms.npz", "a") as archive:
+        archive.writestr("more.npy", b"")
+    with pytest.raises(BundleError):
+        AdditiveModel.load(tmp_path, parts=1, outputs=1)
+
+
+def with_line(text: str, name: str, change: Callable[[list[str]], list[str]]) -> str:
+    """Return a text model with the first line of this name changed, and the sizes of the trees as they are then."""
+    lines = text.split("\n")
+    place = next(number for number, line in enumerate(lines) if line.startswith(f"{name}="))
+    lines[place] = f"{name}=" + " ".join(change(lines[place].partition("=")[2].split(" ")))
+    return resized("\n".join(lines))
+
+
+def resized(text: str) -> str:
+    head, *trees = text.partition("end of trees\n")[0].split("Tree=")
+    lines = head.split("\n")
+    sizes = " ".join(str(len("Tree=" + tree)) for tree in trees)
+    head = "\n".join(f"tree_sizes={sizes}" if line.startswith("tree_sizes=") else line for line in lines)
+    return "Tree=".join([head, *trees]) + "end of trees\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("left_child", lambda words: ["0", *words[1:]]),
+        ("left_child", lambda words: ["1000000", *words[1:]]),
+        ("right_child", lambda words: ["-1000000", *words[1:]]),
+        ("right_child", lambda words: words[:-1]),
+        ("split_feature", lambda words: ["99", *words[1:]]),
+        ("split_feature", lambda words: ["-1", *words[1:]]),
+        ("decision_type", lambda words: ["1", *words[1:]]),
+        ("leaf_value", lambda words: ["nan", *words[1:]]),
+        ("threshold", lambda words: ["nan", *words[1:]]),
+        ("num_leaves", lambda words: ["1000000000"]),
+        ("num_cat", lambda words: ["1"]),
+        ("is_linear", lambda words: ["1"]),
+        ("max_feature_idx", lambda words: ["1000000"]),
+        ("num_tree_per_iteration", lambda words: ["3"]),
+        ("feature_infos", lambda words: words[:-1]),
+    ],
+)
+def test_texts_of_no_trees_are_refused(fitted: Any, name: str, change: Any, tmp_path: Path) -> None:
+    estimator = fitted(BoostedEstimator, YES)
+    text = estimator.model.text
+    assert resized(text) == text
+    estimator.save(tmp_path)
+    (tmp_path / "trees.txt").write_text(with_line(text, name, change))
+    with pytest.raises(BundleError) as refused:
+        BoostedEstimator.load(tmp_path)
+    assert refused.value.code == "estimator_damaged"
+
+
+def test_a_text_that_is_cut_off_or_goes_on_is_refused(fitted: Any) -> None:
+    text = fitted(BoostedEstimator, YES).model.text
+    for damaged in (text[: len(text) // 2], text + "parameters:\n", text.replace("Tree=1\n", "Tree=2\n", 1), ""):
+        with pytest.raises((ValueError, KeyError)):
+            checked(damaged, parts=8, outputs=1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"kind": "pickle"}, {"offsets": [0, 0]}, {"slope": None}, {"classes": []}, {"more": 1}, {"problem": "regression"}],
+)
+def test_what_goes_with_a_model_has_to_fit_it(fitted: Any, change: dict[str, Any], tmp_path: Path) -> None:
+    fitted(AdditiveEstimator, YES).save(tmp_path)
+    path = tmp_path / "estimator.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
+    with pytest.raises(BundleError):
+        AdditiveEstimator.load(tmp_path)
+
+
+def test_a_target_that_never_changes() -> None:
+    columns, score = table(60)
+    assert set(AdditiveEstimator(NUMBER, "regression").fit(columns, score * 0 + 3).predict(columns)) == {3.0}
+    always = BoostedEstimator(YES, "classification").fit(columns, score > -1e9)
+    assert always.predict(columns).all()
+    assert always.probabilities(columns).tolist() == [[1.0]] * 60
+
+
+def test_a_class_with_few_rows() -> None:
+    columns, _ = table(60)
+    labels = np.array(["k"] * 29 + ["l"] * 29 + ["m"] * 2, dtype=object)
+    for kind in (AdditiveEstimator, BoostedEstimator):
+        found = kind(LABELS, "classification").fit(columns, labels)
+        assert found.classes == ["k", "l", "m"]
+        np.testing.assert_allclose(found.probabilities(columns).sum(axis=1), 1)
