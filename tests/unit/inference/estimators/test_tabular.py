@@ -17,7 +17,7 @@ from regraft_core.errors import BundleError
 from regraft_inference.estimators.additive import AdditiveModel, Term
 from regraft_inference.estimators.encoding import Encoding
 from regraft_inference.estimators.tabular import AdditiveEstimator, BoostedEstimator, TabularEstimator
-from regraft_inference.estimators.training import _term
+from regraft_inference.estimators.training import additive_model
 from regraft_inference.estimators.trees import checked
 
 FEATURES = (
@@ -123,11 +123,7 @@ def test_the_additive_model_is_interprets_own() -> None:
     kinds = ["nominal" if part.levels is not None else "continuous" for part in encoding.parts]
     machine = ExplainableBoostingRegressor(feature_types=kinds, outer_bags=2, interactions=2, max_rounds=50, n_jobs=1)
     machine.fit(matrix, score)
-    terms = [
-        _term(machine, encoding.parts, parts, scores)
-        for parts, scores in zip(machine.term_features_, machine.term_scores_, strict=True)
-    ]
-    model = AdditiveModel(np.atleast_1d(machine.intercept_), terms)
+    model = additive_model(machine, dict(enumerate(encoding.parts)), machine.intercept_, machine.term_scores_)
     new = encoding.matrix(table(2000, seed=5)[0])
     np.testing.assert_allclose(model.scores(new)[:, 0], machine.predict(new), rtol=0, atol=1e-12)
 
@@ -267,6 +263,24 @@ def test_a_target_that_never_changes() -> None:
     always = BoostedEstimator(YES, "classification").fit(columns, score > -1e9)
     assert always.predict(columns).all()
     assert always.probabilities(columns).tolist() == [[1.0]] * 60
+
+
+def test_columns_that_tell_nothing() -> None:
+    columns, score = table(60)
+    one = Contract(task="t", features=FEATURES[:1], target=NUMBER.target)
+    for gaps in (np.full(60, np.nan), np.ones(60)):
+        found = AdditiveEstimator(one, "regression").fit({"a": gaps}, score)
+        np.testing.assert_allclose(found.predict({"a": np.array([1.0, np.nan])}), score.mean())
+    half = AdditiveEstimator(NUMBER, "regression").fit(columns | {"b": np.zeros(60), "c": [None] * 60}, score)
+    assert {part for term in half.model.terms for part in term.parts}.isdisjoint({1, 2})  # type: ignore[union-attr]
+
+
+def test_an_open_string_of_which_no_value_is_there_twice() -> None:
+    named = Contract(task="t", features=(Column(name="s", type="string"), FEATURES[1]), target=NUMBER.target)
+    columns, score = table(60)
+    for kind in (AdditiveEstimator, BoostedEstimator):
+        found = kind(named, "regression").fit({"s": [f"n{row}" for row in range(60)], "b": columns["b"]}, score)
+        assert np.isfinite(found.predict({"s": ["n1", "new"], "b": np.zeros(2)})).all()
 
 
 def test_a_class_with_few_rows() -> None:
