@@ -14,6 +14,9 @@ Value = bool | int | str
 PROBABILITIES = "probabilities"
 """Option of a request: answer the probability of each class, too."""
 
+EXPLAIN = "explain"
+"""Option of a request: answer what each column added, too."""
+
 TEXT_LENGTH = 65_536
 """Most characters of a text where the contract does not say."""
 
@@ -185,10 +188,15 @@ class Contract(BaseModel):
         """Name in an answer of the probability of the second class, or of the probabilities of each class."""
         return f"{self.target.name}_probabilities" if self.names_classes else f"{self.target.name}_probability"
 
-    def request_schema(self, *, probabilities: bool = False) -> dict[str, Any]:
+    @property
+    def reasons_name(self) -> str:
+        """Name in an answer of the reasons of each row."""
+        return f"{self.target.name}_reasons"
+
+    def request_schema(self, *, probabilities: bool = False, reasons: bool = False) -> dict[str, Any]:
         """Return the JSON Schema of a request: one array for each feature, all of the same length.
 
-        ``probabilities``: whether the model has any, so that a request may ask for them.
+        ``probabilities``, ``reasons``: whether the model has any, so that a request may ask for them.
         """
         properties: dict[str, Any] = {
             column.name: {
@@ -199,8 +207,7 @@ class Contract(BaseModel):
             }
             for column in self.features
         }
-        if probabilities:
-            properties |= self.option_schema()
+        properties |= self.option_schema(probabilities=probabilities, reasons=reasons)
         aside = {name: {"description": "Left aside"} for name in self.ignored if name not in properties}
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -212,18 +219,25 @@ class Contract(BaseModel):
             "additionalProperties": self.extra_columns == "ignore",
         }
 
-    def option_schema(self) -> dict[str, Any]:
-        """Return the property by which a request asks for probabilities: none where a column has its name."""
-        if PROBABILITIES in self.feature_names:
-            return {}
-        description = f"Whether to answer {self.probability_name}, too"
-        return {PROBABILITIES: {"type": "boolean", "default": False, "description": description}}
+    def option_schema(self, *, probabilities: bool, reasons: bool) -> dict[str, Any]:
+        """Return the properties by which a request asks for more: none where a column has the name of one."""
+        named = {
+            PROBABILITIES: self.probability_name if probabilities else "",
+            EXPLAIN: self.reasons_name if reasons else "",
+        }
+        return {
+            option: {"type": "boolean", "default": False, "description": f"Whether to answer {name}, too"}
+            for option, name in named.items()
+            if name and option not in self.feature_names
+        }
 
-    def answer_schema(self, *, probabilities: bool = False) -> dict[str, Any]:
-        """Return the JSON Schema of an answer: the target column by its name, and its probabilities on request."""
+    def answer_schema(self, *, probabilities: bool = False, reasons: bool = False) -> dict[str, Any]:
+        """Return the JSON Schema of an answer: the target column by its name, and on request what belongs to it."""
         properties: dict[str, Any] = {self.target.name: {"type": "array", "items": self.target.json_schema()}}
         if probabilities:
             properties[self.probability_name] = {"type": "array", **self._probability_schema()}
+        if reasons:
+            properties[self.reasons_name] = {"type": "array", **self.reasons_schema()}
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": f"Answer of {self.task}",
@@ -231,6 +245,20 @@ class Contract(BaseModel):
             "properties": properties,
             "required": [self.target.name],
         }
+
+    def reasons_schema(self) -> dict[str, Any]:
+        """Return items and description of the reasons of answers."""
+        number = {"type": "number"}
+        added = {"column": {"enum": self.feature_names}, "added": number}
+        columns = {"type": "array", "items": {"type": "object", "properties": added, "required": list(added)}}
+        properties = {
+            "scale": {"type": "string", "description": "What the numbers are on"},
+            "start": number | {"description": "The answer of a row of which nothing is known"},
+            "columns": columns | {"description": "What each column added, the largest first"},
+            "answer": number | {"description": "The sum of all: the answer on the scale"},
+        }
+        items = {"type": "object", "properties": properties, "required": list(properties)}
+        return {"items": items, "description": f"What each column added to {self.target.name}, where asked for"}
 
     def _probability_schema(self) -> dict[str, Any]:
         share = {"type": "number", "minimum": 0, "maximum": 1}
@@ -243,4 +271,4 @@ class Contract(BaseModel):
         return {"items": items, "description": f"Probability of each {self.target.name}, where asked for"}
 
 
-__all__ = ["PROBABILITIES", "Column", "ColumnType", "Contract", "Value"]
+__all__ = ["EXPLAIN", "PROBABILITIES", "Column", "ColumnType", "Contract", "Value"]

@@ -248,8 +248,11 @@ class Front:
 
     async def _schema(self, exchange: Exchange) -> int:
         bundle = exchange.serving().bundle
-        contract, asked = bundle.contract, bundle.gives_probabilities
-        request, answer = contract.request_schema(probabilities=asked), contract.answer_schema(probabilities=asked)
+        contract, gives = (
+            bundle.contract,
+            {"probabilities": bundle.gives_probabilities, "reasons": bundle.gives_reasons},
+        )
+        request, answer = contract.request_schema(**gives), contract.answer_schema(**gives)
         return await exchange.answer_json({"task": contract.task, "request": request, "answer": answer})
 
     async def _openapi(self, exchange: Exchange) -> int:
@@ -257,7 +260,8 @@ class Front:
         bundles = {model.name: model.version.bundle for model in models if model.version}
         contracts = {name: bundle.contract for name, bundle in bundles.items()}
         classifiers = {name for name, bundle in bundles.items() if bundle.gives_probabilities}
-        document = openapi(contracts, default=exchange.model.name, probabilities=classifiers)
+        reasoning = {name for name, bundle in bundles.items() if bundle.gives_reasons}
+        document = openapi(contracts, default=exchange.model.name, probabilities=classifiers, reasons=reasoning)
         return await exchange.answer_json(document)
 
     async def _metrics(self, exchange: Exchange) -> int:

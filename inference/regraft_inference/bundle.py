@@ -41,7 +41,14 @@ from regraft_core.fit.counts import UNFIT_PSI
 from regraft_core.formats import Versioned
 from regraft_core.profile import Profile
 from regraft_inference.columns import json_values, typed_values
-from regraft_inference.estimators import Columns, Estimator, estimator_class
+from regraft_inference.estimators import (
+    Added,
+    Columns,
+    Estimator,
+    ReasoningEstimator,
+    Reasons,
+    estimator_class,
+)
 
 VERSION_FILE = "version.json"
 CHECKSUMS_FILE = "checksums.json"
@@ -225,6 +232,21 @@ class Bundle:
             return second
         names = [str(one) for one in self.contract.classes or ()]
         return [dict(zip(names, row, strict=True)) for row in found.tolist()]
+
+    @property
+    def gives_reasons(self) -> bool:
+        """Whether it can be said what each column added: by the estimator, or of a number from one column by itself."""
+        return isinstance(self.estimator, ReasoningEstimator) or (
+            len(self.contract.features) == 1 and self.contract.target.type in ("number", "integer")
+        )
+
+    def reasons(self, columns: Columns) -> list[Reasons]:
+        """Return the reasons of the answer to each row, if ``gives_reasons``. All of an answer is of an only column."""
+        if isinstance(self.estimator, ReasoningEstimator):
+            return self.estimator.reasons(_typed(self.contract, columns))
+        name, scale = self.contract.feature_names[0], self.contract.target.name
+        answers: list[float] = self.predict(columns).astype(np.float64).tolist()
+        return [Reasons(scale, 0.0, [Added(name, answer)], answer) for answer in answers]
 
     def check_task(self, task: str) -> None:
         """Raise BundleError (``bundle_of_another_task``) unless the bundle is of this task."""

@@ -10,17 +10,16 @@ from typing import Any
 import orjson
 
 from regraft_core.codes import Code
-from regraft_core.contract import PROBABILITIES, Contract
+from regraft_core.contract import Contract
 from regraft_core.errors import ContractError
+from regraft_inference.options import PARAMETERS, OptionReader, Options
 from regraft_inference.values import ColumnReader, Values, kind_of, reader_of, refuse_repeated_keys, shown
-
-PROBABILITIES_TEXT = orjson.dumps(PROBABILITIES)
 
 NO_JSON_WORD = re.compile(rb"[\[,:]\s*(-?Infinity|NaN|nan|inf)\b")
 """What programs write for numbers that JSON has no word for."""
 
-BESIDE = frozenset({"params", "parameters", "signature_name"})
-"""What other servers' clients send beside the rows; there is nothing here that it would change."""
+BESIDE = frozenset({*PARAMETERS, "signature_name"})
+"""What other servers' clients send beside the rows; but for ``explain`` there is nothing here that it would change."""
 
 SINGLE = (str, int, float, bool, type(None))
 """Python types of a single value."""
@@ -60,11 +59,11 @@ class Tensor:
 class RequestReader:
     """Reads the requests of one contract. All methods raise ContractError for a request that breaks it.
 
-    ``probabilities`` says whether the model has any to give; without, a request must not ask for them.
+    ``probabilities`` and ``reasons`` say whether the model has any to give; without, a request must not ask for them.
     """
 
-    def __init__(self, contract: Contract, *, probabilities: bool = False) -> None:
-        self._probabilities = probabilities
+    def __init__(self, contract: Contract, *, probabilities: bool = False, reasons: bool = False) -> None:
+        self.options = OptionReader(contract, probabilities=probabilities, reasons=reasons)
         self._names = contract.feature_names
         self._keys = dict.fromkeys(self._names).keys()
         self._leaves_aside = contract.leaves_aside
@@ -85,11 +84,13 @@ class RequestReader:
 
     def read_by_name(self, body: bytes) -> dict[str, Values]:
         """Read a request as MLflow's server does: of ``dataframe_split`` the columns count by their names."""
-        payload = parse_json(body)
+        return self._read(body, self._by_name(parse_json(body)))
+
+    def _by_name(self, payload: Any) -> Any:
         split = payload.get("dataframe_split") if type(payload) is dict else None
         if type(split) is dict and type(names := split.get("columns")) is list and names != self._names:
-            payload = {**payload, "dataframe_split": _in_order(split, names, self._names)}
-        return self._read(body, payload)
+            return {**payload, "dataframe_split": _in_order(split, names, self._names)}
+        return payload
 
     def _read(self, body: bytes, payload: Any) -> dict[str, Values]:
         columns = self.read_payload(payload)
@@ -97,35 +98,14 @@ class RequestReader:
             refuse_repeated_keys(body)
         return columns
 
-    def read_asking(self, body: bytes) -> tuple[dict[str, Values], bool]:
-        """Read a request that may have the option ``probabilities`` beside its rows, and whether it is true."""
+    def read_asking(self, body: bytes, *, by_name: bool = False) -> tuple[dict[str, Values], Options]:
+        """Read a request that may have options beside its rows; ``by_name`` as ``read_by_name`` does."""
         payload = parse_json(body)
-        asks = self._take_option(payload)
-        columns = self.read_payload(payload)
-        if body.count(PROBABILITIES_TEXT) > 1 or self._may_repeat_a_key(body, payload):
+        options = self.options.take(payload)
+        columns = self.read_payload(self._by_name(payload) if by_name else payload)
+        if self.options.may_be_repeated_in(body) or self._may_repeat_a_key(body, payload):
             refuse_repeated_keys(body)
-        return columns, asks
-
-    def _take_option(self, payload: Any) -> bool:
-        """Take the option out of a request. A column of the same name comes first: then there is no such option."""
-        if type(payload) is not dict or PROBABILITIES not in payload or PROBABILITIES in self._keys:
-            return False
-        asks = payload.pop(PROBABILITIES)
-        if not self._probabilities:
-            raise ContractError(
-                f"this model gives no probabilities; leave {PROBABILITIES!r} out",
-                code=Code.NO_PROBABILITIES,
-                column=PROBABILITIES,
-                rule="of classifiers of two classes only",
-            )
-        if type(asks) is not bool:
-            raise ContractError(
-                f"{PROBABILITIES!r} must be true or false, not {kind_of(asks)}",
-                code=Code.WRONG_TYPE,
-                column=PROBABILITIES,
-                rule="type boolean",
-            )
-        return asks
+        return columns, options
 
     def read_payload(self, payload: Any) -> dict[str, Values]:
         """Read a request that is parsed already."""

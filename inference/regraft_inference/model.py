@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from contextvars import ContextVar
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ from regraft_core.logs import get_logger
 from regraft_inference import metrics
 from regraft_inference.batching import Batcher, Done
 from regraft_inference.bundle import Bundle
-from regraft_inference.estimators import rows_of
+from regraft_inference.estimators import Reasons, rows_of
 from regraft_inference.fit.counter import COUNTERS
-from regraft_inference.formats import PROBABILITIES_TEXT, RequestReader, Tensor, parse_json
+from regraft_inference.formats import RequestReader, Tensor, parse_json
 from regraft_inference.headers import header_lines
 from regraft_inference.values import Values
 
@@ -62,7 +63,9 @@ class Version:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.task = bundle.info.task
-        self.reader = RequestReader(bundle.contract, probabilities=bundle.gives_probabilities)
+        self.reader = RequestReader(
+            bundle.contract, probabilities=bundle.gives_probabilities, reasons=bundle.gives_reasons
+        )
         self.headers = [(VERSION_HEADER, bundle.version.encode()), (SHA256_HEADER, bundle.sha256.encode())]
         self.header_lines = header_lines(self.headers)
         self._target = bundle.contract.target.name
@@ -85,13 +88,13 @@ class Version:
 
     def answer(self, body: bytes) -> bytes:
         """Return the JSON answer to a JSON request. Raises ContractError."""
-        if PROBABILITIES_TEXT in body:
+        if self.reader.options.may_be_in(body):
             return self._answer_asking(body)
         return self.document(self.predict(self.reader.read(body)))
 
     async def answer_together(self, body: bytes) -> bytes:
         """Do as ``answer``, with one prediction for all requests that are there at this moment."""
-        if PROBABILITIES_TEXT in body:
+        if self.reader.options.may_be_in(body):
             return self._answer_asking(body)
         return self.document(await self._batcher.predict(self.reader.read(body)))
 
@@ -100,7 +103,7 @@ class Version:
 
         Raises ContractError.
         """
-        if PROBABILITIES_TEXT in body:
+        if self.reader.options.may_be_in(body):
             return False
         self._batcher.add(self.reader.read(body), done)
         return True
@@ -111,14 +114,18 @@ class Version:
 
     def answer_as_mlflow(self, body: bytes) -> bytes:
         """Return the answer of MLflow's scoring protocol. Raises ContractError."""
-        return orjson.dumps({"predictions": self.predict(self.reader.read_by_name(body)).tolist()})
+        if not self.reader.options.may_be_in(body):
+            return orjson.dumps({"predictions": self.predict(self.reader.read_by_name(body)).tolist()})
+        return self._answer_asking(body, "predictions", by_name=True)
 
-    def _answer_asking(self, body: bytes) -> bytes:
-        """Answer a request that may ask for probabilities: the word may be a value in it, too."""
-        columns, asks = self.reader.read_asking(body)
-        answer = {self._target: self.predict(columns).tolist()}
-        if asks:
+    def _answer_asking(self, body: bytes, key: str | None = None, *, by_name: bool = False) -> bytes:
+        """Answer a request that may ask for more. The answers stand under the key, or under the target's name."""
+        columns, options = self.reader.read_asking(body, by_name=by_name)
+        answer: dict[str, Any] = {key or self._target: self.predict(columns).tolist()}
+        if options.probabilities:
             answer[self.bundle.contract.probability_name] = self.bundle.probabilities(columns)
+        if options.explain:
+            answer[self.bundle.contract.reasons_name] = self.bundle.reasons(columns)
         return orjson.dumps(answer)
 
     def tensors(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -186,13 +193,16 @@ class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
         if isinstance(payload, InferRequest):
             _check_envelope(payload, version)
             tensors = [Tensor(tensor.name, tensor.datatype, tensor.shape, tensor.data) for tensor in payload.inputs]
-            return _v2_answer(payload, version, await _predict(version, version.reader.read_tensors(tensors)))
+            asks = version.reader.options.in_parameters(payload.parameters) is True
+            return _v2_answer(payload, version, *await _predict(version, version.reader.read_tensors(tensors), asks))
         if isinstance(payload, bytes):
             payload = parse_json(payload)
         if not isinstance(payload, dict) or "instances" not in payload:
             raise ContractError('the request must be an object {"instances": [...]}', code=Code.NOT_AN_OBJECT)
-        answers = await _predict(version, version.reader.read_payload(payload))
-        return {"predictions": answers.tolist()}
+        options = version.reader.options.take(payload)
+        answers, reasons = await _predict(version, version.reader.read_payload(payload), options.explain)
+        said = {} if reasons is None else {version.bundle.contract.reasons_name: [asdict(one) for one in reasons]}
+        return {"predictions": answers.tolist(), **said}
 
     def _answering(self) -> Version:
         version = ANSWERING.get()
@@ -303,30 +313,43 @@ def _known(bundle: Bundle) -> Known:
     )
 
 
-async def _predict(version: Version, columns: Mapping[str, Values]) -> NDArray[Any]:
-    if rows_of(columns) > BACKGROUND_ROWS:
-        return await asyncio.to_thread(version.predict, columns)
-    return version.predict(columns)
+async def _predict(
+    version: Version, columns: Mapping[str, Values], asks: bool
+) -> tuple[NDArray[Any], list[Reasons] | None]:
+    """Return the answers and, where they are asked for, their reasons."""
+
+    def both() -> tuple[NDArray[Any], list[Reasons] | None]:
+        return version.predict(columns), version.bundle.reasons(columns) if asks else None
+
+    return await asyncio.to_thread(both) if rows_of(columns) > BACKGROUND_ROWS else both()
 
 
 def _check_envelope(request: InferRequest, version: Version) -> None:
     """Check what KServe leaves unchecked where a V2 request comes in binary."""
     if not isinstance(request.id, str | None) or not isinstance(request.parameters, dict | None):
         raise ContractError("id must be a string and parameters an object", code=Code.WRONG_TYPE)
-    target = version.bundle.contract.target.name
+    contract, target = version.bundle.contract, version.bundle.contract.target.name
+    known = {target, contract.reasons_name} if version.bundle.gives_reasons else {target}
     for output in request.request_outputs or []:
-        if output.name != target or not isinstance(output.parameters, dict | None):
+        if output.name not in known or not isinstance(output.parameters, dict | None):
             raise ContractError(f"the only output is {target!r}", code=Code.UNKNOWN_OUTPUT, column=str(output.name))
 
 
-def _v2_answer(request: InferRequest, version: Version, answers: NDArray[Any]) -> InferResponse:
-    target = version.bundle.contract.target
-    output = InferOutput(target.name, list(answers.shape), V2_TYPES[target.type], data=np.asarray(answers).tolist())
+def _v2_answer(
+    request: InferRequest, version: Version, answers: NDArray[Any], reasons: list[Reasons] | None
+) -> InferResponse:
+    """Return the answers as a tensor and, where they were asked for, the reasons of each row as JSON in another."""
+    contract = version.bundle.contract
+    target = contract.target
+    outputs = [InferOutput(target.name, list(answers.shape), V2_TYPES[target.type], data=np.asarray(answers).tolist())]
+    if reasons is not None:
+        told = [orjson.dumps(one).decode() for one in reasons]
+        outputs.append(InferOutput(contract.reasons_name, [len(told)], "BYTES", data=told))
     return InferResponse(
         response_id=request.id or str(uuid.uuid4()),
         model_name=request.model_name,
         model_version=version.bundle.version,
-        infer_outputs=[output],
+        infer_outputs=outputs,
         use_binary_outputs=bool(request.use_binary_outputs),
         requested_outputs=request.request_outputs,
     )

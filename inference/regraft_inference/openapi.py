@@ -70,17 +70,24 @@ FIT = Fit.model_json_schema(mode="serialization", ref_template="#/components/sch
 FIT_PARTS = FIT.pop("$defs")
 
 
-def openapi(contracts: Mapping[str, Contract], *, default: str, probabilities: Collection[str] = ()) -> dict[str, Any]:
+def openapi(
+    contracts: Mapping[str, Contract],
+    *,
+    default: str,
+    probabilities: Collection[str] = (),
+    reasons: Collection[str] = (),
+) -> dict[str, Any]:
     """Return the document for the tasks that serve.
 
-    ``default`` answers the paths without a task; ``probabilities`` are the tasks that give them.
+    ``default`` answers the paths without a task; ``probabilities`` and ``reasons`` are the tasks that give them.
     """
     paths: dict[str, Any] = {}
     for name, contract in contracts.items():
-        paths |= _task_paths(f"/{name}", name, contract, name in probabilities)
+        gives = {"probabilities": name in probabilities, "reasons": name in reasons}
+        paths |= _task_paths(f"/{name}", name, contract, gives)
         paths[f"/{name}/fit"] = {"get": _fit(name)}
-    if default in contracts:
-        paths |= _task_paths("", default, contracts[default], default in probabilities)
+        if name == default:
+            paths |= _task_paths("", name, contract, gives)
     paths["/health"] = {"get": _operation("health", "Whether every task is ready", HEALTH, problems=[503])}
     paths["/metrics"] = {
         "get": {
@@ -104,15 +111,16 @@ def openapi(contracts: Mapping[str, Contract], *, default: str, probabilities: C
     }
 
 
-def _task_paths(prefix: str, name: str, contract: Contract, probabilities: bool) -> dict[str, Any]:
+def _task_paths(prefix: str, name: str, contract: Contract, gives: Mapping[str, bool]) -> dict[str, Any]:
     key = f"{prefix.strip('/') or 'default'}-"
-    request = _request_formats(contract, probabilities)
-    answer = contract.answer_schema(probabilities=probabilities)
+    request = _request_formats(contract, gives)
+    answer = contract.answer_schema(**gives)
     predictions = {"type": "array", "items": contract.target.json_schema()}
-    mlflow = {"type": "object", "properties": {"predictions": predictions}, "required": ["predictions"]}
+    said = {name: schema for name, schema in answer["properties"].items() if name != contract.target.name}
+    mlflow = {"type": "object", "properties": said | {"predictions": predictions}, "required": ["predictions"]}
     predict = {
-        verb: _operation(f"{key}{verb}", f"Predict with {name}", said, request=request)
-        for verb, said in (("predict", answer), ("invocations", mlflow))
+        verb: _operation(f"{key}{verb}", f"Predict with {name}", told, request=request)
+        for verb, told in (("predict", answer), ("invocations", mlflow))
     }
     return {
         f"{prefix}/predict": {"post": predict["predict"]},
@@ -146,9 +154,9 @@ def _operation(
     return described
 
 
-def _request_formats(contract: Contract, probabilities: bool) -> dict[str, Any]:
+def _request_formats(contract: Contract, gives: Mapping[str, bool]) -> dict[str, Any]:
     """Return the schema of a request: columns, or MLflow's formats of the same rows."""
-    options = contract.option_schema() if probabilities else {}
+    options = contract.option_schema(**gives)
     items = {column.name: column.json_schema() for column in contract.features}
     limits = {"minItems": 1, "maxItems": contract.max_request_rows}
     record = {"type": "object", "properties": items, "required": list(items), "additionalProperties": False}
@@ -166,7 +174,7 @@ def _request_formats(contract: Contract, probabilities: bool) -> dict[str, Any]:
     }
     return {
         "anyOf": [
-            contract.request_schema(probabilities=probabilities),
+            contract.request_schema(**gives),
             _wrapped("dataframe_split", split, options),
             _wrapped("dataframe_records", {"type": "array", "items": record, **limits}, options),
         ]

@@ -88,13 +88,25 @@ class ProbabilisticEstimator(Estimator, Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What a column added to an answer."""
+
+    column: str
+    added: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reasons:
-    """What one answer is made of: ``start`` and what each column added, largest first, sum up to it on the scale."""
+    """What one answer is made of: ``start`` and what each column added, largest first, sum up to ``answer``.
+
+    All on the ``scale``, which is said in words.
+    """
 
     scale: str
     start: float
-    columns: dict[str, float]
+    columns: list[Added]
+    answer: float
 
 
 @runtime_checkable
@@ -132,6 +144,7 @@ def rows_of(columns: Columns) -> int:
 
 __all__ = [
     "GROUP",
+    "Added",
     "Columns",
     "Estimator",
     "ExplainingEstimator",

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.errors import BundleError
-from regraft_inference.estimators import Columns, Reasons, bounded, rows_of
+from regraft_inference.estimators import Added, Columns, Reasons, bounded, rows_of
 from regraft_inference.estimators.additive import AdditiveModel
 from regraft_inference.estimators.encoding import Encoding
 from regraft_inference.estimators.trees import TreesModel
@@ -146,14 +146,17 @@ class TabularEstimator:
         rows = np.arange(len(matrix))
         by_column = self._by_column(added[rows, :, place])
         names = self.contract.feature_names
+        orders = np.argsort(-np.abs(by_column), axis=1, kind="stable").tolist()
         starts = start[rows, place].tolist()
+        answers = (start[rows, place] + by_column.sum(axis=1)).tolist()
         return [
             Reasons(
                 scale=self._scale(int(place[row])),
                 start=starts[row],
-                columns=dict(sorted(zip(names, values, strict=True), key=lambda item: -abs(item[1]))),
+                columns=[Added(names[column], values[column]) for column in order],
+                answer=answers[row],
             )
-            for row, values in enumerate(by_column.tolist())
+            for row, (values, order) in enumerate(zip(by_column.tolist(), orders, strict=True))
         ]
 
     def save(self, folder: Path) -> None:

@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 
 from regraft_inference.estimators.additive import AdditiveModel, Term
 from regraft_inference.estimators.encoding import Part
+from regraft_inference.estimators.lines import Lines, lines_of
 from regraft_inference.estimators.trees import TreesModel
 
 type Floats = NDArray[np.float64]
@@ -104,10 +105,15 @@ def train(table: Table, kinds: tuple[Kind, ...]) -> Trained:
     tried = [_calibrated(TRAINERS[kind](table), table.classes) for kind in kinds]
     best, losses = tried[0]
     for other, other_losses in tried[1:]:
-        gain = losses - other_losses
-        if gain.mean() > gain.std() / np.sqrt(len(gain)):
+        if _clearly_less(other_losses, losses):
             best, losses = other, other_losses
     return replace(best, losses={name: loss for one, _ in tried for name, loss in one.losses.items()})
+
+
+def _clearly_less(losses: Floats, others: Floats) -> bool:
+    """Whether losses are less than others on the same rows, by over one standard error of the difference."""
+    gain = others - losses
+    return bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
 
 
 def _calibrated(attempt: Attempt, classes: int) -> tuple[Trained, Floats]:
@@ -163,53 +169,123 @@ def _losses(scores: Floats, target: Floats, classes: int) -> Floats:
 
 
 def fit_additive(table: Table) -> Attempt:
-    """Train an explainable boosting machine, and take its tables of scores out of it.
+    """Train explainable boosting machines that start from straight lines, and take their tables of scores out of them.
 
-    It is the mean of a few machines, of which each stops early by the fold of the rows that it is not trained on; so
+    The model is the mean of a few machines. Each stops early by the fold of the rows that it is not trained on, so that
     every row is held out of one.
     """
-    from interpret.glassbox import ExplainableBoostingClassifier, ExplainableBoostingRegressor  # noqa: PLC0415
-
     if len(table.target) > MOST_ROWS_ALONE:
         places = np.random.default_rng(SEED).choice(len(table.target), MOST_ROWS_ALONE, replace=False)
         table = table.rows(np.sort(places))
-    bags, kept = _bags(table), _varying(table)
-    rounds = max(FEW_ROUNDS, min(500, MOST_UPDATES // (max(len(kept), 1) * bags.shape[1])))
+    number, parts = _number_of_folds(table), _varying(table)
+    if number < 2:
+        alone, _ = _fit_machine(table, parts, np.ones(len(table.target), dtype=np.bool_), machines=1)
+        return Attempt(alone, np.zeros((0, table.outputs)), np.zeros(0))
+    folds = _folds(table, number)
+    rows = [np.flatnonzero(folds == fold) for fold in range(number)]
+    pairs = [_fit_machine(table, parts, folds != fold, machines=number) for fold in range(number)]
+    target = table.target[np.concatenate(rows)]
+    attempts, losses = [], []
+    for models in zip(*pairs, strict=True):
+        held = zip(models, rows, strict=True)
+        scores = np.concatenate([model.scores(table.matrix[outside]) for model, outside in held])
+        attempts.append(Attempt(mean_of(models), scores, target))
+        losses.append(_losses(scores, target, table.classes))
+    bent, straight = attempts
+    return bent if _clearly_less(losses[0], losses[1]) else straight
+
+
+def _fit_machine(
+    table: Table, parts: dict[int, Part], inside: NDArray[np.bool_], machines: int
+) -> tuple[AdditiveModel, AdditiveModel]:
+    """Train one of so many machines on the rows inside, as long as it does better on the others, where there are any.
+
+    Returns the lines as the machine has bent them, and the lines as they were. All machines have the same bins: those
+    of all rows, whatever their targets.
+    """
+    from interpret.glassbox import ExplainableBoostingClassifier, ExplainableBoostingRegressor  # noqa: PLC0415
+
+    rounds = max(FEW_ROUNDS, min(500, MOST_UPDATES // (max(len(parts), 1) * machines)))
     settings: dict[str, Any] = {
-        "feature_types": ["continuous" if part.levels is None else "nominal" for part in kept.values()] or None,
-        "outer_bags": bags.shape[1],
+        "feature_types": ["continuous" if part.levels is None else "nominal" for part in parts.values()] or None,
+        "outer_bags": 1,
         "interactions": 3 if table.outputs == 1 and len(table.target) >= ROWS_FOR_PAIRS else 0,
         "learning_rate": min(0.15, max(0.05, 12.5 / rounds)),
         "smoothing_rounds": 20,
         "interaction_smoothing_rounds": 10,
         "early_stopping_rounds": 20,
-        "max_rounds": rounds if bags.min() < 0 else FEW_ROUNDS,
+        "max_rounds": FEW_ROUNDS if inside.all() else rounds,
         "max_bins": 256,
         "n_jobs": 1,
         "random_state": SEED,
     }
     machine = (ExplainableBoostingClassifier if table.classes else ExplainableBoostingRegressor)(**settings)
     target = table.target.astype(np.int64) if table.classes else table.target
+    matrix = table.matrix[:, list(parts)] if parts else np.zeros((len(target), 1))
+    lines = _best_lines(table, parts, inside)
+    start = None if lines is None else lines.scores(table.matrix)
+    start = start[:, 0] if start is not None and table.outputs == 1 else start
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        machine.fit(table.matrix[:, list(kept)] if kept else np.zeros((len(target), 1)), target, bags=bags)
-    model = additive_model(machine, kept, machine.intercept_, machine.term_scores_)
-    held_out = [np.flatnonzero(bag < 0) for bag in bags.T]
-    scores = [np.zeros((0, table.outputs))]
-    for bag, rows in enumerate(held_out):
-        of_bag = [scores[bag] for scores in machine.bagged_scores_]
-        one = additive_model(machine, kept, machine.bagged_intercept_[bag], of_bag)
-        scores.append(one.scores(table.matrix[rows]))
-    return Attempt(model, np.concatenate(scores), table.target[np.concatenate(held_out)])
+        machine.fit(matrix, target, bags=np.where(inside, 1, -1).astype(np.int8)[:, None], init_score=start)
+    model = additive_model(machine, parts)
+    lines = lines or Lines({}, {}, _constant(table.rows(np.flatnonzero(inside))))
+    flat = [replace(term, scores=np.zeros_like(term.scores)) for term in model.terms if len(term.parts) == 1]
+    straight = _with_lines(AdditiveModel(np.zeros(table.outputs), flat), lines, table.matrix)
+    return model if start is None else _with_lines(model, lines, table.matrix), straight
 
 
-def _bags(table: Table) -> NDArray[np.int8]:
-    """Return what each machine does with each row, shape (rows, machines): 1 learns from it, -1 stops early by it."""
-    number = _number_of_folds(table)
-    if number < 2:
-        return np.ones((len(table.target), 1), dtype=np.int8)
-    folds = _folds(table, number)
-    return np.where(folds[:, None] == np.arange(number), -1, 1).astype(np.int8)
+def _best_lines(table: Table, parts: dict[int, Part], inside: NDArray[np.bool_]) -> Lines | None:
+    """Return the lines of the rows inside that do best on the others; none where a constant does better."""
+    if inside.all():
+        return None
+    outside = table.rows(np.flatnonzero(~inside))
+    one = table.rows(np.flatnonzero(inside))
+    found: list[Lines] = lines_of(one.matrix, one.target, parts, table.classes)
+    if not found:
+        return None
+    losses = [_losses(lines.scores(outside.matrix), outside.target, table.classes).mean() for lines in found]
+    best = int(np.argmin(losses))
+    constant = _losses(np.tile(_constant(one), (len(outside.target), 1)), outside.target, table.classes).mean()
+    return found[best] if losses[best] < constant else None
+
+
+def _constant(table: Table) -> Floats:
+    """Return the scores of a model that knows nothing of the inputs, shape (outputs,)."""
+    if not table.classes:
+        return np.array([table.target.mean()])
+    counts = np.bincount(table.target.astype(np.int64), minlength=table.classes)
+    logs = np.log(np.maximum(counts, 1) / counts.sum())
+    return logs if table.outputs > 1 else logs[1:] - logs[:1]
+
+
+def _with_lines(model: AdditiveModel, lines: Lines, matrix: Floats) -> AdditiveModel:
+    """Return the model with what the lines add in each bin, at the mean of the rows that fall into it."""
+    terms = []
+    for term in model.terms:
+        if len(term.parts) > 1:
+            terms.append(term)
+            continue
+        place, cuts = term.parts[0], term.cuts[0]
+        values = matrix[:, place][~np.isnan(matrix[:, place])]
+        bins = np.searchsorted(cuts, values, side="right")
+        counts = np.bincount(bins, minlength=len(cuts) + 1)
+        middles = np.bincount(bins, values, minlength=len(cuts) + 1) / np.maximum(counts, 1)
+        middles[counts == 0] = np.nan
+        added = lines.of_values(place, np.array([np.nan, *middles]))
+        terms.append(replace(term, scores=term.scores + added))
+    return AdditiveModel(model.intercept + lines.intercept, terms)
+
+
+def mean_of(models: Sequence[AdditiveModel]) -> AdditiveModel:
+    """Return the mean of models whose terms of the same parts have the same cuts."""
+    found: dict[tuple[int, ...], Term] = {}
+    for model in models:
+        for term in model.terms:
+            scores = term.scores / len(models)
+            known = found.get(term.parts)
+            found[term.parts] = replace(term, scores=scores if known is None else known.scores + scores)
+    return AdditiveModel(np.mean([model.intercept for model in models], axis=0), list(found.values()))
 
 
 def _varying(table: Table) -> dict[int, Part]:
@@ -219,14 +295,14 @@ def _varying(table: Table) -> dict[int, Part]:
     return {int(place): table.parts[place] for place in np.flatnonzero(~same.all(axis=0))}
 
 
-def additive_model(machine: Any, parts: dict[int, Part], intercept: Any, scores: Sequence[Floats]) -> AdditiveModel:
-    """Return a machine of these parts, or one of those that it is the mean of, as plain arrays."""
+def additive_model(machine: Any, parts: dict[int, Part]) -> AdditiveModel:
+    """Return a machine of these parts as plain arrays."""
     terms = [
-        _term(machine, list(parts.items()), places, of_term)
-        for places, of_term in zip(machine.term_features_, scores, strict=True)
+        _term(machine, list(parts.items()), places, scores)
+        for places, scores in zip(machine.term_features_, machine.term_scores_, strict=True)
         if parts
     ]
-    return AdditiveModel(np.atleast_1d(np.asarray(intercept, dtype=np.float64)), terms)
+    return AdditiveModel(np.atleast_1d(np.asarray(machine.intercept_, dtype=np.float64)), terms)
 
 
 def _term(machine: Any, parts: list[tuple[int, Part]], places: tuple[int, ...], scores: Floats) -> Term:

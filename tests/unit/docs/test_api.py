@@ -13,7 +13,7 @@ from regraft_core.contract import Contract
 from regraft_core.stores.objects import FileStore
 from regraft_core.stores.queue import RunStore
 from regraft_inference import app as front
-from regraft_inference import bodies, bundle, exchange, model, protocols, values
+from regraft_inference import bodies, bundle, exchange, model, options, protocols, values
 from regraft_inference import formats as requests
 from regraft_inference.estimators import sklearn as sklearn_estimator
 from regraft_inference.openapi import openapi
@@ -26,7 +26,7 @@ from tests.unit.inference.bundles import HEART, PASSWORDS
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 TRIGGER_PART, _, PREDICTOR_PART = DOCUMENT.partition("## The predictor")
-PREDICTOR_SOURCES = (front, exchange, protocols, bodies, model, requests, values, bundle, sklearn_estimator)
+PREDICTOR_SOURCES = (front, exchange, protocols, bodies, model, requests, options, values, bundle, sklearn_estimator)
 NEVER_ANSWERED = {"bundle_exists"}
 """Codes that only who writes a bundle can meet."""
 

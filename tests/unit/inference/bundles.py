@@ -13,6 +13,7 @@ from regraft_core.contract import Column, Contract
 from regraft_inference.bundle import BundleInfo, version_json, write_bundle
 from regraft_inference.estimators import Columns, Estimator
 from regraft_inference.estimators.sklearn import SklearnEstimator
+from regraft_inference.estimators.tabular import AdditiveEstimator
 
 PASSWORDS = Contract(
     task="passwords",
@@ -58,6 +59,19 @@ def write_heart_bundle(folder: Path, *, version: str = "1") -> Path:
     }
     estimator.fit(golden, np.array(HEART_ANSWERS))
     return _write(folder, HEART, estimator, golden, version)
+
+
+def write_reasoning_bundle(folder: Path, *, version: str = "1") -> Path:
+    """Write a bundle of an additive model, which gives reasons."""
+    rng = np.random.default_rng(0)
+    columns = {
+        "age": rng.integers(30, 80, 80),
+        "sex": rng.integers(0, 2, 80),
+        "oldpeak": np.round(rng.uniform(0, 5, 80), 1),
+    }
+    target = (columns["oldpeak"] + columns["sex"] + rng.normal(size=80) > 3).astype(np.int64)
+    estimator = AdditiveEstimator(HEART, "classification").fit(columns, target)
+    return _write(folder, HEART, estimator, {name: values[:20] for name, values in columns.items()}, version)
 
 
 def sha256_of(version: str) -> str:

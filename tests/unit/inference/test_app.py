@@ -401,7 +401,7 @@ def test_the_schema_is_the_contract(client: Client) -> None:
     assert list(schema["request"]["properties"]) == [*HEART_ROWS, "probabilities"]
     assert list(schema["answer"]["properties"]) == ["condition", "condition_probability"]
     assert schema["answer"]["required"] == ["condition"]
-    assert list(client.get("/passwords/schema").json["request"]["properties"]) == ["Password"]
+    assert list(client.get("/passwords/schema").json["request"]["properties"]) == ["Password", "explain"]
     assert client.get("/schema").json["task"] == "passwords"
 
 

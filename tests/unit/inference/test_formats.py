@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import ContractError
 from regraft_inference.formats import RequestReader, Tensor
+from regraft_inference.options import Options
 from tests.unit.inference.bundles import HEART, HEART_ROWS, PASSWORDS
 
 passwords = RequestReader(PASSWORDS)
 heart = RequestReader(HEART)
-classifier = RequestReader(HEART, probabilities=True)
+classifier = RequestReader(HEART, probabilities=True, reasons=True)
 
 RECORD = {"age": 40, "sex": 1, "oldpeak": 0.5}
 
@@ -192,8 +193,31 @@ FORMATS: list[dict[str, Any]] = [
 def test_every_format_may_ask_for_probabilities(payload: dict[str, Any]) -> None:
     for asks in (True, False):
         columns, asked = classifier.read_asking(orjson.dumps(payload | {"probabilities": asks}))
-        assert (columns["age"][0], asked) == (40, asks)
-    assert classifier.read_asking(orjson.dumps(payload))[1] is False
+        assert (columns["age"][0], asked) == (40, Options(probabilities=asks))
+        columns, asked = classifier.read_asking(orjson.dumps(payload | {"explain": asks}))
+        assert (columns["age"][0], asked) == (40, Options(explain=asks))
+    assert classifier.read_asking(orjson.dumps(payload))[1] == Options()
+
+
+@pytest.mark.parametrize("key", ["params", "parameters"])
+def test_other_servers_clients_ask_in_their_parameters(key: str) -> None:
+    wrapped = {"dataframe_records": [RECORD]}
+    for asks in (True, False):
+        body = orjson.dumps(wrapped | {key: {"explain": asks, "temperature": 1}})
+        assert classifier.read_asking(body)[1] == Options(explain=asks)
+        assert classifier.read_asking(body, by_name=True)[1] == Options(explain=asks)
+    assert classifier.read_asking(orjson.dumps(wrapped | {key: None, "explain": True}))[1] == Options(explain=True)
+    assert classifier.read_asking(orjson.dumps(wrapped | {key: {"explain": True}, "explain": True}))[1].explain
+    for said, code in (
+        ({key: {"explain": False}, "explain": True}, "duplicate_key"),
+        ({key: {"explain": 1}}, "wrong_type"),
+    ):
+        with pytest.raises(ContractError) as caught:
+            classifier.read_asking(orjson.dumps(wrapped | said))
+        assert (caught.value.code, caught.value.details["column"]) == (code, "explain")
+    with pytest.raises(ContractError) as caught:
+        heart.read_asking(orjson.dumps(wrapped | {key: {"explain": True}}))
+    assert caught.value.code == "no_reasons"
 
 
 @pytest.mark.parametrize("payload", FORMATS)
@@ -204,16 +228,17 @@ def test_every_format_may_ask_for_probabilities(payload: dict[str, Any]) -> None
         (classifier, "true", "wrong_type"),
         (classifier, None, "wrong_type"),
         (classifier, [True], "wrong_type"),
-        (heart, True, "no_probabilities"),
-        (heart, False, "no_probabilities"),
+        (heart, True, ""),
+        (heart, False, ""),
     ],
 )
+@pytest.mark.parametrize(("option", "none"), [("probabilities", "no_probabilities"), ("explain", "no_reasons")])
 def test_asking_otherwise_or_where_there_are_none_is_refused(
-    payload: dict[str, Any], reader: RequestReader, asks: Any, code: str
+    payload: dict[str, Any], reader: RequestReader, asks: Any, code: str, option: str, none: str
 ) -> None:
     with pytest.raises(ContractError) as caught:
-        reader.read_asking(orjson.dumps(payload | {"probabilities": asks}))
-    assert (caught.value.code, caught.value.details["column"]) == (code, "probabilities")
+        reader.read_asking(orjson.dumps(payload | {option: asks}))
+    assert (caught.value.code, caught.value.details["column"]) == (code or none, option)
 
 
 @pytest.mark.parametrize(
@@ -224,6 +249,7 @@ def test_asking_otherwise_or_where_there_are_none_is_refused(
             b'{"probabilities": true, "instances": [{"age": 4, "sex": 1, "oldpeak": 1}], "probabilities": false}',
             "duplicate_key",
         ),
+        (b'{"explain": true, "instances": [{"age": 4, "sex": 1, "oldpeak": 1}], "explain": true}', "duplicate_key"),
         (b'{"probabilities": true}', "column_missing"),
         (b'[{"probabilities": true}]', "column_unknown"),
         (b'"probabilities"', "not_an_object"),
@@ -237,11 +263,14 @@ def test_the_option_stands_once_and_beside_the_rows(body: bytes, code: str) -> N
 
 
 def test_a_column_may_be_called_like_the_option() -> None:
-    column = Column(name="probabilities", type="number")
-    contract = Contract(task="odd", features=(column,), target=Column(name="class", type="integer", categories=(0, 1)))
-    columns, asked = RequestReader(contract, probabilities=True).read_asking(b'{"probabilities": [0.5]}')
-    assert (columns["probabilities"].tolist(), asked) == ([0.5], False)  # type: ignore[union-attr]
-    assert contract.request_schema(probabilities=True)["properties"]["probabilities"]["type"] == "array"
+    for name in ("probabilities", "explain", "params"):
+        column = Column(name=name, type="number")
+        target = Column(name="class", type="integer", categories=(0, 1))
+        contract = Contract(task="odd", features=(column,), target=target)
+        reader = RequestReader(contract, probabilities=True, reasons=True)
+        columns, asked = reader.read_asking(orjson.dumps({name: [0.5]}))
+        assert (columns[name].tolist(), asked) == ([0.5], Options())  # type: ignore[union-attr]
+        assert contract.request_schema(probabilities=True, reasons=True)["properties"][name]["type"] == "array"
 
 
 def tensor(name: str, datatype: str, data: list[Any], shape: list[int] | None = None) -> Tensor:

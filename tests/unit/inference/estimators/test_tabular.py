@@ -76,10 +76,11 @@ def test_reasons_add_up_to_the_answer(fitted: Any, kind: Any, contract: Contract
     if contract is LABELS:
         scores = scores.max(axis=1, keepdims=True) - scores.mean(axis=1, keepdims=True)
     reasons = estimator.reasons(columns)
-    sums = np.array([one.start + sum(one.columns.values()) for one in reasons])
+    sums = np.array([one.start + sum(each.added for each in one.columns) for one in reasons])
     tolerance = 1e-9 if kind is AdditiveEstimator else 1e-6
     np.testing.assert_allclose(sums, scores[:, 0], rtol=tolerance, atol=tolerance)
-    sizes = [abs(value) for value in reasons[0].columns.values()]
+    np.testing.assert_allclose(sums, [one.answer for one in reasons], rtol=1e-9, atol=1e-9)
+    sizes = [abs(each.added) for each in reasons[0].columns]
     assert sizes == sorted(sizes, reverse=True)
     if contract is YES:
         assert reasons[0].scale == "log odds that y is true"
@@ -123,7 +124,7 @@ def test_the_additive_model_is_interprets_own() -> None:
     kinds = ["nominal" if part.levels is not None else "continuous" for part in encoding.parts]
     machine = ExplainableBoostingRegressor(feature_types=kinds, outer_bags=2, interactions=2, max_rounds=50, n_jobs=1)
     machine.fit(matrix, score)
-    model = additive_model(machine, dict(enumerate(encoding.parts)), machine.intercept_, machine.term_scores_)
+    model = additive_model(machine, dict(enumerate(encoding.parts)))
     new = encoding.matrix(table(2000, seed=5)[0])
     np.testing.assert_allclose(model.scores(new)[:, 0], machine.predict(new), rtol=0, atol=1e-12)
 
