@@ -23,53 +23,71 @@ UPLOAD = httpx.Timeout(30.0, read=300.0, write=300.0)
 _MAGIC = {b"\x1f\x8b": "application/gzip", b"PK\x03\x04": "application/zip", b"PAR1": "application/vnd.apache.parquet"}
 
 
-class TriggerClient:
-    """Speaks to one trigger service."""
+class JsonClient:
+    """Speaks JSON to one service; ``what`` it is stands in the errors."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(self, url: str, token: str | None = None, what: str = "trigger service") -> None:
         self.url = url.rstrip("/")
+        self._what = what
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # A stack on this machine is not behind the proxy of the environment.
         is_local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=30.0, trust_env=not is_local)
+
+    def call(self, method: str, path: str, **content: Any) -> Any:
+        """Return the JSON of a good answer. Raises UnavailableError, or RegraftError with the code of a refusal."""
+        try:
+            response = self._http.request(method, path, **content)
+        except httpx.TransportError as error:
+            raise UnavailableError(
+                f"no {self._what} answers at {redacted(self.url)} ({error}); "
+                "`regraft up` starts one, --url names another"
+            ) from error
+        if response.is_success:
+            return response.json()
+        raise _error(response, self._what)
+
+
+class TriggerClient(JsonClient):
+    """Speaks to one trigger service."""
 
     def trigger(self, dataset: str, *, task: str | None = None, force: bool = False) -> str:
         """Ask for a run on a dataset, an address or a file that is sent itself, and return its id."""
         asked: dict[str, Any] = {"force": force} | ({"task": task} if task else {})
         file = file_of(dataset)
         if file is None:
-            run_id: str = self._call("POST", "/trigger", json={"data_url": dataset, **asked})["run_id"]
+            run_id: str = self.call("POST", "/trigger", json={"data_url": dataset, **asked})["run_id"]
             return run_id
         headers = {"Content-Type": content_type(file), "Content-Disposition": f'attachment; filename="{_name(file)}"'}
         with file.open("rb") as content:
             parameters = {
                 name: str(value).lower() if isinstance(value, bool) else value for name, value in asked.items()
             }
-            sent = self._call("POST", "/trigger", content=content, params=parameters, headers=headers, timeout=UPLOAD)
+            sent = self.call("POST", "/trigger", content=content, params=parameters, headers=headers, timeout=UPLOAD)
         return str(sent["run_id"])
 
     def rollback(self, task: str | None, version: str | None) -> str:
         """Ask for the earlier, or named, version and return the run's id."""
         body = {name: value for name, value in (("task", task), ("version", version)) if value}
-        run_id: str = self._call("POST", "/rollback", json=body)["run_id"]
+        run_id: str = self.call("POST", "/rollback", json=body)["run_id"]
         return run_id
 
     def cancel(self, run_id: str) -> None:
         """Ask for the end of a run. Raises RegraftError (``run_unknown``, ``run_ended``)."""
-        self._call("POST", f"/runs/{run_id}/cancel")
+        self.call("POST", f"/runs/{run_id}/cancel")
 
     def runs(self, *, task: str | None = None, limit: int = 20) -> list[Run]:
         """Return runs, newest first."""
         parameters = {"limit": str(limit)} | ({"task": task} if task else {})
-        return [Run.model_validate(run) for run in self._call("GET", "/runs", params=parameters)["runs"]]
+        return [Run.model_validate(run) for run in self.call("GET", "/runs", params=parameters)["runs"]]
 
     def versions(self, task: str) -> list[VersionShown]:
         """Return the versions of a task, newest first."""
-        return [VersionShown.model_validate(one) for one in self._call("GET", f"/tasks/{task}/versions")["versions"]]
+        return [VersionShown.model_validate(one) for one in self.call("GET", f"/tasks/{task}/versions")["versions"]]
 
     def run(self, run_id: str) -> Run:
         """Return a run. Raises RegraftError (``run_unknown``) where there is none."""
-        return Run.model_validate(self._call("GET", f"/runs/{run_id}"))
+        return Run.model_validate(self.call("GET", f"/runs/{run_id}"))
 
     def follow(self, run_id: str) -> Iterator[Run]:
         """Yield a run again and again until it has ended."""
@@ -79,18 +97,6 @@ class TriggerClient:
             if run.state.ended:
                 return
             time.sleep(POLL_SECONDS)
-
-    def _call(self, method: str, path: str, **content: Any) -> Any:
-        try:
-            response = self._http.request(method, path, **content)
-        except httpx.TransportError as error:
-            raise UnavailableError(
-                f"no trigger service answers at {redacted(self.url)} ({error}); "
-                "`regraft up` starts one, --url names another"
-            ) from error
-        if response.is_success:
-            return response.json()
-        raise _error(response)
 
 
 def file_of(dataset: str) -> Path | None:
@@ -121,7 +127,7 @@ def _name(file: Path) -> str:
     return "".join(sign if sign.isascii() and sign.isprintable() and sign not in '"\\' else "_" for sign in file.name)
 
 
-def _error(response: httpx.Response) -> RegraftError:
+def _error(response: httpx.Response, what: str) -> RegraftError:
     try:
         problem = response.json()
     except ValueError:
@@ -131,5 +137,5 @@ def _error(response: httpx.Response) -> RegraftError:
         error.code = str(problem["code"])  # of another release, it may be one that is not known here
         return error
     return RegraftError(
-        f"the trigger service at {redacted(str(response.url))} answers {response.status_code}: {response.text[:300]}"
+        f"the {what} at {redacted(str(response.url))} answers {response.status_code}: {response.text[:300]}"
     )

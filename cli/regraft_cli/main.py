@@ -21,7 +21,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from regraft_cli import init, manifests, prune, terminal, versions
+from regraft_cli import init, manifests, predict, prune, terminal, versions
 from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of, url_option
 from regraft_cli.waiting import addresses, ending_on_signals, wait_ready
 from regraft_core.errors import RegraftError
@@ -51,6 +51,7 @@ err = terminal.make_console(stderr=True)
 
 
 app.command()(init.init)
+app.command()(predict.predict)
 app.command()(prune.prune)
 app.command()(manifests.manifests)
 for command in (versions.versions, versions.data, versions.pull):

@@ -20,7 +20,7 @@ HEAVY = ("pandas", "sklearn", "mlflow", "kserve", "pandera", "matplotlib")
 
 def test_help_lists_every_command_of_the_design() -> None:
     listed = runner.invoke(cli.app, ["--help"]).output
-    for command in ("up", "run", "trigger", "runs", "watch", "verdict", "rollback", "bless", "tasks"):
+    for command in ("up", "run", "trigger", "runs", "watch", "verdict", "rollback", "bless", "tasks", "predict"):
         assert f" {command} " in listed
         assert runner.invoke(cli.app, [command, "--help"]).exit_code == 0
 

@@ -1,0 +1,141 @@
+"""The command ``predict``: the served model's answers to a row or a file, and what each column added to them."""
+# ruff: noqa: PLC0415, PLR0917  (imports only what is used; the arguments of a command are its options)
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from regraft_cli import terminal
+from regraft_cli.options import AsJson, TaskName, Token
+from regraft_core.codes import Code
+from regraft_core.errors import RegraftError
+
+DEFAULT_PREDICTOR = "http://127.0.0.1:8080"
+ROWS = 1000
+"""Rows that are asked for at a time."""
+
+BAR_CELLS = 20
+"""Length of the longest bar to either side, in characters."""
+
+Values = Annotated[
+    list[str], typer.Argument(metavar="FILE | NAME=VALUE...", help="A CSV with a header, or the values of one row")
+]
+PredictorUrl = Annotated[str, typer.Option("--url", envvar="REGRAFT_PREDICTOR_URL", help="Address of the predictor")]
+Explain = Annotated[bool, typer.Option("--explain", help="Say what each column added to each answer")]
+
+
+def predict(
+    values: Values,
+    task: TaskName = None,
+    explain: Explain = False,
+    url: PredictorUrl = DEFAULT_PREDICTOR,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the served model, and show its answers. An empty value is a gap; the target's column is left out."""
+    from regraft_cli.client import JsonClient
+
+    base = f"/{task}" if task else ""
+    client = JsonClient(url, token, "predictor")
+    schema = client.call("GET", f"{base}/schema")
+    target = next(iter(schema["answer"]["properties"]))
+    rows = [{name: row[name] for name in row if name != target} for row in _rows(values)]
+    items = {name: schema["request"]["properties"][name]["items"] for name in schema["request"]["required"]}
+    answers: dict[str, list[Any]] = {}
+    for part in (rows[first : first + ROWS] for first in range(0, len(rows), ROWS)):
+        records = [{name: _typed(value, items.get(name, {})) for name, value in row.items()} for row in part]
+        asked = {"dataframe_records": records} | ({"explain": True} if explain else {})
+        for name, found in client.call("POST", f"{base}/predict", json=asked).items():
+            answers.setdefault(name, []).extend(found)
+    out = terminal.make_console()
+    if as_json:
+        out.print_json(json.dumps(answers))
+    elif explain:
+        for row, answer, reasons in zip(rows, answers[target], answers[f"{target}_reasons"], strict=True):
+            out.print(explained(row, f"{target}: {_shown(answer)}", reasons))
+    else:
+        table = Table(box=None)
+        for name in (*rows[0], target):
+            table.add_column(Text(name))
+        for row, answer in zip(rows, answers[target], strict=True):
+            table.add_row(*(Text(value) for value in row.values()), Text(_shown(answer), "bold"))
+        out.print(table)
+
+
+def explained(row: Mapping[str, str], answer: str, reasons: Mapping[str, Any]) -> Group:
+    """Return an answer with a line for each column: its value, and what it added, as a number and as a bar."""
+    table = Table("column", "value", box=None, header_style="dim")
+    table.add_column("added", justify="right")
+    table.add_column(Text(reasons["scale"]))
+    largest = max((abs(one["added"]) for one in reasons["columns"]), default=0.0)
+    table.add_row("", Text("to start with", "dim"), f"{reasons['start']:+.4g}", "")
+    for one in reasons["columns"]:
+        value = Text(row.get(one["column"], ""), overflow="ellipsis", no_wrap=True)
+        table.add_row(Text(one["column"]), value, f"{one['added']:+.4g}", _bar(one["added"], largest))
+    table.add_row("", Text("in all", "dim"), Text(f"{reasons['answer']:+.4g}", "bold"), "")
+    return Group(Text(answer, "bold"), table)
+
+
+def _bar(added: float, largest: float) -> Text:
+    """Return a bar that goes to the right for what is added, to the left for what is taken away."""
+    cells = round(BAR_CELLS * abs(added) / largest) if largest else 0
+    if added < 0:
+        return Text(" " * (BAR_CELLS - cells) + "█" * cells + "│", "red")
+    return Text(" " * BAR_CELLS + "│" + "█" * cells, "green")
+
+
+def _rows(values: Sequence[str]) -> list[dict[str, str]]:
+    """Return the rows of a file, or the one row that is written as NAME=VALUE. Raises RegraftError."""
+    if len(values) == 1 and "=" not in values[0]:
+        return list(_of_file(Path(values[0])))
+    row = dict[str, str]()
+    for value in values:
+        name, sign, text = value.partition("=")
+        if not sign or not name or name in row:
+            raise RegraftError(f"{value!r} must be NAME=VALUE, each name once", code=Code.FIELD_INVALID)
+        row[name] = text
+    return [row]
+
+
+def _of_file(path: Path) -> Iterator[dict[str, str]]:
+    if not path.is_file():
+        raise RegraftError(f"{str(path)!r} is neither a file nor NAME=VALUE", code=Code.DATA_MISSING)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header, *lines = csv.reader(file)
+    except (ValueError, csv.Error) as error:
+        raise RegraftError(f"{path} is no CSV in UTF-8 with a header: {error}", code=Code.DATA_MISSING) from error
+    for number, line in enumerate(line for line in lines if line):
+        if len(line) != len(header):
+            raise RegraftError(
+                f"row {number} of {path} has {len(line)} values, the header {len(header)}", code=Code.UNEQUAL_LENGTHS
+            )
+        yield dict(zip(header, line, strict=True))
+
+
+def _typed(value: str, items: Mapping[str, Any]) -> Any:
+    """Return a value as JSON has it. One that is not of the contract's type is sent as it is: the predictor refuses."""
+    types = items.get("type", "string")
+    types = types if isinstance(types, list) else [types]
+    if not value and "null" in types:
+        return None
+    if "string" in types:
+        return value
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return value
+    return found if isinstance(found, bool | int | float) else value
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value) if isinstance(value, bool) else str(value)
