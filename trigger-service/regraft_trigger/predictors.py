@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, UnavailableError
 from regraft_core.logs import get_logger
+from regraft_trigger.reasons import Reasons
 
 SCRAPE_SECONDS = 5.0
 """How often the predictors' metrics are read."""
@@ -86,6 +87,8 @@ class Answer(BaseModel):
     """What a predictor answered to one row."""
 
     values: dict[str, str]
+    reasons: Reasons | None = None
+    """What each column added, where the model says so and there is more than one."""
     version: str
     milliseconds: float
 
@@ -162,6 +165,7 @@ class Predictors:
     def __init__(self, url: str | None, tasks: Sequence[str]) -> None:
         self._url = url
         self._columns: dict[str, list[Column]] = {}
+        self._reasoning: set[str] = set()
         self._urls: dict[str, str] = {}
         self._tallies: dict[str, Tally] = {}
         self.know(tasks)
@@ -201,20 +205,29 @@ class Predictors:
                 "no predictor is configured (REGRAFT_PREDICTOR_URL)", code=Code.PREDICTOR_UNREACHABLE
             )
         columns = self.columns(task)
-        body = {column.name: [_value(column, entered.get(column.name, ""))] for column in columns}
+        body: dict[str, Any] = {column.name: [_value(column, entered.get(column.name, ""))] for column in columns}
+        if task in self._reasoning:
+            body["explain"] = True
         began = time.perf_counter()
         try:
             response = await self._http.post(f"{self._urls[task]}/{task}/predict", json=body, timeout=PREDICT_SECONDS)
             seconds = time.perf_counter() - began
+            if (
+                response.is_client_error and response.json().get("code") == Code.NO_REASONS
+            ):  # another version serves now
+                self._reasoning.discard(task)
+                return await self.predict(task, entered)
             if response.is_client_error:
                 raise BadRequestError(response.json()["detail"], code=Code.PREDICTION_REFUSED)
             response.raise_for_status()
-            values = {name: _shown(column[0]) for name, column in response.json().items()}
+            (target, found), *more = response.json().items()
+            reasons = Reasons.model_validate(more[0][1][0]) if more else None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
             log.warning("prediction failed", task=task, error=str(error))
             raise UnavailableError("the predictor cannot answer now", code=Code.PREDICTOR_UNREACHABLE) from error
         version = response.headers.get(VERSION_HEADER, "unknown")
-        return Answer(values=values, version=version, milliseconds=seconds * 1000)
+        values = {target: _shown(found[0])}
+        return Answer(values=values, reasons=reasons, version=version, milliseconds=seconds * 1000)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -231,7 +244,10 @@ class Predictors:
     async def _read_contract(self, task: str) -> None:
         try:
             response = await self._http.get(f"{self._urls[task]}/{task}/schema")
-            self._columns[task] = read_columns(response.raise_for_status().json())
+            schema = response.raise_for_status().json()
+            self._columns[task] = read_columns(schema)
+            self._reasoning -= {task}
+            self._reasoning |= {task} if gives_reasons(schema) else set()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError) as error:
             log.debug("predictor's contract cannot be read", task=task, error=str(error))
 
@@ -250,6 +266,12 @@ def read_counts(text: str) -> tuple[float, dict[str, Counts]]:
                 failed = sample.value if status.startswith("5") else 0
                 counts[task] = counts.get(task, Counts()) + Counts(sample.value, refused, failed)
     return started, counts
+
+
+def gives_reasons(schema: dict[str, Any]) -> bool:
+    """Whether a predictor's ``/schema`` tells that it says what each of several columns added."""
+    request = schema["request"]
+    return len(request["required"]) > 1 and "explain" in request["properties"].keys() - set(request["required"])
 
 
 def read_columns(schema: dict[str, Any]) -> list[Column]:

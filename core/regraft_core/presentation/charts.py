@@ -98,6 +98,20 @@ def bars(found: Sequence[Bar], label: str, *, code: bool = False) -> Chart:
     return Chart(width, math.ceil(y), label, marks)
 
 
+def balance(found: Sequence[Bar], label: str) -> Chart:
+    """Return a bar for each name from a line in the middle: to the right above 0, to the left below."""
+    width, room, middle, thick = 360, 80, 210, 11
+    largest = max((abs(bar.value) for bar in found), default=0.0) or 1.0
+    marks = [_line(middle, 2, middle, 2 + len(found) * (thick + 9), "grid")]
+    for number, bar in enumerate(found):
+        top, length = 4.0 + number * (thick + 9), room * abs(bar.value) / largest
+        left, at = (middle - length, middle - length - 6) if bar.value < 0 else (middle, middle + length + 6)
+        marks.append(text(8, top + thick - 1, _cut(bar.name, 13), kind="name"))
+        marks.append(rect(left, top, max(length, 0.5), thick, "old" if bar.value < 0 else "new"))
+        marks.append(text(at, top + thick - 1, bar.said[0], "end" if bar.value < 0 else "start"))
+    return Chart(width, 8 + len(found) * (thick + 9), label, marks)
+
+
 def table(names: tuple[Sequence[str], Sequence[str]], counts: Sequence[Sequence[int]], axes: tuple[str, str]) -> Chart:
     """Return how often each row's name came with each column's, darker for more. ``axes``: what rows, columns are."""
     rows, columns = names
