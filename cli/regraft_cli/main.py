@@ -141,6 +141,8 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first."""
+    from regraft_core.presentation import words
+
     found = _client(url, token).runs(task=task, limit=limit)
     if as_json:
         _print_json([run.model_dump(mode="json") for run in found])
@@ -153,7 +155,7 @@ def runs(
             terminal.state(item),
             item.version,
             f"{item.accepted_at:%Y-%m-%d %H:%M:%S}",
-            Text(item.cause.message if item.cause else "", overflow="ellipsis", no_wrap=True),
+            Text(words.why(item), overflow="ellipsis", no_wrap=True),
         )
     out.print(table)
 

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from regraft_core.addresses import can_be_posted
 from regraft_core.codes import Code
+from regraft_core.presentation.words import REMEDIES
 from regraft_core.runs import Run, RunState, Step, StepState, now
 
 if TYPE_CHECKING:
@@ -96,8 +97,9 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 def state(run: Run) -> Text:
-    """Return the state of a run in words."""
-    return Text(run.state.replace("_", " "), STATE_STYLES[run.state])
+    """Return the state of a run in words, marked where the gates warned of its dataset."""
+    mark = (" !", SEVERITY_STYLES["warning"][1]) if run.warnings else ""
+    return Text.assemble((run.state.replace("_", " "), STATE_STYLES[run.state]), mark)
 
 
 def follow(states: Iterable[Run], console: Console) -> Run:
@@ -200,10 +202,24 @@ def end(run: Run, way: End) -> Group:
         parts.append(steps([("Put right what stands above, then ask again", again)]))
     elif run.state in OUTCOMES:
         parts.append(Text(OUTCOMES[run.state].format(version=run.version, task=run.task)))
+    parts += _warnings(run)
     links = [(name, link.format(run.run_id)) for name, link in way.links.items() if run.verdict or name != "report"]
     if way.is_up and "mlflow" in run.links:
         links.append(("MLflow", run.links["mlflow"]))
     return Group(*parts, Text(), pairs(links))
+
+
+def _warnings(run: Run) -> list[ConsoleRenderable]:
+    """Return what the gates warned of, of a dataset that they accepted: each with what gives no warning."""
+    if run.verdict is None or not run.warnings:
+        return []
+    sign, style = SEVERITY_STYLES["warning"]
+    lines: list[ConsoleRenderable] = [Text()]
+    for reason in run.verdict.warnings:
+        lines.append(Text.assemble((f"{sign} Warning: ", f"bold {style}"), reason.message, (f"  {reason.code}", "dim")))
+        if reason.remedy:
+            lines.append(Text(f"  {REMEDIES['warning']}: {reason.remedy}."))
+    return lines
 
 
 def steps(found: Sequence[tuple[str, str]]) -> Group:
@@ -243,7 +259,7 @@ def _finding(finding: Finding, found: Report) -> Group:
     lines: list[ConsoleRenderable] = [Text(sentence(reason.message)) for reason in finding.reasons]
     if finding.code == Code.TARGET_DRIFT and found.in_rows:
         lines.append(Text(sentence(found.in_rows)))
-    lines += [Text.assemble(("What would have passed: ", "bold"), f"{remedy}.") for remedy in finding.remedies]
+    lines += [Text.assemble((f"{REMEDIES[finding.severity]}: ", "bold"), f"{remedy}.") for remedy in finding.remedies]
     if finding.figure_names:
         table = _table([*(["column"] if finding.has_columns else []), *map(figure_name, finding.figure_names)])
         for reason in finding.reasons:

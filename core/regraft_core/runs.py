@@ -8,7 +8,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from regraft_core.codes import Code
 from regraft_core.states import Cause, RunState, Step, StepState
@@ -25,6 +25,7 @@ __all__ = [
     "new_run_id",
     "now",
     "same_request",
+    "warnings_of",
 ]
 
 
@@ -76,6 +77,12 @@ class Run(RunRequest):
             updated_at=request.accepted_at,
         )
 
+    @computed_field(description="What the gates warned of and let pass: code and message")  # type: ignore[prop-decorator]
+    @property
+    def warnings(self) -> list[Cause]:
+        """What the gates warned of, of a dataset that they accepted."""
+        return warnings_of(self.verdict)
+
     def request(self) -> RunRequest:
         """Return what was accepted."""
         return RunRequest(**self.model_dump(include=set(RunRequest.model_fields)))
@@ -97,6 +104,13 @@ class Run(RunRequest):
     def step(self, name: str) -> Step:
         """Return the step of this name."""
         return next(step for step in self.steps if step.name == name)
+
+
+def warnings_of(verdict: Verdict | None) -> list[Cause]:
+    """Return what the gates warned of, of a dataset that they accepted."""
+    if verdict is None or not verdict.accepted:
+        return []
+    return [Cause(code=reason.code, message=reason.message) for reason in verdict.warnings]
 
 
 def same_request(one: RunRequest, other: RunRequest) -> bool:

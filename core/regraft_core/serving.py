@@ -6,6 +6,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
+from regraft_core.states import Cause
+
 
 class Serving(BaseModel):
     """The version of a task that was last proven in service."""
@@ -17,4 +19,5 @@ class Serving(BaseModel):
     data_url: str | None = None
     data_sha256: str | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
+    warnings: list[Cause] = Field(default_factory=list, description="What the gates warned of in its dataset")
     since: datetime

@@ -86,9 +86,14 @@ class Verdict(Versioned):
         """The reasons to reject."""
         return [reason for reason in self.reasons if reason.severity == "error"]
 
+    @property
+    def warnings(self) -> list[Reason]:
+        """What was found and let pass."""
+        return [reason for reason in self.reasons if reason.severity == "warning"]
+
     def summary(self) -> str:
         """Return the verdict in one sentence."""
         if self.accepted:
-            warnings = len(self.reasons)
+            warnings = len(self.warnings)
             return "accepted" + (f" with {warnings} warning{'s' * (warnings != 1)}" if warnings else "")
         return "rejected: " + "; ".join(reason.message for reason in self.errors)

@@ -65,6 +65,8 @@ _templates.globals |= {
     "state_words": words.STATES,
     "shipped": words.SHIPPED,
     "fit_words": words.FIT,
+    "warned": words.warned,
+    "remedy_words": words.REMEDIES,
     "asset_version": hashlib.sha256(b"".join(p.read_bytes() for p in sorted(_STATIC.iterdir()))).hexdigest()[:8],
 }
 _templates.filters |= {
@@ -73,6 +75,7 @@ _templates.filters |= {
     "ago": words.ago,
     "sentence": words.sentence,
     "figure": words.figure,
+    "in_words": words.title,
     "short_address": words.short_address,
 }
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from regraft_core.addresses import uploaded_name, uploaded_sha256, was_cut
-from regraft_core.runs import Run, RunState, Step, StepState, now
+from regraft_core.runs import Cause, Run, RunState, Step, StepState, now
 
 STATES = {
     RunState.QUEUED: "Waiting",
@@ -49,6 +50,26 @@ def outcome(run: Run) -> str:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         return f"{errors[0].message}{more}"
     return run.cause.message if run.cause else _OUTCOMES[run.state]
+
+
+REMEDIES = {"error": "What would have passed", "warning": "What gives no warning"}
+"""What the remedy of a reason says, by how severe that is."""
+
+
+def warned(warnings: Sequence[Cause]) -> str:
+    """Return in a few words what the gates warned of, each kind once; nothing where they did not."""
+    kinds = [title(code) for code in dict.fromkeys(warning.code for warning in warnings)]
+    return f"Warning{'s' * (len(kinds) > 1)}: {', '.join(kinds).lower()}" if kinds else ""
+
+
+def title(code: str) -> str:
+    """Return a code in words."""
+    return code.replace("_", " ").capitalize()
+
+
+def why(run: Run) -> str:
+    """Return in a line why a run ended as it did, and what it was warned of."""
+    return "; ".join(filter(None, (run.cause.message if run.cause else "", warned(run.warnings))))
 
 
 def running_step(run: Run) -> Step | None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from regraft_core.addresses import can_be_posted
+from regraft_core.presentation import words
 from regraft_core.presentation.distributions import Distribution, compared, groups_of
 from regraft_core.profile import Profile
 from regraft_core.verdict import Figure, Reason, Verdict
@@ -81,7 +82,7 @@ class Finding:
     @property
     def title(self) -> str:
         """The code in words."""
-        return self.code.replace("_", " ").capitalize()
+        return words.title(self.code)
 
     @property
     def remedies(self) -> list[str]:
@@ -267,5 +268,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"sentence": sentence, "figure_name": figure_name}
-    environment.globals |= {"figure": figure, "metric_words": METRICS}
+    environment.globals |= {"figure": figure, "metric_words": METRICS, "remedy_words": words.REMEDIES}
     return environment

@@ -10,7 +10,7 @@ from rich.text import Text
 from regraft_cli import terminal
 from regraft_cli.terminal import End
 from regraft_core.runs import Cause, Run, RunRequest, RunState, StepState, now
-from regraft_core.verdict import Verdict
+from regraft_core.verdict import Reason, Verdict
 from regraft_pipeline import gates, reference
 from regraft_pipeline.report.report import Commands, report_of
 from regraft_pipeline.tasks import load_task
@@ -112,6 +112,20 @@ def test_every_end_says_what_serves_or_what_to_type(state: RunState, words: str)
     assert "http://x/runs/run-x" in told
     assert "http://mlflow/1" in told
     assert "report" not in told
+
+
+@pytest.mark.parametrize("state", [RunState.PROMOTED, RunState.SUPERSEDED, RunState.ROLLED_BACK, RunState.FAILED])
+def test_whatever_end_a_run_has_what_the_gates_warned_of_is_told(state: RunState) -> None:
+    reasons = [
+        Reason(code="skill_lost", gate="quality", severity="warning", message="less skill", remedy="skill of 0.9"),
+        Reason(code="input_drift", gate="drift", severity="warning", message="new characters"),
+    ]
+    ended = run(state, version="7", verdict=Verdict(task="passwords", accepted=True, reasons=reasons))
+    told = shown(terminal.end(ended, AT))
+    assert "! Warning: less skill  skill_lost" in told
+    assert "What gives no warning: skill of 0.9." in told
+    assert "! Warning: new characters  input_drift" in told
+    assert shown(terminal.state(ended)).strip() == f"{state.replace('_', ' ')} !"
 
 
 def test_a_rejected_run_ends_with_its_reasons_and_its_report(drifted: Verdict) -> None:

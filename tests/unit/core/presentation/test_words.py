@@ -4,7 +4,12 @@ import pytest
 
 from regraft_core.presentation import words
 from regraft_core.runs import Cause, RunState, StepState
+from regraft_core.verdict import Reason, Verdict
 from tests.unit.trigger.examples import rejected_run, run_of
+
+
+def warning(code: str) -> Reason:
+    return Reason(code=code, gate="quality", severity="warning", message="it is worse")
 
 
 @pytest.mark.parametrize("state", RunState)
@@ -34,6 +39,21 @@ def test_other_ends_say_their_cause() -> None:
     run = run_of(RunState.FAILED, cause=Cause(code="source_not_found", message="the server answers 404"))
 
     assert words.outcome(run) == "the server answers 404"
+
+
+def test_what_the_gates_warned_of_stands_beside_every_end() -> None:
+    found = Verdict(
+        task="passwords", accepted=True, reasons=[warning("input_drift"), warning("skill_lost"), warning("skill_lost")]
+    )
+    run = run_of(RunState.ROLLED_BACK, verdict=found, cause=Cause(code="rollout_failed", message="it did not stand"))
+
+    assert words.why(run) == "it did not stand; Warnings: input drift, skill lost"
+    assert words.warned(run_of(RunState.PROMOTED, verdict=found).warnings[:1]) == "Warning: input drift"
+    assert words.why(run_of(RunState.PROMOTED)) == words.warned([]) == ""
+
+
+def test_a_rejected_run_is_not_warned_of_besides() -> None:
+    assert rejected_run().warnings == []
 
 
 def test_a_run_is_about_its_dataset_or_the_version_to_go_back_to() -> None:
