@@ -90,6 +90,12 @@ def take_in(run: Run, store: ObjectStore, result: Result) -> None:
             run.version = result.version or run.version
 
 
+def open_runs(store: ObjectStore) -> list[RunRequest]:
+    """Return the requests of the runs that had not ended when somebody last looked; one that is damaged is left out."""
+    keys = list(store.keys(layout.OPEN))
+    return [found for key in keys if (found := find_model(store, key, RunRequest)) is not None]
+
+
 def cancel(store: ObjectStore, run_id: str) -> None:
     """Ask for the end of a run, of whoever works on it."""
     put_model(store, layout.cancellation(run_id), Cancellation(at=now()))

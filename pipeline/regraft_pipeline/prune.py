@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from regraft_core import layout
 from regraft_core.errors import NotFoundError, RegraftError
 from regraft_core.logs import configure_logging, get_logger
+from regraft_core.record import open_runs
 from regraft_core.results import DownloadResult
 from regraft_core.runs import RunRequest, now
 from regraft_core.stores.folders import Folder
@@ -74,7 +75,7 @@ def plan(settings: PipelineSettings, policy: Policy, *, task: str | None = None)
     ended = {layout.run_of(place): place for place in store.keys(layout.HISTORY)}
     # The newest run comes last here, so that each task is as its newest run had it: its object may be gone.
     newest = {layout.task_of(place): run for run, place in sorted(ended.items(), key=lambda one: one[1], reverse=True)}
-    found, waiting = Plan(), _open(store)
+    found, waiting = Plan(), open_runs(store)
     kept: list[Version] = []
     for name in sorted(newest) if task is None else [task]:
         try:
@@ -105,7 +106,7 @@ def carry_out(found: Plan, settings: PipelineSettings) -> None:
     """Remove what a plan names. Called again after a kill it goes on; what is gone is no error."""
     store, registry = _store(settings), open_registry(settings)
     for task, version in found.versions:
-        if any(request.to_version == version.number for request in _open(store) if request.task == task.name):
+        if any(request.to_version == version.number for request in open_runs(store) if request.task == task.name):
             continue
         bundle = Folder.at(version.uri, endpoint_url=settings.s3_endpoint_url)
         for key in list(bundle.store.keys(bundle.prefix)):
@@ -117,7 +118,7 @@ def carry_out(found: Plan, settings: PipelineSettings) -> None:
     for run, keys in found.runs.items():
         for key in sorted(keys, key=lambda key: (key.startswith(layout.HISTORY), key == layout.record(run))):
             store.remove(key)
-    if not _open(store):  # a run that has just begun may be about to rely on a dataset that is there
+    if not open_runs(store):  # a run that has just begun may be about to rely on a dataset that is there
         for sha256 in found.datasets:
             store.remove(layout.raw_dataset(sha256))
     log.info("pruned", **found.counts())
@@ -125,11 +126,6 @@ def carry_out(found: Plan, settings: PipelineSettings) -> None:
 
 def _store(settings: PipelineSettings) -> ObjectStore:
     return open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-
-
-def _open(store: ObjectStore) -> list[RunRequest]:
-    """Return what has been accepted and has not ended."""
-    return [found for key in store.keys(layout.OPEN) if (found := find_model(store, key, RunRequest))]
 
 
 def _divided(

@@ -1,7 +1,7 @@
 """Charts as SVG, for the data report and for the plots of a run: few marks, few inks, legible at half their size.
 
 Drawn by hand: a plotting library takes two seconds to import and to draw with, in every run's container anew, and what
-is drawn here are bars, tables, points and lines. The colours are those of the trigger service's page.
+is drawn here are bars, tables, points and lines.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
+from string import Template
 
-PALETTE = """
-text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; fill: #58635d }
-.name, .title { fill: #1b211e } .name { font-size: 13px } .title { font-size: 15px; font-weight: 650 }
+from regraft_core.presentation.palette import LIGHT
+
+STYLE = Template("""
+text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif; fill: $quiet }
+.name, .title { fill: $text } .name { font-size: 13px } .title { font-size: 15px; font-weight: 650 }
 .code { font-family: ui-monospace, "SF Mono", "Cascadia Mono", "Liberation Mono", monospace }
-.new { fill: #0e6b4e } .old { fill: #9aa6a0 } .cell { fill: #0e6b4e } .on { fill: #ffffff }
-.grid { stroke: #dcdfda } .ideal { stroke: #58635d; stroke-dasharray: 5 4 } .ground { fill: #ffffff }
-.line, .points { fill: none; stroke: #0e6b4e; stroke-linecap: round; stroke-linejoin: round }
+.new { fill: $good } .old { fill: $old } .cell { fill: $good } .on { fill: $card }
+.grid { stroke: $line } .ideal { stroke: $quiet; stroke-dasharray: 5 4 } .ground { fill: $card }
+.line, .points { fill: none; stroke: $good; stroke-linecap: round; stroke-linejoin: round }
 .line { stroke-width: 2.5 } .points { stroke-width: 6; stroke-opacity: .35 }
-"""
+""").substitute(LIGHT)
 """Style of a chart in a file of its own; where a chart stands in a page, the page has the same classes."""
 
 LEAST_WIDTH = 480
@@ -56,7 +59,7 @@ class Chart:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * width}" height="{2 * height}" '
             f'viewBox="0 {-top} {width} {height}" role="img"><title>{escape(f"{title}. {self.label}")}</title>'
-            f'<style>{PALETTE}</style><rect class="ground" y="-{top}" width="{width}" height="{height}"/>'
+            f'<style>{STYLE}</style><rect class="ground" y="-{top}" width="{width}" height="{height}"/>'
             f"{text(12, 26 - top, title, kind='title')}{text(12, 48 - top, note)}{''.join(self.marks)}</svg>\n"
         )
 

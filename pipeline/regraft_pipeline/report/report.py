@@ -13,7 +13,7 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from regraft_core.addresses import can_be_posted
-from regraft_core.presentation import words
+from regraft_core.presentation import palette, words
 from regraft_core.presentation.distributions import Distribution, compared, groups_of
 from regraft_core.profile import Profile
 from regraft_core.verdict import Figure, Reason, Verdict
@@ -268,5 +268,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"sentence": sentence, "figure_name": figure_name}
+    environment.globals |= {"light": palette.variables(palette.LIGHT), "dark": palette.variables(palette.DARK)}
     environment.globals |= {"figure": figure, "metric_words": METRICS, "remedy_words": words.REMEDIES}
     return environment

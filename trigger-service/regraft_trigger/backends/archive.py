@@ -69,12 +69,7 @@ class Archive:
 
     async def open_runs(self) -> list[RunRequest]:
         """Return the requests of the runs that had not ended when somebody last looked."""
-
-        def read() -> list[RunRequest]:
-            keys = list(self._objects.keys(layout.OPEN))
-            return [found for key in keys if (found := find_model(self._objects, key, RunRequest)) is not None]
-
-        return await self._ask(read, LONG_SECONDS)
+        return await self._ask(lambda: records.open_runs(self._objects), LONG_SECONDS)
 
     async def remember_open(self, request: RunRequest) -> None:
         """Remember that a run has not ended."""
