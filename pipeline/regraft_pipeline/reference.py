@@ -7,7 +7,8 @@ from pathlib import Path
 
 from regraft_core import layout
 from regraft_core.codes import Code
-from regraft_core.errors import BadRequestError, NotFoundError
+from regraft_core.errors import BadRequestError, NotFoundError, RegraftError
+from regraft_core.logs import get_logger
 from regraft_core.runs import now
 from regraft_core.stores.objects import ObjectStore, get_model, open_store, put_model
 from regraft_core.verdict import Verdict
@@ -15,6 +16,8 @@ from regraft_pipeline.assembly import open_registry, task_of_run
 from regraft_pipeline.gates import Profile, judge
 from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.tasks import Task
+
+log = get_logger(__name__)
 
 
 def current(task: Task, store: ObjectStore) -> Profile:
@@ -57,12 +60,17 @@ def bless_run(run_id: str, settings: PipelineSettings, *, by: str, why: str) -> 
 
 
 def bless(task: Task, profile: Profile, settings: PipelineSettings, *, by: str, why: str) -> Profile:
-    """Write a profile as the reference, and into the registry who decided it."""
+    """Write a profile as the reference, with who decided it: one object, which is there whole or not at all.
+
+    The registry has a copy of who decided; where it cannot be written now, the next run of the task writes it.
+    """
     blessed = profile.model_copy(update={"created_at": now(), "blessed_by": by, "why": why})
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
     put_model(store, layout.reference(task.name), blessed)
-    tags = {"reference_sha256": blessed.data_sha256, "reference_by": by, "reference_why": why}
-    open_registry(settings).tag(task, tags | {"reference_at": f"{blessed.created_at}"})
+    try:
+        open_registry(settings).tell_reference(task, blessed)
+    except RegraftError as error:
+        log.warning("registry is told of the reference by the next run", task=task.name, reason=error.message)
     return blessed
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from regraft_core.addresses import redacted
 from regraft_core.codes import Code
 from regraft_core.errors import NotFoundError, RegraftError
+from regraft_core.profile import Profile
 from regraft_core.runs import RunRequest, now
 from regraft_inference.bundle import MLFLOW_TYPES
 from regraft_pipeline.registry import notes
@@ -222,11 +223,21 @@ class Registry:
         """Give the alias back to a version that has it no more."""
         self._api.post("registered-models/alias", name=self._name(task), alias=PROD, version=version.number)
 
-    def tag(self, task: Task, tags: Mapping[str, str]) -> None:
-        """Set tags of the registered model, which is made where it is not there yet."""
-        self._create("registered-models/create", name=self._name(task), description=_described(notes.of_task(task)))
-        for item in _items(tags):
-            self._api.post("registered-models/set-tag", name=self._name(task), **item)
+    def tell_reference(self, task: Task, reference: Profile) -> None:
+        """Copy to the registered model which dataset is the reference, and who decided so, when and why."""
+        name, kept = self._name(task), {}
+        tags = {
+            "reference_sha256": reference.data_sha256,
+            "reference_by": reference.blessed_by or "",
+            "reference_why": reference.why or "",
+            "reference_at": f"{reference.created_at or ''}",
+        }
+        try:
+            kept = _tags(self._api.get("registered-models/get", name=name)["registered_model"])
+        except NotFoundError:
+            self._create("registered-models/create", name=name, description=_described(notes.of_task(task)))
+        for item in _items({key: value for key, value in tags.items() if kept.get(key) != value}):
+            self._api.post("registered-models/set-tag", name=name, **item)
 
     def link(self, tracking: Tracking) -> str:
         """Return the address of MLflow's run in a browser."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from regraft_core import layout
+from regraft_core.profile import Profile
 from regraft_core.stores.folders import Folder
-from regraft_core.stores.objects import get_model
+from regraft_core.stores.objects import find_model, get_model
 from regraft_core.verdict import Verdict
 from regraft_inference.bundle import VERSION_FILE, version_json
 from regraft_pipeline.registry import notes
@@ -60,6 +61,8 @@ def run(context: Context) -> RegisterResult:
         description=note,
     )
     served.store.put(served.prefix + VERSION_FILE, version_json(version.number).encode())
+    if (held_against := find_model(context.store, layout.reference(task.name), Profile)) is not None:
+        registry.tell_reference(task, held_against)
     registry.end(tracking)
     context.log.info("registered", version=version.number, uri=version.uri)
     return context.finish(

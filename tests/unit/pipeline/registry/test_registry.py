@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
+from regraft_pipeline import reference
 from regraft_pipeline.registry import mlflow as mlflowapi
 from regraft_pipeline.registry.registry import Registry
 from regraft_pipeline.registry.version import Dataset, Tracking
@@ -96,10 +97,12 @@ def test_a_version_that_is_not_there_is_unknown(plant: Plant, number: str) -> No
     assert caught.value.code == "version_unknown"
 
 
-def test_tags_of_the_registered_model_can_be_changed(plant: Plant) -> None:
-    plant.registry.tag(plant.task, {"reference_by": "ada"})
-    plant.registry.tag(plant.task, {"reference_by": "grace"})
-    assert plant.mlflow.get_registered_model(plant.model_name).tags == {"reference_by": "grace"}
+def test_the_registered_model_tells_who_made_the_reference(plant: Plant) -> None:
+    for by in ("ada", "grace"):
+        blessed = reference.shipped(plant.task).model_copy(update={"blessed_by": by, "why": "the world has changed"})
+        plant.registry.tell_reference(plant.task, blessed)
+        tags = plant.mlflow.get_registered_model(plant.model_name).tags
+        assert (tags["reference_by"], tags["reference_sha256"]) == (by, blessed.data_sha256)
 
 
 def test_a_server_that_is_not_there_is_a_failure_that_can_pass(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
