@@ -81,6 +81,10 @@ e2e: $(STAMP)  ## Prove it on the cluster of kubectl's context: the checker's co
 e2e-long: $(STAMP)  ## What takes longer: make up again, two of each under load, pods that go, a drained node
 	@$(BIN)/pytest tests/e2e --quiet -m long $(ARGS)
 
+.PHONY: drill
+drill: $(STAMP)  ## Kill at random what Regraft stands on while datasets come in: nothing may be lost (TRIGGERS=20 KILLS=30 SEED=1)
+	@$(BIN)/python -m tests.drill $(if $(TRIGGERS),--triggers $(TRIGGERS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: rehearse
 rehearse: $(STAMP)  ## Prove the overlay for production on the kind cluster, in place of what is there: S3, PostgreSQL, TLS, token
 	@$(BIN)/pytest tests/rehearsal --quiet $(ARGS)

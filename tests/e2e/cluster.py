@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.checker.client import Accepted
+
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "regraft"
 PLATFORM = "regraft-platform"
@@ -37,6 +39,12 @@ def storage_uri(task: str) -> str:
     """Return the address that a task's InferenceService is set to."""
     uri: str = get("inferenceservice", task)["spec"]["predictor"]["model"]["storageUri"]
     return uri
+
+
+def has_begun(run: Accepted, step: str) -> bool:
+    """Whether a step of a run has a pod that was begun."""
+    nodes = get("workflow", run.run_id).get("status", {}).get("nodes", {}).values()
+    return any(node["displayName"] == f"{step}(0)" and node["phase"] != "Pending" for node in nodes)
 
 
 def kill_pods(selector: str, *, namespace: str = NAMESPACE) -> None:

@@ -106,6 +106,14 @@ class Bucket:
             yield cls(client)
             client.close()
 
+    def find(self, key: str) -> bytes | None:
+        """Return an object of the installation's own, None where there is none."""
+        try:
+            found: bytes = self._client.get_object(Bucket="regraft", Key=key)["Body"].read()
+        except self._client.exceptions.NoSuchKey:
+            return None
+        return found
+
     def bundle(self, uri: str) -> BundleFiles:
         """Read the bundle at an address."""
         bucket, prefix = _parts(uri)

@@ -9,7 +9,7 @@ from statistics import median
 import httpx
 
 from tests.checker.client import Accepted
-from tests.e2e.cluster import PLATFORM, eventually, get, kill_pods, rolled_out, scaled_to_zero
+from tests.e2e.cluster import PLATFORM, eventually, get, has_begun, kill_pods, rolled_out, scaled_to_zero
 from tests.e2e.conftest import URL, Installation
 from tests.e2e.registry import Registry
 
@@ -46,7 +46,7 @@ DISTURBANCES: dict[str, Callable[[], None]] = {
 def test_a_run_survives_what_goes_away_at_each_step(service: Installation, registry: Registry, seed: int) -> None:
     accepted = service.post("good", seed)
     for step, disturb in DISTURBANCES.items():
-        eventually(lambda step=step: _has_begun(accepted, step), seconds=300)  # type: ignore[misc]
+        eventually(lambda step=step: has_begun(accepted, step), seconds=300)  # type: ignore[misc]
         disturb()
     run = service.end(accepted)
     assert run.state == "promoted", run.message
@@ -72,11 +72,6 @@ def test_triggers_are_answered_quickly_and_outlive_the_trigger_service(
     assert _made_one_version(accepted[0], registry)
     assert median(seconds) < 0.5
     print(f"triggers answered after {', '.join(f'{each * 1000:.0f}' for each in seconds)} ms")
-
-
-def _has_begun(accepted: Accepted, step: str) -> bool:
-    nodes = get("workflow", accepted.run_id).get("status", {}).get("nodes", {}).values()
-    return any(node["displayName"] == f"{step}(0)" and node["phase"] != "Pending" for node in nodes)
 
 
 def _made_one_version(accepted: Accepted, registry: Registry) -> bool:
