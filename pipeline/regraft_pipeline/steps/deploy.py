@@ -17,9 +17,10 @@ from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.errors import DeployError, NotFoundError, RegraftError, TemporaryError
 from regraft_core.record import CANCELLED
-from regraft_core.runs import Cause, RunState, now
+from regraft_core.runs import Cause, RunState, now, warnings_of
 from regraft_core.serving import Serving
 from regraft_core.stores.objects import find_model, get_model, put_model
+from regraft_core.verdict import Verdict
 from regraft_pipeline.deployers import Deployer, DisplacedError, Place
 from regraft_pipeline.registry.version import Version
 from regraft_pipeline.steps import Context, DeployResult, DownloadResult, RegisterResult, TrainResult
@@ -263,7 +264,9 @@ class Deploy:
         key = layout.placed_before(self._context.request.run_id)
         before = find_model(self._context.store, key, Place) or Place()
         if prod is None:
-            return Place() if before.order else before  # another run's, which has not been proven
+            # Another run's counts only where it was proven: somebody has deleted its version then.
+            noted = find_model(self._context.store, layout.serving(self._task.name), Serving)
+            return before if not before.order or (noted and noted.uri == before.uri) else Place()
         if (before.uri, before.version) == (prod.uri, prod.number):
             return before  # with the very annotations, so that KServe finds the old pods good
         return Place(uri=prod.uri, version=prod.number, order=prod.prod_order)
@@ -373,5 +376,6 @@ def _serving(context: Context, version: Version) -> Serving:
         data_url=version.data_url,
         data_sha256=version.data_sha256,
         metrics=trained.metrics if trained else {},
+        warnings=warnings_of(find_model(context.store, layout.verdict(version.run_id), Verdict)),
         since=now(),
     )

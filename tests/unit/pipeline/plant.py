@@ -92,7 +92,7 @@ class Plant:
         tracking = self.registry.track(self.task, request)
         tags = {"run_id": request.run_id, "data_sha256": "0" * 64}
         version = self.registry.create_version(self.task, tracking, tags=tags, description="")
-        bundle = write_passwords_bundle(self.folder / "bundles" / version.number, version=version.number)
+        bundle = write_passwords_bundle(self.folder / "bundles" / request.run_id, version=version.number)
         (bundle / "version.json").write_text(version_json(version.number))
         Folder.at(version.uri).upload(bundle)
         result = RegisterResult(
