@@ -170,6 +170,7 @@ class Code(StrEnum):
     ROLLOUT_FAILED = "rollout_failed", "The new version did not become ready."
     ROLLOUT_TIMEOUT = "rollout_timeout", "The new version did not become ready in its time."
     ROLLBACK_FAILED = "rollback_failed", "The earlier version could not be put back."
+    REFERENCE_UNREADABLE = "reference_unreadable", "The reference is damaged; a person makes another one."
     REFERENCE_MISSING = "reference_missing", "There is no reference to hold the dataset against."
     REFERENCE_UNFIT = "reference_unfit", "The dataset cannot be a reference."
     STEP_MISSING = "step_missing", "A step that had to run before has left no result."

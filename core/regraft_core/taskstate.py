@@ -12,7 +12,7 @@ from regraft_core.codes import Code
 from regraft_core.runs import Cause, Run, RunState, now
 from regraft_core.stores.objects import ObjectStore, find_model, put_model
 
-CANNOT_BE_LOADED = ("task_broken", "task_invalid", "task_unknown")
+CANNOT_BE_WORKED_WITH = (Code.TASK_BROKEN, Code.TASK_INVALID, Code.TASK_UNKNOWN, Code.REFERENCE_UNREADABLE)
 """Codes of runs that ended because of their task."""
 
 
@@ -33,9 +33,9 @@ class TaskShown(BaseModel):
 
     name: str
     state: Literal["serving", "starting", "broken", "unknown"] = Field(
-        description="`unknown`: the store cannot be read now"
+        description="`unknown`: what serves cannot be read; `reason` says why"
     )
-    reason: Cause | None = Field(None, description="Why the task is broken")
+    reason: Cause | None = Field(None, description="Why the task is broken, or its state unknown")
     version: str | None = Field(None, description="The version that serves, whatever the state")
     source: str = Field("", description="Where the task is defined: a file, or the package that offers it")
     definition: str = Field("", description="What tells two definitions of the task apart: a SHA-256")
@@ -57,9 +57,9 @@ def learn_from(store: ObjectStore, run: Run) -> None:
     """Write down what the end of a run says of its task."""
     state = read_state(store, run.task) or TaskState(name=run.task)
     broken = state.broken
-    if run.cause and run.cause.code in CANNOT_BE_LOADED:
+    if run.cause and run.cause.code in CANNOT_BE_WORKED_WITH:
         broken = run.cause
-    elif run.state is RunState.PROMOTED:
+    elif run.state is RunState.PROMOTED or (broken and broken.code == Code.REFERENCE_UNREADABLE and run.verdict):
         broken = None
     elif run.kind == "bootstrap" and run.state in (RunState.FAILED, RunState.REJECTED, RunState.ROLLED_BACK):
         why = run.cause.message if run.cause else run.state.value

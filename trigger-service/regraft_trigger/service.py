@@ -155,7 +155,7 @@ class Service:
     async def task(self, name: str) -> TaskShown:
         """Return how a task is."""
         try:
-            kept, serving = await asyncio.gather(self.backend.task_state(name), self._serving(name))
+            kept, serving = await asyncio.gather(self.backend.task_state(name), self.backend.serving(name))
         except RegraftError as error:
             return TaskShown(name=name, state="unknown", reason=Cause(code=error.code, message=error.message))
         known = self.backend.found_tasks().get(name) or kept or TaskState(name=name)

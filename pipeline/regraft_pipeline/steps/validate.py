@@ -9,7 +9,7 @@ import pandas as pd
 from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.contract import Contract
-from regraft_core.errors import RegraftError, TemporaryError
+from regraft_core.errors import RegraftError, TemporaryError, UnreadableError
 from regraft_core.runs import Cause, RunState
 from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import get_model, put_model
@@ -42,7 +42,11 @@ def run(context: Context) -> ValidateResult:
 
 
 def _reference(context: Context) -> Profile:
-    found = get_model(context.store, layout.reference(context.task.name), Profile)
+    try:
+        found = get_model(context.store, layout.reference(context.task.name), Profile)
+    except UnreadableError as error:
+        message = f"{error.message}; `regraft bless` makes another dataset the reference of {context.task.name}"
+        raise RegraftError(message, code=Code.REFERENCE_UNREADABLE) from error
     if found is None:
         raise RegraftError(
             f"{context.task.name} has no reference; the bootstrap makes the first one, or `regraft bless`",

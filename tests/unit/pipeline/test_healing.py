@@ -19,7 +19,8 @@ from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.results import DeployResult
 from regraft_core.runs import Run, RunRequest, RunState
-from regraft_pipeline import bootstrap
+from regraft_core.taskstate import learn_from, read_state
+from regraft_pipeline import bootstrap, reference
 from regraft_pipeline.registry.registry import Registry
 from regraft_pipeline.registry.version import Version
 from regraft_pipeline.runner import run_to_end
@@ -121,6 +122,39 @@ def test_the_version_in_service_is_compared_whatever_words_its_contract_had(plan
         verdict = promoted(plant, 2 * number + 1).verdict
         assert verdict is not None
         assert bool(verdict.incumbent_metrics) is ("description" in fields)
+
+
+def test_a_reference_that_is_damaged_costs_its_task_only_until_a_person_makes_another(
+    plant: Plant, tmp_path: Path
+) -> None:
+    plant.store.put(layout.reference(plant.task.name), b'{"task": "pass')
+    runs = [plant.run(number) for number in (1, 2)]
+    for number, run in enumerate(runs, start=1):
+        plant.put_dataset(run, datasets.good(number))
+    run_to_end(runs[0], plant.settings, lambda _: None)
+    learn_from(plant.store, runs[0])
+    state = read_state(plant.store, plant.task.name)
+    assert state is not None
+    assert state.broken == runs[0].cause
+    assert state.broken is not None
+    assert state.broken.code == "reference_unreadable"
+    assert f"reference/{plant.task.name}.json" in state.broken.message
+    assert "regraft bless" in state.broken.message
+    csv = tmp_path / "good.csv"
+    csv.write_bytes(datasets.good(3))
+    reference.bless_file(csv, plant.task, plant.settings, by="ada", why="the reference was damaged")
+    run_to_end(runs[1], plant.settings, lambda _: None)
+    learn_from(plant.store, runs[1])
+    assert runs[1].state == RunState.PROMOTED
+    healed = read_state(plant.store, plant.task.name)
+    assert healed is not None
+    assert healed.broken is None
+
+
+def test_a_note_of_what_serves_that_is_damaged_is_written_anew_by_the_next_run(plant: Plant) -> None:
+    put_in_service(plant, 1)
+    plant.store.put(layout.serving(plant.task.name), b"{")
+    plant.assert_serves(put_in_service(plant, 2))
 
 
 # What people do on MLflow's page

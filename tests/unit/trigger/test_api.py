@@ -241,11 +241,13 @@ def test_tasks_are_listed_with_their_state_and_a_broken_one_with_its_reason(serv
 
     assert {name: task["state"] for name, task in tasks.items()} == {
         "passwords": "serving",
-        "heart-disease": "starting",
+        "heart-disease": "unknown",
         "penguins": "broken",
         "new": "starting",
     }
     assert (tasks["passwords"]["version"], tasks["passwords"]["source"]) == ("7", "passwords.py")
+    assert tasks["heart-disease"]["reason"]["code"] == "object_unreadable"
+    assert "serving/heart-disease.json" in tasks["heart-disease"]["reason"]["message"]
     assert tasks["penguins"]["reason"] == why.model_dump()
     assert ready.status_code == 200
     assert [task["reason"]["code"] for task in ready.json()["broken"]] == ["task_broken"]
