@@ -42,6 +42,13 @@ CANCEL_LOOK_SECONDS = 0.5
 
 STOP_SECONDS = 2.0
 
+PRELOADED = [
+    *(f"regraft_pipeline.steps.{step}" for step in STEPS),
+    *(f"regraft_pipeline.tasks.{task}" for task in ("passwords", "heart_disease", "files")),
+    *(f"regraft_inference.estimators.{estimator}" for estimator in ("passwords", "sklearn")),
+]
+"""Modules that steps need: the libraries behind them take a second and more to load, which each step would pay anew."""
+
 _server = multiprocessing.get_context("forkserver")
 
 log = get_logger(__name__)
@@ -82,7 +89,7 @@ class Watch:
 
 def preload() -> None:
     """Have the server of the processes load what steps need, as soon as the first one is started."""
-    _server.set_forkserver_preload([f"regraft_pipeline.steps.{step}" for step in STEPS])
+    _server.set_forkserver_preload(PRELOADED)
 
 
 def perform(

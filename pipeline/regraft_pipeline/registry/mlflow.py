@@ -45,7 +45,7 @@ class MlflowApi:
             timeout=TIMEOUT,
             trust_env=False,
             limits=NO_KEEPALIVE,
-            verify=trusted(ca_file),
+            verify=trusted(ca_file) if url.startswith("https://") else False,  # what is never asked takes 50 ms of CPU
         )
 
     def get(self, path: str, **parameters: str) -> Json:

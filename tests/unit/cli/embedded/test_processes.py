@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -49,3 +51,18 @@ def test_what_is_cancelled_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "CANCEL_LOOK_SECONDS", 0.1)
     with pytest.raises(CancelledError):
         call(hostile.sleep, 60, is_cancelled=lambda: True)
+
+
+def test_what_the_shipped_tasks_need_is_loaded_before_their_steps_begin() -> None:
+    """Each step is a process of its own: what it has to load itself is paid again and again."""
+    names = ", ".join(processes.PRELOADED)
+    code = f"""
+import sys, {names}
+from regraft_pipeline.tasks import load_task
+before = set(sys.modules)
+for name in ("passwords", "heart-disease"):
+    load_task(name).estimator()
+print({{module.partition(".")[0] for module in set(sys.modules) - before}})
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
