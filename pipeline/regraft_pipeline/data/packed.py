@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
@@ -23,6 +24,8 @@ MAX_UNPACKED_BYTES = 1 << 30
 
 COPY_BYTES = 1 << 20
 PARQUET_ROWS = 50_000
+PIECE_BYTES = 1 << 26
+"""Bytes of words that are written out at once."""
 
 
 DAMAGED = (
@@ -73,7 +76,9 @@ def _is_content(info: zipfile.ZipInfo) -> bool:
 
 
 def _parquet(path: Path, target: Path) -> Reason | None:
-    with pq.ParquetFile(path) as file:
+    # One word that a dictionary repeats in every row takes nothing until it is written out: words stay in it that long.
+    words = [field.name for field in pq.read_schema(path) if _is_words(field.type)]
+    with pq.ParquetFile(path, read_dictionary=words) as file:
         nested = [field.name for field in file.schema_arrow if pa.types.is_nested(field.type)]
         if nested:
             return reason(
@@ -84,14 +89,35 @@ def _parquet(path: Path, target: Path) -> Reason | None:
         with target.open("wb") as out:
             first = True
             for batch in file.iter_batches(PARQUET_ROWS, use_threads=False):
-                table = _plain(pa.Table.from_batches([batch]))
-                csv.write_csv(table, out, csv.WriteOptions(include_header=first))
-                first = False
+                for piece in _pieces(batch, MAX_UNPACKED_BYTES - out.tell()):
+                    table = _plain(pa.Table.from_batches([piece]))
+                    csv.write_csv(table, out, csv.WriteOptions(include_header=first))
+                    first = False
                 if out.tell() > MAX_UNPACKED_BYTES:
                     raise TooLargeError
             if first:
                 csv.write_csv(_plain(file.schema_arrow.empty_table()), out)
     return None
+
+
+def _pieces(batch: pa.RecordBatch, left: int) -> Iterator[pa.RecordBatch]:
+    """Cut a batch so small that its pieces can be written out. Raises TooLargeError for one of over ``left`` bytes."""
+    size = sum(_characters(column) for column in batch.columns if _is_words(getattr(column.type, "value_type", None)))
+    if size > left:
+        raise TooLargeError
+    rows = max(batch.num_rows * PIECE_BYTES // max(size, PIECE_BYTES), 1)
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
+
+
+def _is_words(of: pa.DataType | None) -> bool:
+    return of in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+
+
+def _characters(words: pa.DictionaryArray) -> int:
+    """Return how many bytes the words of a column have, each as often as it is there."""
+    lengths = pc.cast(pc.binary_length(words.dictionary), pa.int64())
+    return pc.sum(lengths.take(words.indices)).as_py() or 0
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -66,7 +66,8 @@ class Rows:
 
     def targets(self) -> NDArray[np.float64]:
         """Return the targets in the order of the places."""
-        return np.concatenate([np.empty(0), *self._targets])
+        self._targets = [np.concatenate([np.empty(0), *self._targets])]
+        return self._targets[0]
 
     def lines(self, places: Places) -> list[int]:
         """Return on which lines the rows at these places begin."""
@@ -94,16 +95,32 @@ class Rows:
 
         With them, where the groups of equal ones begin, and their sizes. Nothing is returned where nothing repeats.
         """
+        # Of millions of rows each array counts: none is kept longer than it is needed.
         hashes = np.concatenate([np.empty(0, dtype=np.uint64), *self._hashes])
-        ordered = np.sort(hashes)
-        repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        self._hashes = [hashes]
+        repeated = _repeated(hashes)
         if not len(repeated):
             return []
-        nearest = np.minimum(np.searchsorted(repeated, hashes), len(repeated) - 1)
-        order = np.flatnonzero(repeated[nearest] == hashes)
-        order = order[np.argsort(hashes[order], kind="stable")]
-        _, starts, sizes = np.unique(hashes[order], return_index=True, return_counts=True)
-        return [(order, starts, sizes)]
+        order = np.flatnonzero(_is_among(repeated, hashes))
+        hashes = hashes[order]
+        within = np.argsort(hashes, kind="stable")
+        order, hashes = order[within], hashes[within]
+        del within
+        starts = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
+        return [(order, starts, np.diff(starts, append=len(order)))]
+
+
+def _repeated(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return those that are there more than once, each once, in order."""
+    ordered = np.sort(hashes)
+    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def _is_among(some: NDArray[np.uint64], hashes: NDArray[np.uint64]) -> Mask:
+    """Whether each hash is one of some, which are in order and not none."""
+    nearest = np.searchsorted(some, hashes)
+    np.minimum(nearest, len(some) - 1, out=nearest)
+    return np.asarray(some[nearest] == hashes)
 
 
 def check(rows: Rows, repeats: Repeats, path: Path, task: Task) -> list[Reason]:
