@@ -36,8 +36,8 @@ class Asking:
 
     urls: tuple[str, str]
     tasks: Sequence[str]
-    kills: list[float] = field(default_factory=list)
-    """When predictors were killed."""
+    kills: list[tuple[float, float]] = field(default_factory=list)
+    """When it was asked to kill a predictor, and when that was done."""
     answered: int = 0
     failures: list[Failure] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -66,7 +66,7 @@ class Asking:
         return [failure for failure in self.failures if not self._is_at_a_kill(failure)]
 
     def _is_at_a_kill(self, failure: Failure) -> bool:
-        return any(failure.began <= kill + KNOWN_SECONDS and failure.ended >= kill for kill in self.kills)
+        return any(failure.began <= done + KNOWN_SECONDS and failure.ended >= asked for asked, done in self.kills)
 
     def _ask(self, task: str, keep_alive: bool) -> None:
         rows = datasets.unseen("good" if task == PASSWORDS else "heart_good", 1, 4).columns

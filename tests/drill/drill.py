@@ -106,9 +106,10 @@ class Drill:
         if found is None:
             return
         target, pod = found
-        if target.name.startswith("predictor"):
-            asking.kills.append(time.monotonic())
+        asked = time.monotonic()
         target.kill(pod)
+        if target.name.startswith("predictor"):
+            asking.kills.append((asked, time.monotonic()))
         self.killed[target.name] += 1
 
     def _wait(self) -> None:

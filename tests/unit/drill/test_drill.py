@@ -13,14 +13,14 @@ from tests.drill.drill import Drill
     ("began", "ended", "is_at_a_kill"),
     [
         (9.9, 10.1, True),
-        (10.0 + KNOWN_SECONDS, 14.0, True),
-        (10.1 + KNOWN_SECONDS, 14.0, False),
+        (11.0 + KNOWN_SECONDS, 15.0, True),
+        (11.1 + KNOWN_SECONDS, 15.0, False),
         (9.0, 9.9, False),
     ],
 )
 def test_only_what_was_in_flight_at_a_kill_is_counted_apart(began: float, ended: float, *, is_at_a_kill: bool) -> None:
     failure = Failure("passwords", began, ended, "502")
-    asking = Asking(("", ""), drill.TASKS, kills=[10.0], failures=[failure])
+    asking = Asking(("", ""), drill.TASKS, kills=[(10.0, 11.0)], failures=[failure])
     assert asking.at_a_kill() == [failure] * is_at_a_kill
     assert asking.others() == [failure] * (not is_at_a_kill)
 
