@@ -36,6 +36,10 @@ class JsonClient:
 
     def call(self, method: str, path: str, **content: Any) -> Any:
         """Return the JSON of a good answer. Raises UnavailableError, or RegraftError with the code of a refusal."""
+        return self.ask(method, path, **content).json()
+
+    def ask(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """Return a good answer. Raises as ``call`` does."""
         try:
             response = self._http.request(method, path, **content)
         except httpx.TransportError as error:
@@ -44,7 +48,7 @@ class JsonClient:
                 "`regraft up` starts one, --url names another"
             ) from error
         if response.is_success:
-            return response.json()
+            return response
         raise _error(response, self._what)
 
 
@@ -84,6 +88,10 @@ class TriggerClient(JsonClient):
     def versions(self, task: str) -> list[VersionShown]:
         """Return the versions of a task, newest first."""
         return [VersionShown.model_validate(one) for one in self.call("GET", f"/tasks/{task}/versions")["versions"]]
+
+    def collected(self, task: str, since: str) -> bytes:
+        """Return a dataset of the rows that were asked and whose outcomes are known."""
+        return self.ask("GET", f"/tasks/{task}/collected", params={"since": since}, timeout=UPLOAD).content
 
     def run(self, run_id: str) -> Run:
         """Return a run. Raises RegraftError (``run_unknown``) where there is none."""

@@ -15,14 +15,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from regraft_cli import init, manifests, predict, prune, terminal, versions
-from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of, url_option
+from regraft_cli import collecting, init, manifests, predict, prune, terminal, versions
+from regraft_cli.following import EXIT_CODES, tell_accepted, watch_run
+from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of
 from regraft_cli.waiting import addresses, ending_on_signals, wait_ready
 from regraft_core.errors import RegraftError
 from regraft_core.runs import RunState
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from regraft_cli.client import TriggerClient
     from regraft_pipeline.report.report import Report
     from regraft_pipeline.tasks import BrokenTask, Task
-
-EXIT_CODES = {RunState.PROMOTED: 0, RunState.UNCHANGED: 0, RunState.REJECTED: 3}
-"""Exit codes by the end of a run; 1 for all others."""
 
 Force = Annotated[bool, typer.Option("--force", help="Train even on the very dataset that is in service")]
 Dataset = Annotated[
@@ -54,6 +52,7 @@ app.command()(init.init)
 app.command()(predict.predict)
 app.command()(prune.prune)
 app.command()(manifests.manifests)
+app.command()(collecting.collect)
 for command in (versions.versions, versions.data, versions.pull):
     app.command()(command)
 
@@ -109,11 +108,11 @@ def run(
     record = record_of(data)
     if record is not None:
         client = TriggerClient(record.trigger_url, token)
-        _watch(client, client.trigger(dataset, task=task, force=force), as_json)
+        watch_run(client, client.trigger(dataset, task=task, force=force), as_json)
     with ending_on_signals(), running(data, Ports(trigger=0, predict=0, mlflow=0), served_tasks()) as stack:
         wait_ready(stack, err)
         client = TriggerClient(stack.trigger_url, token)
-        _watch(client, client.trigger(dataset, task=task, force=force), as_json, _in(data))
+        watch_run(client, client.trigger(dataset, task=task, force=force), as_json, _in(data))
 
 
 @app.command()
@@ -129,7 +128,7 @@ def trigger(
     """Post a dataset to the trigger service: its address, or the file itself."""
     client = _client(url, token)
     run_id = client.trigger(dataset, task=task, force=force)
-    _tell_accepted(client, run_id, wait=wait, as_json=as_json)
+    tell_accepted(client, run_id, wait=wait, as_json=as_json)
 
 
 @app.command()
@@ -168,7 +167,7 @@ def watch(
     as_json: AsJson = False,
 ) -> None:
     """Follow a run until it ends. Exit codes as for `run`."""
-    _watch(_client(url, token), run_id, as_json)
+    watch_run(_client(url, token), run_id, as_json)
 
 
 @app.command()
@@ -182,7 +181,7 @@ def cancel(
     """End a run wherever it stands; what serves goes on serving."""
     client = _client(url, token)
     client.cancel(run_id)
-    _tell_accepted(client, run_id, wait=wait, as_json=as_json)
+    tell_accepted(client, run_id, wait=wait, as_json=as_json)
 
 
 @app.command()
@@ -226,7 +225,7 @@ def rollback(
         back = f"version {version}" if version else "the version that served before"
         typer.confirm(f"Put {back} of {name} back into service?", abort=True, err=True)
     run_id = client.rollback(name, version)
-    _tell_accepted(client, run_id, wait=wait, as_json=as_json)
+    tell_accepted(client, run_id, wait=wait, as_json=as_json)
 
 
 @app.command()
@@ -314,30 +313,6 @@ def _client(url: str, token: str | None) -> TriggerClient:
     from regraft_cli.client import TriggerClient
 
     return TriggerClient(url, token)
-
-
-def _tell_accepted(client: TriggerClient, run_id: str, *, wait: bool, as_json: bool) -> None:
-    """Watch a run that was just accepted, or leave its id to whoever asked for it."""
-    if wait:
-        _watch(client, run_id, as_json)
-    out.print_json(json.dumps({"run_id": run_id})) if as_json else out.print(run_id)
-    err.print(Text(f"watch it: regraft watch {run_id}{url_option(client.url)}", "dim"), soft_wrap=True)
-
-
-def _watch(client: TriggerClient, run_id: str, as_json: bool, end: terminal.End | None = None) -> NoReturn:
-    """Show a run until it ends, say what its end means, and exit as it ended."""
-    last = terminal.follow(client.follow(run_id), err)
-    if as_json:
-        _print_json(last.model_dump(mode="json"))
-    else:
-        err.print(terminal.end(last, end or _at(client.url)))
-    raise typer.Exit(EXIT_CODES.get(last.state, 1))
-
-
-def _at(url: str) -> terminal.End:
-    """Return how to go on with a trigger service."""
-    links = {"run": f"{url}/runs/{{}}", "report": f"{url}/runs/{{}}/report"}
-    return terminal.End("regraft trigger", f" --wait{url_option(url)}", links)
 
 
 def _in(data: Path) -> terminal.End:

@@ -152,11 +152,43 @@ def fit_hour(task: str, moment: datetime, instance: str) -> str:
     return f"{fit_hours(task)}{moment:%Y-%m-%dT%H}/{instance}.json"
 
 
+def fit_knowns(task: str) -> str:
+    """Prefix of what the counts of a task's versions are held against."""
+    return f"fit/{task}/known/"
+
+
 def fit_known(task: str, version: str) -> str:
     """What the counts of a version are held against, as JSON."""
-    return f"fit/{task}/known/{version}.json"
+    return f"{fit_knowns(task)}{version}.json"
 
 
 def fit_since(task: str) -> str:
     """Since when a task's version fits its requests, or does not, as JSON."""
     return f"fit/{task}/since.json"
+
+
+KEPT = "requests/"
+"""Prefix of the rows that were asked and are kept because tasks' files say so."""
+
+OUTCOMES = "outcomes/"
+"""Prefix of what was told of what really happened."""
+
+
+def kept_rows(task: str) -> str:
+    """Prefix of the kept rows of a task, by hour."""
+    return f"{KEPT}{task}/"
+
+
+def kept_block(task: str, moment: datetime, instance: str, number: int) -> str:
+    """Rows that a process kept in an hour, JSON lines in gzip."""
+    return f"{kept_rows(task)}{moment:%Y-%m-%dT%H}/{instance}-{number:012d}.jsonl.gz"
+
+
+def outcomes_of(task: str) -> str:
+    """Prefix of the outcomes of a task, by hour."""
+    return f"{OUTCOMES}{task}/"
+
+
+def outcomes_told(task: str, moment: datetime, digest: str) -> str:
+    """Outcomes that were told in one request, JSON lines in gzip; ``digest`` is that of what was told."""
+    return f"{outcomes_of(task)}{moment:%Y-%m-%dT%H}/{digest}-{moment:%M%S%f}.jsonl.gz"

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qs
@@ -32,7 +33,7 @@ from regraft_inference.bodies import Bodies, GoneError
 from regraft_inference.bundle import MLFLOW_VERSION
 from regraft_inference.exchange import TEXT_TYPE, Exchange, failed, without_body
 from regraft_inference.fast.short_cut import PredictionShortCut
-from regraft_inference.model import ANSWERING, TaskModel, TaskRepository, Version
+from regraft_inference.model import ANSWERED, ANSWERING, TaskModel, TaskRepository, Version
 from regraft_inference.openapi import openapi
 from regraft_inference.protocols import (
     ask,
@@ -187,11 +188,12 @@ class Front:
 
     async def _predict(self, exchange: Exchange) -> int:
         version = exchange.serving()
+        answer = partial(version.answer, exchange.request_id)
         async with self._bodies.read(exchange.scope, exchange.receive) as body:
             try:
                 if len(body) > self._settings.background_bytes:
-                    return await exchange.answer(200, await self._in_background(exchange, version.answer, body))
-                return await exchange.answer(200, await version.answer_together(body))
+                    return await exchange.answer(200, await self._in_background(exchange, answer, body))
+                return await exchange.answer(200, await version.answer_together(exchange.request_id, body))
             except ContractError as error:
                 raise self._with_the_right_path(exchange, error) from None
 
@@ -208,7 +210,7 @@ class Front:
 
     async def _invocations(self, exchange: Exchange) -> int:
         """Answer as MLflow's scoring server does."""
-        answer = exchange.serving().answer_as_mlflow
+        answer = partial(exchange.serving().answer_as_mlflow, exchange.request_id)
         async with self._bodies.read(exchange.scope, exchange.receive) as body:
             if len(body) > self._settings.background_bytes:
                 return await exchange.answer(200, await self._in_background(exchange, answer, body))
@@ -295,7 +297,7 @@ class Front:
             return await _pass_back(exchange, await self._in_background(asked, self._asking(asked), body))
 
     def _asking(self, exchange: Exchange) -> Callable[[bytes], list[Message]]:
-        ANSWERING.set(exchange.version)
+        _set_answering(exchange)
         scope = without_version(plain_scope(exchange.scope))
 
         def check_and_ask(body: bytes) -> list[Message]:
@@ -305,12 +307,12 @@ class Front:
         return check_and_ask
 
     async def _pass_to_kserve(self, exchange: Exchange, body: bytes = b"") -> int:
-        ANSWERING.set(exchange.version)
+        _set_answering(exchange)
         return await _pass_back(exchange, await ask(self._kserve, without_version(plain_scope(exchange.scope)), body))
 
 
 def _exchange(scope: Scope, receive: Receive, send: Send, model: TaskModel, route: str) -> Exchange:
-    asked = request_id(scope["headers"]) if route.endswith(PREDICTIONS) else None
+    asked = request_id(scope["headers"]) if route.endswith(PREDICTIONS) else b""
     return Exchange(scope, receive, send, model, model.version, asked)
 
 
@@ -331,6 +333,12 @@ async def _pass_back(exchange: Exchange, messages: list[Message]) -> int:
     for message in rest:
         await exchange.send(message)
     return int(start["status"])
+
+
+def _set_answering(exchange: Exchange) -> None:
+    """Let what is behind KServe's endpoints know who answers which request."""
+    ANSWERING.set(exchange.version)
+    ANSWERED.set(exchange.request_id)
 
 
 def _named_version(exchange: Exchange) -> Version:

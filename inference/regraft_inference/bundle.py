@@ -36,6 +36,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
+from regraft_core.definition import RequestSettings
 from regraft_core.errors import BundleError
 from regraft_core.fit.counts import UNFIT_PSI
 from regraft_core.formats import Versioned
@@ -98,6 +99,7 @@ class BundleInfo(Versioned):
     metrics: dict[str, float] = Field(default_factory=dict, description="Held-out metrics")
     definition: str | None = Field(None, description="Hash of the task's definition that the bundle was trained by")
     unfit_psi: float = Field(UNFIT_PSI, description="Index of requests from which the model no longer fits them")
+    requests: RequestSettings = Field(default_factory=RequestSettings, description="Which rows that are asked are kept")
 
 
 class _Golden(BaseModel):
@@ -220,6 +222,13 @@ class Bundle:
         probabilities = np.zeros((len(found), len(classes)))
         probabilities[:, [classes.index(one) for one in known]] = found
         return probabilities
+
+    def of_second(self, columns: Columns) -> list[float] | None:
+        """Return the probability of the second of two classes for each row, None where there is none."""
+        if not self.gives_probabilities or len(self.contract.classes or ()) != 2:
+            return None
+        found: list[float] = self.class_probabilities(columns)[:, 1].tolist()
+        return found
 
     def probabilities(self, columns: Columns) -> list[float] | list[dict[str, float]]:
         """Return what a request for probabilities is answered, for each row.

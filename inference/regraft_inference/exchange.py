@@ -50,8 +50,8 @@ class Exchange:
     send: Send
     model: TaskModel
     version: Version | None
-    request_id: bytes | None = None
-    """Of a request for predictions."""
+    request_id: bytes = b""
+    """Of a request for predictions; of others there is none."""
 
     def serving(self) -> Version:
         """Return the version that answers. Raises UnavailableError with the reason where none serves."""
@@ -63,7 +63,7 @@ class Exchange:
     def owed_headers(self) -> Headers:
         """Headers that every answer owes: they name the version, and the request where that asks for predictions."""
         named = self.version.headers if self.version else NO_VERSION
-        return named if self.request_id is None else [*named, (ANSWER_HEADER, self.request_id)]
+        return [*named, (ANSWER_HEADER, self.request_id)] if self.request_id else named
 
     async def answer(
         self, status: int, body: bytes, content_type: bytes = JSON_TYPE, headers: Headers | None = None

@@ -24,13 +24,15 @@ from numpy.typing import NDArray
 
 from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, BundleError, ContractError, NotFoundError, UnavailableError
-from regraft_core.fit.counts import Known
+from regraft_core.fit.kept import InputsAnswered, InputsAsked
 from regraft_core.logs import get_logger
 from regraft_inference import metrics
 from regraft_inference.batching import Batcher, Done
 from regraft_inference.bundle import Bundle
 from regraft_inference.estimators import Reasons, rows_of
 from regraft_inference.fit.counter import COUNTERS
+from regraft_inference.fit.keeper import KEPT
+from regraft_inference.fit.known import known_of
 from regraft_inference.formats import RequestReader, Tensor, parse_json
 from regraft_inference.headers import header_lines
 from regraft_inference.values import Values
@@ -69,8 +71,9 @@ class Version:
         self.headers = [(VERSION_HEADER, bundle.version.encode()), (SHA256_HEADER, bundle.sha256.encode())]
         self.header_lines = header_lines(self.headers)
         self._target = bundle.contract.target.name
-        self._batcher = Batcher(self.predict)
-        self.counter = COUNTERS.counter(_known(bundle), bundle.contract)
+        self._batcher = Batcher(self._predict)
+        self.counter = COUNTERS.counter(known_of(bundle), bundle.contract)
+        self._keeper = KEPT.keeper(bundle)
 
     @classmethod
     def load(cls, folder: Path) -> Version:
@@ -86,42 +89,46 @@ class Version:
             # Whatever an estimator does with its own damaged files, the server stays up and tells.
             raise BundleError(f"the bundle in {folder} fails: {type(error).__name__}: {error}") from error
 
-    def answer(self, body: bytes) -> bytes:
-        """Return the JSON answer to a JSON request. Raises ContractError."""
+    def answer(self, request: bytes, body: bytes) -> bytes:
+        """Return the JSON answer to a JSON request of this id. Raises ContractError."""
         if self.reader.options.may_be_in(body):
-            return self._answer_asking(body)
-        return self.document(self.predict(self.reader.read(body)))
+            return self._answer_asking(request, body)
+        return self.document(self.predict(request, self.reader.read(body)))
 
-    async def answer_together(self, body: bytes) -> bytes:
+    async def answer_together(self, request: bytes, body: bytes) -> bytes:
         """Do as ``answer``, with one prediction for all requests that are there at this moment."""
         if self.reader.options.may_be_in(body):
-            return self._answer_asking(body)
-        return self.document(await self._batcher.predict(self.reader.read(body)))
+            return self._answer_asking(request, body)
+        columns = self.reader.read(body)
+        answers = await self._batcher.predict(columns)
+        self._keep(request, columns, answers)
+        return self.document(answers)
 
-    def predict_together(self, body: bytes, done: Done) -> bool:
+    def predict_together(self, request: bytes, body: bytes, done: Done) -> bool:
         """Let ``done`` have the answers soon, as ``answer_together`` does; False where a request may ask for more.
 
         Raises ContractError.
         """
         if self.reader.options.may_be_in(body):
             return False
-        self._batcher.add(self.reader.read(body), done)
+        columns = self.reader.read(body)
+        self._batcher.add(columns, done if self._keeper is None else self._keeping(request, columns, done))
         return True
 
     def document(self, answers: NDArray[Any]) -> bytes:
         """Return the JSON that tells the answers."""
         return orjson.dumps({self._target: answers.tolist()})
 
-    def answer_as_mlflow(self, body: bytes) -> bytes:
+    def answer_as_mlflow(self, request: bytes, body: bytes) -> bytes:
         """Return the answer of MLflow's scoring protocol. Raises ContractError."""
         if not self.reader.options.may_be_in(body):
-            return orjson.dumps({"predictions": self.predict(self.reader.read_by_name(body)).tolist()})
-        return self._answer_asking(body, "predictions", by_name=True)
+            return orjson.dumps({"predictions": self.predict(request, self.reader.read_by_name(body)).tolist()})
+        return self._answer_asking(request, body, "predictions", by_name=True)
 
-    def _answer_asking(self, body: bytes, key: str | None = None, *, by_name: bool = False) -> bytes:
+    def _answer_asking(self, request: bytes, body: bytes, key: str | None = None, *, by_name: bool = False) -> bytes:
         """Answer a request that may ask for more. The answers stand under the key, or under the target's name."""
         columns, options = self.reader.read_asking(body, by_name=by_name)
-        answer: dict[str, Any] = {key or self._target: self.predict(columns).tolist()}
+        answer: dict[str, Any] = {key or self._target: self.predict(request, columns).tolist()}
         if options.probabilities:
             answer[self.bundle.contract.probability_name] = self.bundle.probabilities(columns)
         if options.explain:
@@ -134,16 +141,48 @@ class Version:
         inputs = [_tensor_type(column.name, column.type) for column in contract.features]
         return inputs, [_tensor_type(contract.target.name, contract.target.type)]
 
-    def predict(self, columns: Mapping[str, Values]) -> NDArray[Any]:
-        """Return the target's values for checked columns, shape (rows,)."""
+    def predict(self, request: bytes, columns: Mapping[str, Values]) -> NDArray[Any]:
+        """Return the target's values for the checked columns of a request, shape (rows,)."""
+        answers = self._predict(columns)
+        self._keep(request, columns, answers)
+        return answers
+
+    def answers_uncounted(self, rows: list[dict[str, object]]) -> InputsAnswered:
+        """Return the answers to rows by the names of their columns. Raises ContractError."""
+        columns = self.reader.read_payload(rows)
+        return InputsAnswered(
+            version=self.bundle.version,
+            answers=self.bundle.predict(columns).tolist(),
+            probabilities=self.bundle.of_second(columns),
+        )
+
+    def _predict(self, columns: Mapping[str, Values]) -> NDArray[Any]:
+        """Return the target's values for checked columns, of one request or of many, and count them."""
         answers = self.bundle.predict(columns)
         metrics.count_rows(self.task, len(answers))
         self.counter.saw(columns, answers)
         return answers
 
+    def _keep(self, request: bytes, columns: Mapping[str, Values], answers: NDArray[Any]) -> None:
+        if self._keeper is not None:
+            self._keeper.keep(request, columns, answers)
+
+    def _keeping(self, request: bytes, columns: Mapping[str, Values], done: Done) -> Done:
+        """Return what keeps the rows of a request, and then tells who waits for their answers."""
+
+        def keep_and_tell(answers: NDArray[Any] | Exception) -> None:
+            if not isinstance(answers, Exception):
+                self._keep(request, columns, answers)
+            done(answers)
+
+        return keep_and_tell
+
 
 ANSWERING: ContextVar[Version | None] = ContextVar("version that answers the request")
 """Set before a request goes to KServe, so that its answer and its headers come from the same version."""
+
+ANSWERED: ContextVar[bytes] = ContextVar("id of the request that is answered", default=b"")
+"""Set with it."""
 
 
 class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
@@ -276,6 +315,13 @@ class TaskRepository(ModelRepository):  # type: ignore[misc]  # kserve has no ty
             self.update(model)
             return model
 
+    def answers(self, asked: InputsAsked) -> InputsAnswered:
+        """Return what is answered to inputs whose outcome is told, counting them nowhere. Raises RegraftError."""
+        model = self.models.get(asked.task) or self._placeholder(asked.task)
+        if model.version is None:
+            raise model.unavailable()
+        return model.version.answers_uncounted(asked.rows)
+
     def unload(self, name: str) -> None:
         """Do nothing: KServe unloads all models when it stops, while requests are still open."""
 
@@ -301,25 +347,14 @@ class StrictDataPlane(DataPlane):  # type: ignore[misc]  # kserve has no types
             ) from error
 
 
-def _known(bundle: Bundle) -> Known:
-    """Return what the requests of a bundle are held against."""
-    return Known(
-        task=bundle.info.task,
-        version=bundle.version,
-        data_sha256=bundle.sha256,
-        profile=bundle.profile(),
-        unfit_psi=bundle.info.unfit_psi,
-        trends=[column.name for column in bundle.contract.features if column.trend],
-    )
-
-
 async def _predict(
     version: Version, columns: Mapping[str, Values], asks: bool
 ) -> tuple[NDArray[Any], list[Reasons] | None]:
     """Return the answers and, where they are asked for, their reasons."""
+    request = ANSWERED.get()
 
     def both() -> tuple[NDArray[Any], list[Reasons] | None]:
-        return version.predict(columns), version.bundle.reasons(columns) if asks else None
+        return version.predict(request, columns), version.bundle.reasons(columns) if asks else None
 
     return await asyncio.to_thread(both) if rows_of(columns) > BACKGROUND_ROWS else both()
 

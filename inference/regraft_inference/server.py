@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         repository.load_all()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    counts = serve_counts(options.host, settings.fit_port)
+    counts = serve_counts(options.host, settings.fit_port, repository.answers)
     server = PredictorServer(repository, settings, host=options.host, port=options.http_port)
     # What is there now stays: the garbage collector need not go through it while requests wait.
     gc.collect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from regraft_core.taskstate import TaskShown
 from regraft_core.versions import VersionShown
 from regraft_trigger.bodies import RollbackBody, TriggerBody, body_schema, read_body
 from regraft_trigger.feed import decode_id, encode
+from regraft_trigger.fit.outcomes import OutcomesBody
 from regraft_trigger.guard import bearer_token, check_same_site, check_token
 from regraft_trigger.page import prefers_html, run_page
 from regraft_trigger.problems import documented
@@ -35,6 +37,7 @@ REPORT_POLICY = (
 
 RETRY_MILLISECONDS = 2000
 _RUN_ID = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 _EXAMPLE_KEY = "2f1d7c5e-nightly"
 
 
@@ -70,6 +73,12 @@ class Tasks(BaseModel):
     tasks: list[TaskShown]
 
 
+class OutcomesTaken(BaseModel):
+    """What really happened is kept."""
+
+    rows: int = Field(description="Of how many rows")
+
+
 class Versions(BaseModel):
     """The versions of a task, newest first, as far as its newest 1000 runs tell of them."""
 
@@ -78,6 +87,11 @@ class Versions(BaseModel):
 
 async def _may_post(request: Request, service: Current) -> None:
     check_same_site(request)
+    check_token(service.settings.trigger_token, bearer_token(request))
+
+
+async def _may_see_rows(request: Request, service: Current) -> None:
+    """Rows of requests are more than numbers of them: who may trigger may see them."""
     check_token(service.settings.trigger_token, bearer_token(request))
 
 
@@ -142,6 +156,23 @@ def make_router(settings: TriggerSettings) -> APIRouter:
     router.add_api_route("/events", events, response_class=EventStream, responses=documented())
     router.add_api_route("/tasks", tasks, response_model=Tasks, responses=documented())
     router.add_api_route("/tasks/{task}/fit", fit, response_model=Fit, responses=documented(400, 404, 503))
+    router.add_api_route(
+        "/tasks/{task}/outcomes",
+        outcomes,
+        methods=["POST"],
+        status_code=202,
+        response_model=OutcomesTaken,
+        responses=documented(400, 401, 403, 404, 413, 503),
+        dependencies=guards,
+        openapi_extra={"requestBody": body_schema(OutcomesBody)},
+    )
+    router.add_api_route(
+        "/tasks/{task}/collected",
+        collected,
+        response_class=CsvText,
+        responses=documented(400, 401, 404, 503),
+        dependencies=[Depends(_may_see_rows), *guards[1:]],
+    )
     router.add_api_route("/tasks/{task}/versions", versions, response_model=Versions, responses=documented(404, 503))
     router.add_api_route("/health", health, response_model=Status, responses=documented())
     router.add_api_route("/ready", ready, response_model=Ready, responses=documented(503))
@@ -153,6 +184,12 @@ class EventStream(StreamingResponse):
     """Server-sent events."""
 
     media_type = "text/event-stream"
+
+
+class CsvText(Response):
+    """A dataset."""
+
+    media_type = "text/csv"
 
 
 class MetricsText(Response):
@@ -268,6 +305,27 @@ async def fit(
 ) -> Fit:
     """Say whether what serves still fits the requests that it gets, all its predictors together."""
     return await service.fit(task, window)
+
+
+async def outcomes(request: Request, service: Current, task: str) -> OutcomesTaken:
+    """Take what really happened, of requests by their ids or of inputs; told again, what was told last counts."""
+    await service.known(task)
+    body = await read_body(request, OutcomesBody, service.settings.max_outcomes_bytes)
+    return OutcomesTaken(rows=await service.collector.tell(task, body.outcomes))
+
+
+async def collected(
+    service: Current,
+    task: str,
+    since: Annotated[
+        str,
+        Query(pattern="^[1-9][0-9]{0,3}[mhd]$", description="How long ago outcomes were told at most: 90m, 12h, 7d"),
+    ] = "7d",
+) -> CsvText:
+    """Show a dataset of the rows that were kept and whose outcomes were told, each with what was told last."""
+    await service.known(task)
+    seconds = int(since[:-1]) * _SECONDS[since[-1]]
+    return CsvText(await service.collector.dataset(task, time.time() - seconds))
 
 
 async def versions(service: Current, task: str) -> Versions:

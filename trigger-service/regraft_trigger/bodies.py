@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -151,12 +151,13 @@ def _lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def body_schema(kind: type[Body], tasks: list[str], types: Iterable[str] = ()) -> dict[str, Any]:
+def body_schema(kind: type[Body], tasks: Sequence[str] = (), types: Iterable[str] = ()) -> dict[str, Any]:
     """Return the ``requestBody`` of OpenAPI for a body, with the names of the tasks that there are.
 
     ``types`` are the content types of a dataset that may be the body itself.
     """
     schema = kind.model_json_schema()
-    schema["properties"]["task"]["examples"] = tasks
+    if "task" in schema["properties"]:
+        schema["properties"]["task"]["examples"] = list(tasks)
     datasets = {name: {"schema": {"type": "string", "format": "binary"}} for name in sorted(types)}
     return {"required": True, "content": {"application/json": {"schema": schema}, **datasets}}

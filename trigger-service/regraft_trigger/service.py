@@ -165,12 +165,12 @@ class Service:
 
     async def fit(self, name: str, window: Window) -> Fit:
         """Return whether what serves still fits its requests. Raises NotFoundError, UnavailableError."""
-        await self._find(name)
+        await self.known(name)
         return await self.collector.fresh(name, window)
 
     async def versions(self, name: str) -> list[VersionShown]:
         """Return the versions of a task, as far as its newest runs tell. Raises NotFoundError (``task_unknown``)."""
-        await self._find(name)
+        await self.known(name)
         runs: list[Run] = []
         while len(runs) < MOST_RUNS:
             before = runs[-1].run_id if runs else None
@@ -180,7 +180,8 @@ class Service:
                 break
         return versions_of(runs)
 
-    async def _find(self, name: str) -> None:
+    async def known(self, name: str) -> None:
+        """Return where there is such a task. Raises NotFoundError (``task_unknown``)."""
         if name not in self.task_names and await self.backend.find_task(name) is None:
             raise NotFoundError(f"there is no task {name[:100]!r}", code=Code.TASK_UNKNOWN)
 

@@ -74,4 +74,5 @@ class TriggerSettings(HttpSettings, CoreSettings):
     max_dataset_bytes: int = Field(1 << 30, description="Largest dataset that is taken as the body of a trigger, bytes")
     max_uploads: int = Field(4, ge=1, description="How many datasets are received at a time")
     max_body_bytes: int = Field(64 * 1024, description="Largest request body, bytes")
+    max_outcomes_bytes: int = Field(8 << 20, description="Largest body that tells what really happened, bytes")
     heartbeat_seconds: float = Field(15.0, gt=0, description="Longest silence of the event stream")

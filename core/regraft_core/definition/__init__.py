@@ -2,6 +2,7 @@
 
 from regraft_core.definition.files import FILE_NAME, TaskFile, task_files
 from regraft_core.definition.gates import GateSettings
+from regraft_core.definition.requests import RequestSettings
 from regraft_core.definition.task import API_VERSION, ColumnDefinition, TaskDefinition, json_schema
 from regraft_core.definition.yaml import TaskFileError, read_definition
 
@@ -10,6 +11,7 @@ __all__ = [
     "FILE_NAME",
     "ColumnDefinition",
     "GateSettings",
+    "RequestSettings",
     "TaskDefinition",
     "TaskFile",
     "TaskFileError",

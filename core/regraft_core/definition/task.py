@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from regraft_core.contract import Column, ColumnType, Contract
 from regraft_core.definition.gates import GateSettings
+from regraft_core.definition.requests import RequestSettings
 
 API_VERSION = "regraft.dev/v1"
 NAME_PATTERN = r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$"
@@ -76,6 +77,9 @@ class TaskDefinition(BaseModel):
     estimator: str = Field("auto", description="auto, additive, boosted, or one that a package offers by entry point")
     metric: Metric | None = Field(None, description="What models are compared by; by default what suits the problem")
     gates: GateSettings = Field(default_factory=GateSettings, description="Thresholds that differ from the defaults")
+    requests: RequestSettings = Field(
+        default_factory=RequestSettings, description="Which rows that are asked are kept; by default none"
+    )
     reference: str = Field("reference.csv", description="The dataset that new ones are held against, beside this file")
     registered_model: str = Field("{owner}-{task}", description="Name in the registry; {owner} and {task} are replaced")
     max_request_rows: int = Field(10_000, ge=1, description="Most rows of one request")

@@ -14,6 +14,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from regraft_core.codes import Code
 from regraft_core.definition.gates import GateSettings
+from regraft_core.definition.requests import RequestSettings
 from regraft_core.definition.task import ColumnDefinition, TaskDefinition
 from regraft_core.errors import BadRequestError
 
@@ -164,7 +165,11 @@ def _told(error: ErrorDetails, reader: _Reader) -> str:
 
 
 def _keys(path: Path) -> list[str]:
-    parts: dict[str, type[BaseModel]] = {"columns": ColumnDefinition, "gates": GateSettings}
+    parts: dict[str, type[BaseModel]] = {
+        "columns": ColumnDefinition,
+        "gates": GateSettings,
+        "requests": RequestSettings,
+    }
     model = TaskDefinition if len(path) == 1 else parts[str(path[0])]
     return [field.alias or name for name, field in model.model_fields.items()]
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from regraft_core.contract import Contract
 from regraft_core.formats import Versioned
 from regraft_core.profile import Profile
 
@@ -61,6 +62,9 @@ class Known(Versioned):
     profile: Profile | None = None
     unfit_psi: float = UNFIT_PSI
     trends: list[str] = Field(default_factory=list, description="Columns whose values move with time")
+    contract: Contract | None = None
+    skill: float | None = Field(None, description="On rows that it had not seen when it was judged")
+    keep_days: int = Field(30, description="How long rows that are kept are kept, and what is told of them")
 
     def fits(self, counts: Counts) -> bool:
         """Whether counts are in the bins of this version."""
@@ -88,6 +92,7 @@ class Told(Versioned):
     instance: str = Field(pattern="^[0-9a-f]{32}$")
     started_at: datetime
     tasks: dict[str, list[object]] = Field(description="By task, a ``Counted`` of each version")
+    keeps: bool = Field(False, description="Whether there are rows that were kept, to be fetched")
 
 
 class Hour(Versioned):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from regraft_core.drift import drift_of
 from regraft_core.fit.counts import Counts, Known, Refused
+from regraft_core.fit.measured import MeasuredSkill
 from regraft_core.profile import THERE, Bins, Comparison, Distribution, Levels
 
 type Window = Literal["hour", "day"]
@@ -76,22 +77,27 @@ class Fit(BaseModel):
     predictions: PredictionsFit
     refused: list[RefusedShare]
     estimated: dict[str, float] = Field(default_factory=dict)
-    measured: list[dict[str, float]] = Field(default_factory=list)
+    measured: list[MeasuredSkill] = Field(
+        default_factory=list, description="Skill of each version whose outcomes are known, the newest version first"
+    )
 
 
-def fit_of(known: Known | None, counts: Counts, *, window: Window, since: datetime) -> Fit:
-    """Hold counts against what a version knows. ``since`` is taken as it is given."""
+def fit_of(
+    known: Known | None, counts: Counts, *, window: Window, since: datetime, measured: Sequence[MeasuredSkill] = ()
+) -> Fit:
+    """Hold counts, and measured skill, against what a version knows. ``since`` is taken as it is given."""
     found = [] if known is None else comparisons_of(known, counts)
     columns = {} if known is None or known.profile is None else known.profile.inputs
     answers = next((each for each in found if each.what == "predictions"), None)
     return Fit(
-        state=_state(known, counts, found),
+        state=_state(known, counts, found, measured),
         since=since,
         window=window,
         rows=counts.rows,
         columns=[_column(name, columns[name], counts, found) for name in columns],
         predictions=PredictionsFit(psi=answers and answers.psi, p=answers and answers.p),
         refused=refused_of(counts),
+        measured=list(measured),
     )
 
 
@@ -123,11 +129,13 @@ def _share(refused: Refused, counts: Counts) -> float:
     return round(refused.requests / max(counts.requests, 1), 6)
 
 
-def _state(known: Known | None, counts: Counts, found: list[Comparison]) -> FitState:
+def _state(known: Known | None, counts: Counts, found: list[Comparison], measured: Sequence[MeasuredSkill]) -> FitState:
     if known is None or counts.rows < MIN_ROWS:
         return FitState.UNKNOWN
     refused = sum(each.requests for each in counts.refused) / max(counts.requests, 1)
     if refused > REFUSED_UNFIT or any(each.psi >= known.unfit_psi for each in found):
+        return FitState.UNFIT
+    if any(each.lost for each in measured if each.version == known.version):
         return FitState.UNFIT
     if refused > REFUSED_DRIFTING or any(each.psi > DRIFT_PSI and each.p < DRIFT_P for each in found):
         return FitState.DRIFTING

@@ -41,7 +41,7 @@ class PredictionShortCut:
             return False
         try:
             request = request_id(reply.headers)
-            return version.predict_together(body, partial(self._answer, version, reply, request))
+            return version.predict_together(request, body, partial(self._answer, version, reply, request))
         except Exception:
             return False  # the front finds the same, and tells
 

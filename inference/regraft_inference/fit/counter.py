@@ -22,6 +22,7 @@ from regraft_core.fit.counts import Counted, Counts, Known, Refused, Told
 from regraft_core.fit.fit import Fit, Window, fit_of
 from regraft_core.fit.history import MINUTE, WINDOWS, History
 from regraft_inference.fit.aspects import ColumnCounts, counter_of
+from regraft_inference.fit.keeper import KEPT
 from regraft_inference.values import Values
 
 MOST_WAITING = 2048
@@ -164,7 +165,7 @@ class Counters:
         for counter in self.all():
             counted = Counted(known=counter.known, counts=counter.counts())
             tasks.setdefault(counter.known.task, []).append(counted.model_dump(mode="json"))
-        return Told(instance=self.instance, started_at=self.started_at, tasks=tasks)
+        return Told(instance=self.instance, started_at=self.started_at, tasks=tasks, keeps=not KEPT.is_empty)
 
 
 COUNTERS = Counters()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from regraft_core.fit.asked import Asked
 from regraft_core.profile import Profile
 from regraft_core.verdict import Reason, Verdict
 from regraft_inference.bundle import Bundle
@@ -53,9 +54,15 @@ class Judgement:
 
 
 def judge(
-    csv: Path, task: Task, *, reference: Profile | None, incumbent: Bundle | None, folder: Path | None = None
+    csv: Path,
+    task: Task,
+    *,
+    reference: Profile | None,
+    incumbent: Bundle | None,
+    asked: Asked | None = None,
+    folder: Path | None = None,
 ) -> Judgement:
-    """Hold a CSV against the contract, the reference and the version in service.
+    """Hold a CSV against the contract, the reference, the version in service and what that was asked lately.
 
     All reasons are collected: a later gate is asked wherever the earlier ones left enough rows. The same file,
     reference and incumbent give the same judgement. The dataset is written into the folder, which without one is
@@ -69,7 +76,7 @@ def judge(
     data, reasons = found.data, list(found.reasons)
     if data is None or len(data) < task.gates.folds or not found.representative:
         return Judgement(_verdict(task, reasons, rows=found.rows, usable_rows=0 if data is None else len(data)))
-    evidence = _evidence(data, task, reference, incumbent)
+    evidence = _evidence(data, task, reference, incumbent, asked)
     reasons += [reason for gate in GATES for reason in gate.reasons(evidence)]
     evaluation = evidence.evaluation
     profile = profile_of(
@@ -94,7 +101,9 @@ def judge(
     return Judgement(verdict, data, profile, evaluation, temporary)
 
 
-def _evidence(data: Dataset, task: Task, reference: Profile | None, incumbent: Bundle | None) -> Evidence:
+def _evidence(
+    data: Dataset, task: Task, reference: Profile | None, incumbent: Bundle | None, asked: Asked | None
+) -> Evidence:
     tallies = tallies_of(data.batches(), task)
     evidence = Evidence(
         task=task,
@@ -104,6 +113,7 @@ def _evidence(data: Dataset, task: Task, reference: Profile | None, incumbent: B
         sample=data.sample(task.gates.evaluation_rows),
         tallies=tallies,
         comparisons=[] if reference is None else drift.compare(tallies, task, reference),
+        asked=asked,
     )
     if len(tallies[task.contract.target.name]["values"].values) < 2:
         return evidence

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from regraft_core.codes import Code
 from regraft_core.drift import drift_of
+from regraft_core.fit.asked import Asked
+from regraft_core.fit.fit import DRIFT_PSI, MIN_ROWS
 from regraft_core.profile import Comparison, Distribution, Profile
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.profile import Tallies, Tally, among, aspects, count, rows_of, tallies_of
@@ -30,8 +32,9 @@ def reasons(evidence: Evidence) -> list[Reason]:
     task, reference, comparisons = evidence.task, evidence.reference, evidence.comparisons
     if reference is None:
         return []
+    agreed = {} if evidence.asked is None else agreement(evidence.asked, evidence.tallies)
     return [
-        *check(comparisons, task, reference, evidence.sample),
+        *check(comparisons, task, reference, evidence.sample, agreed),
         *check_swapped(comparisons, evidence.tallies, task, reference),
     ]
 
@@ -56,11 +59,34 @@ def compare(data: pd.DataFrame | Tallies, task: Task, reference: Profile) -> lis
     return found
 
 
-def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: pd.DataFrame) -> list[Reason]:
+def agreement(asked: Asked, tallies: Tallies) -> dict[tuple[str, str], float]:
+    """Return the index of each distribution of a dataset's inputs against what is asked now, where the two agree.
+
+    Both are counted in the bins of the version that is asked. Of few requests nothing is known, and nothing agrees.
+    """
+    if asked.counts.rows < MIN_ROWS:
+        return {}
+    found = {
+        (column, what): drift_of(count(known, tallies[column][what]).tolist(), asked.counts.columns[column][what])[0]
+        for column, aspects_of in asked.profile.inputs.items()
+        for what, known in aspects_of.items()
+        if what in tallies.get(column, {}) and any(asked.counts.columns.get(column, {}).get(what, ()))
+    }
+    return {where: psi for where, psi in found.items() if psi <= DRIFT_PSI}
+
+
+def check(
+    comparisons: list[Comparison],
+    task: Task,
+    reference: Profile,
+    frame: pd.DataFrame,
+    agreed: Mapping[tuple[str, str], float] = {},
+) -> list[Reason]:
     """Return an error for a target that has drifted, and for an input that cannot be what it was.
 
     What has drifted less is a warning. An input is refused from ``input_drift_psi`` on: so far it moves when its unit,
-    its codes or its format are others. A column that moves with time is never refused for where it is in time.
+    its codes or its format are others. A column that moves with time is never refused for where it is in time, nor is
+    one that agrees with what the version in service is asked now (``agreed``: with which index): the world has moved.
 
     The examples are the first rows of the frame, the dataset or a sample of it, where the reference has fewer.
     """
@@ -70,7 +96,8 @@ def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: 
         if found.p >= settings.drift_p or found.psi <= settings.drift_psi_warning:
             continue
         most = settings.drift_psi if found.what == "target" else _most_of_input(found, task)
-        refused = most is not None and found.psi > most
+        now = agreed.get((found.column, found.what)) if found.what != "target" else None
+        refused = most is not None and found.psi > most and now is None
         limit = most if refused or found.what == "target" else settings.drift_psi_warning
         moved = int(np.argmax(np.subtract(found.shares, found.reference)))
         label = f"{found.column} {found.labels[moved]}" if found.what == "target" else repr(found.labels[moved])
@@ -83,6 +110,7 @@ def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: 
                 message=(
                     f"the distribution of {name} differs from the reference's: {label} has {found.shares[moved]:.1%} "
                     f"instead of {found.reference[moved]:.1%} (PSI {found.psi:.3f}, limit {limit:g}; p {found.p:.1g})"
+                    f"{_as_asked(now)}"
                 ),
                 column=found.column,
                 figures={
@@ -93,6 +121,7 @@ def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: 
                     "share": found.shares[moved],
                     "reference_share": found.reference[moved],
                     "at": found.labels[moved],
+                    **({} if now is None else {"psi_asked": round(now, 6)}),
                 },
                 remedy=(
                     f"a PSI of at most {limit:g}; where the world has changed for good, a person makes this dataset "
@@ -102,6 +131,10 @@ def check(comparisons: list[Comparison], task: Task, reference: Profile, frame: 
             )
         )
     return reasons
+
+
+def _as_asked(psi: float | None) -> str:
+    return "" if psi is None else f"; so does what the version in service is asked now (PSI {psi:.3f} against that)"
 
 
 def _most_of_input(found: Comparison, task: Task) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from regraft_core.fit.asked import Asked
 from regraft_core.profile import Comparison, Profile
 from regraft_core.verdict import Reason, Verdict
 from regraft_inference.bundle import Bundle
@@ -20,8 +21,9 @@ class Evidence:
     """What is known of a dataset whose rows could be read.
 
     Of its ``rows``, ``sample`` has at most ``evaluation_rows``, in random order, ``tallies`` count all,
-    ``comparisons`` hold these against the reference. ``evaluation`` is of the sample; where there is none, the target
-    is constant, or the estimator cannot be trained, as ``untrainable`` says.
+    ``comparisons`` hold these against the reference; ``asked`` is what the version in service was asked lately.
+    ``evaluation`` is of the sample; where there is none, the target is constant, or the estimator cannot be trained,
+    as ``untrainable`` says.
     """
 
     task: Task
@@ -31,6 +33,7 @@ class Evidence:
     sample: pd.DataFrame
     tallies: Tallies
     comparisons: list[Comparison]
+    asked: Asked | None = None
     evaluation: Evaluation | None = None
     untrainable: UntrainableError | None = None
 

@@ -46,6 +46,7 @@ def run(context: Context) -> TrainResult:
             metrics=verdict.metrics,
             definition=task.definition,
             unfit_psi=UNFIT_PSI if task.gates.input_drift_psi is None else task.gates.input_drift_psi,
+            requests=task.requests,
         ),
         golden=task.columns_of(golden(data)),
         profile=verdict.profile,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.errors import RegraftError, TemporaryError, UnreadableError
+from regraft_core.fit.asked import Asked, asked_lately
 from regraft_core.runs import Cause, RunState
 from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import get_model, put_model
@@ -28,7 +30,12 @@ def run(context: Context) -> ValidateResult:
     context.store.get_file(layout.raw_dataset(context.result("download", DownloadResult).data_sha256), raw)
     context.progress(None, "asking the gates")
     judgement = gates.judge(
-        raw, context.task, reference=_reference(context), incumbent=_incumbent(context), folder=context.workdir
+        raw,
+        context.task,
+        reference=_reference(context),
+        incumbent=_incumbent(context),
+        asked=_asked_lately(context),
+        folder=context.workdir,
     )
     verdict = judgement.verdict
     put_model(context.store, layout.verdict(run_id), verdict)
@@ -74,6 +81,12 @@ def _incumbent(context: Context) -> Bundle | None:
         context.log.warning("version in service not compared", version=prod.number, reason="it has another contract")
         return None
     return bundle
+
+
+def _asked_lately(context: Context) -> Asked | None:
+    """Return what the version in service was asked within the last day, None where that is not known."""
+    prod = context.registry.prod(context.task)
+    return None if prod is None else asked_lately(context.store, context.task.name, prod.number, time.time())
 
 
 def _asked(contract: Contract) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ def task_of(definition: TaskDefinition, folder: Path | None) -> Task:
         description=definition.description,
         gates=definition.gates,
         metric=definition.metric,
+        requests=definition.requests,
         reference=reference,
         file=definition,
         source="" if folder is None else str(folder / FILE_NAME),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from regraft_core.contract import Column, Contract
-from regraft_core.definition import GateSettings, TaskDefinition
+from regraft_core.definition import GateSettings, RequestSettings, TaskDefinition
 from regraft_inference.columns import dtype_of
 from regraft_inference.estimators import Estimator
 
@@ -40,6 +40,7 @@ class Task:
     description: str = ""
     gates: GateSettings = field(default_factory=GateSettings)
     metric: str | None = None
+    requests: RequestSettings = field(default_factory=RequestSettings)
     reference: Path | None = None
     file: TaskDefinition | None = None
     source: str = "python"
@@ -66,6 +67,8 @@ class Task:
             "registered_model": self.registered_model,
             "metric": self.metric,
         }
+        if requests := self.requests.model_dump(mode="json", exclude_defaults=True):
+            content["requests"] = requests
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def columns_of(self, frame: pd.DataFrame) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from regraft_cli import main as cli
 from regraft_cli import terminal
+from regraft_cli.following import EXIT_CODES
 from regraft_core.errors import UnavailableError
 from regraft_core.runs import Cause, Run, RunRequest, RunState, now
 from tests.checker import datasets
@@ -78,7 +79,7 @@ def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     [("promoted", 0), ("unchanged", 0), ("rejected", 3), ("superseded", 1), ("rolled_back", 1), ("failed", 1)],
 )
 def test_every_end_of_a_run_has_its_exit_code(state: str, exit_code: int) -> None:
-    assert cli.EXIT_CODES.get(RunState(state), 1) == exit_code
+    assert EXIT_CODES.get(RunState(state), 1) == exit_code
 
 
 def test_a_run_is_shown_with_its_steps_and_its_cause() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.dummy import DummyRegressor
 from sklearn.tree import DecisionTreeClassifier
 
 from regraft_core.contract import Column, Contract
+from regraft_core.profile import Profile
 from regraft_inference.bundle import BundleInfo, version_json, write_bundle
 from regraft_inference.estimators import Columns, Estimator
 from regraft_inference.estimators.sklearn import SklearnEstimator
@@ -49,7 +51,7 @@ def write_passwords_bundle(folder: Path, *, answer: float = 1.0, version: str = 
     return _write(folder, PASSWORDS, estimator, golden, version)
 
 
-def write_heart_bundle(folder: Path, *, version: str = "1") -> Path:
+def write_heart_bundle(folder: Path, *, version: str = "1", profile: Profile | None = None, **info: Any) -> Path:
     """Write a bundle that tells an oldpeak above 1.75 from one below."""
     estimator = SklearnEstimator(DecisionTreeClassifier(random_state=0), features=HEART.feature_names, integer=True)
     golden = {
@@ -58,7 +60,7 @@ def write_heart_bundle(folder: Path, *, version: str = "1") -> Path:
         "oldpeak": np.array(HEART_ROWS["oldpeak"]),
     }
     estimator.fit(golden, np.array(HEART_ANSWERS))
-    return _write(folder, HEART, estimator, golden, version)
+    return _write(folder, HEART, estimator, golden, version, profile, **info)
 
 
 def write_reasoning_bundle(folder: Path, *, version: str = "1") -> Path:
@@ -79,14 +81,23 @@ def sha256_of(version: str) -> str:
     return version.rjust(64, "0")
 
 
-def _write(folder: Path, contract: Contract, estimator: Estimator, golden: Columns, version: str) -> Path:
+def _write(
+    folder: Path,
+    contract: Contract,
+    estimator: Estimator,
+    golden: Columns,
+    version: str,
+    profile: Profile | None = None,
+    **more: Any,
+) -> Path:
     info = BundleInfo(
         task=contract.task,
         run_id=f"run-{version}",
         data_sha256=sha256_of(version),
         estimator=estimator.format,
         created_at=datetime(2024, 2, 29, tzinfo=UTC),
+        **more,
     )
-    write_bundle(folder, contract=contract, estimator=estimator, info=info, golden=golden, profile=None)
+    write_bundle(folder, contract=contract, estimator=estimator, info=info, golden=golden, profile=profile)
     (folder / "version.json").write_text(version_json(version))
     return folder

@@ -54,6 +54,8 @@ def test_the_document_names_every_operation_and_no_error_of_the_framework(servic
         ("GET", "/events"),
         ("GET", "/tasks"),
         ("GET", "/tasks/{task}/versions"),
+        ("POST", "/tasks/{task}/outcomes"),
+        ("GET", "/tasks/{task}/collected"),
         ("POST", "/runs/{run_id}/cancel"),
     }
     assert "HTTPValidationError" not in str(document)

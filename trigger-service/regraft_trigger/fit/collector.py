@@ -7,21 +7,24 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import httpx
 
 from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, UnavailableError
-from regraft_core.fit.counts import Told
+from regraft_core.fit.counts import Known, Told
+from regraft_core.fit.dataset import as_csv
 from regraft_core.fit.fit import Fit, Window
 from regraft_core.fit.history import DAY
+from regraft_core.fit.kept import InputsAnswered, InputsAsked, KeptTold
 from regraft_core.logs import get_logger
 from regraft_core.serving import Serving
 from regraft_core.stores.objects import ObjectStore
 from regraft_trigger.backends.backend import PredictorPod
 from regraft_trigger.fit.gauges import FitGauges
 from regraft_trigger.fit.ledger import Ledger
+from regraft_trigger.fit.outcomes import Said, refusal_of, said, told_of
 from regraft_trigger.fit.shown import FitShown, shown
 
 ASK_SECONDS = 60.0
@@ -36,6 +39,9 @@ LOOK_SECONDS = 5.0
 ANSWER_SECONDS = 3.0
 MOST_BYTES = 32 << 20
 """Largest answer of a predictor that is read."""
+
+MOST_FETCHES = 32
+"""How often a predictor is asked in a row for what it has kept."""
 
 PRUNE_SECONDS = 3600.0
 
@@ -97,12 +103,64 @@ class Collector:
 
     async def fit(self, task: str, window: Window) -> Fit:
         """Return whether what serves of a task fits what it was asked, as far as told. Raises RegraftError."""
+        return (await self._of_serving(task, window))[0]
+
+    async def _of_serving(self, task: str, window: Window) -> tuple[Fit, str | None]:
         serving = await self._serving(task)
         version = None if serving is None else serving.version
         try:
-            return await self._in_thread(lambda: self._fit(task, version, window))
+            return await self._in_thread(lambda: self._fit(task, version, window)), version
         except OSError as error:
             raise UnavailableError("the data folder cannot be used now", code=Code.STORAGE_UNAVAILABLE) from error
+
+    async def tell(self, task: str, outcomes: list[dict[str, Any]]) -> int:
+        """Keep what really happened, and return of how many rows.
+
+        Raises ContractError for what cannot be, UnavailableError where no predictor has told what can be.
+        """
+        known = await self._newest(task)
+        if known is None or known.contract is None:
+            raise _not_told(task)
+        told = said(outcomes, known.contract)
+        with_inputs = [each for each in told if each.inputs is not None]
+        answered = await self._answers(task, with_inputs) if with_inputs else None
+        moment = time.time()
+        found = told_of(told, moment, answered)
+        await self._in_thread(lambda: self._ledger.task(task).evidence.tell(moment, found))
+        return len(found)
+
+    async def dataset(self, task: str, since: float) -> bytes:
+        """Return a CSV of the rows whose outcome was told after a moment. Raises UnavailableError as ``tell``."""
+        known = await self._newest(task)
+        if known is None or known.contract is None:
+            raise _not_told(task)
+        contract, evidence = known.contract, self._ledger.task(task).evidence
+        # Not in the thread that the fit is told from: it may take long, and reads the store alone.
+        return await asyncio.to_thread(lambda: "".join(as_csv(contract, evidence.rows(since))).encode())
+
+    async def _newest(self, task: str) -> Known | None:
+        """Return what the newest version of a task knows; where nobody has told, predictors are asked."""
+        ledger = self._ledger.task(task)
+        for _ in range(2):
+            await self._in_thread(lambda: ledger.read(time.time()))
+            if (found := ledger.newest()) is not None and found.contract is not None:
+                return found
+            await self._ask_all([pod for pod in await self._pods() if pod.task in (task, None)])
+        return ledger.newest()
+
+    async def _answers(self, task: str, rows: Sequence[Said]) -> InputsAnswered:
+        """Return what a predictor answers to inputs. Raises ContractError for what breaks the contract."""
+        asked = InputsAsked(task=task, rows=[each.inputs or {} for each in rows]).model_dump_json()
+        for pod in [pod for pod in await self._pods() if pod.task in (task, None) and not pod.ends]:
+            try:
+                answer = await self._http.post(f"{pod.url}/answers", content=asked)
+                if answer.status_code == 400:
+                    raise refusal_of(answer.json(), rows)
+                answer.raise_for_status()
+                return InputsAnswered.model_validate_json(answer.content)
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                log.debug("predictor does not answer to inputs", url=pod.url, error=str(error))
+        raise UnavailableError(f"no predictor of {task} can be asked now", code=Code.PREDICTOR_UNREACHABLE)
 
     async def shown(self, task: str, version: str) -> FitShown:
         """Return what the page shows of a version that serves: nobody waits for a predictor. Raises RegraftError."""
@@ -152,7 +210,23 @@ class Collector:
         tasks = self._names() if pod.task is None else [pod.task]
         moment = time.time()
         await self._in_thread(lambda: self._ledger.take(moment, told, tasks))
+        if told.keeps:
+            await self._fetch_kept(pod, tasks)
         return True
+
+    async def _fetch_kept(self, pod: PredictorPod, tasks: Sequence[str]) -> None:
+        """Put the rows that a predictor has kept into the store, all there are; it lets go of what is there."""
+        after = -1
+        for _ in range(MOST_FETCHES):
+            try:
+                kept = KeptTold.model_validate_json(await self._read(f"{pod.url}/kept?after={after}"))
+                if not kept.blocks:
+                    return
+                await self._in_thread(partial(self._ledger.keep, time.time(), kept, tasks))
+            except (httpx.HTTPError, ValueError, RegraftError, OSError) as error:
+                log.warning("kept rows cannot be fetched now", url=pod.url, error=str(error))
+                return
+            after = kept.blocks[-1].number
 
     async def _read(self, url: str) -> bytes:
         async with self._http.stream("GET", url) as response:
@@ -168,9 +242,15 @@ class Collector:
         """Let Prometheus know; what is wrong with a task costs that task alone."""
         try:
             for window in WINDOWS:
-                self._gauges.set(task, await self.fit(task, window))
+                self._gauges.set(task, *await self._of_serving(task, window))
         except RegraftError as error:
             log.debug("fit cannot be told", task=task, error=str(error))
 
     async def _in_thread[T](self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+def _not_told(task: str) -> UnavailableError:
+    return UnavailableError(
+        f"no predictor has told yet what {task} predicts; try again in a minute", code=Code.NOT_READY
+    )

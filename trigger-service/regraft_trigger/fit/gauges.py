@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 from prometheus_client import CollectorRegistry, Gauge
 
 from regraft_core.fit.fit import Fit, FitState
+from regraft_core.fit.measured import MeasuredSkill
 
 
 class FitGauges:
@@ -37,7 +41,29 @@ class FitGauges:
             registry=registry,
         )
 
-    def set(self, task: str, fit: Fit) -> None:
+        self._skill = Gauge(
+            "regraft_fit_skill",
+            "Skill of what serves: measured where outcomes are known, and held out when it was judged",
+            ["task", "kind"],
+            registry=registry,
+        )
+        self._skill_error = Gauge(
+            "regraft_fit_skill_standard_error", "How far chance may have moved it", ["task"], registry=registry
+        )
+        self._outcomes = Gauge(
+            "regraft_fit_outcomes",
+            "Rows of what serves whose outcome is known, the newest",
+            ["task"],
+            registry=registry,
+        )
+        self._lost = Gauge(
+            "regraft_fit_skill_lost",
+            "1 where the skill of what serves is below the held-out one by more than chance explains",
+            ["task"],
+            registry=registry,
+        )
+
+    def set(self, task: str, fit: Fit, version: str | None = None) -> None:
         """Set what was found for a window."""
         for state in FitState:
             self._states.labels(task, fit.window, state).set(state == fit.state)
@@ -46,3 +72,18 @@ class FitGauges:
         self._refused.labels(task, fit.window).set(sum(each.share for each in fit.refused))
         for column in fit.columns:
             self._psi.labels(task, fit.window, column.name).set(column.psi or 0.0)
+        self._set_measured(task, next((each for each in fit.measured if each.version == version), None))
+
+    def _set_measured(self, task: str, found: MeasuredSkill | None) -> None:
+        """Set what is measured of what serves; where nothing is, nothing of a version before stays."""
+        self._outcomes.labels(task).set(0 if found is None else found.rows)
+        self._lost.labels(task).set(found is not None and found.lost)
+        self._skill.labels(task, "measured").set(_figure(found, "skill"))
+        self._skill.labels(task, "held_out").set(_figure(found, "held_out"))
+        self._skill_error.labels(task).set(_figure(found, "standard_error"))
+
+
+def _figure(found: MeasuredSkill | None, name: Literal["skill", "held_out", "standard_error"]) -> float:
+    """Return a figure as Prometheus has it: what is not known is no number."""
+    value: float | None = None if found is None else getattr(found, name)
+    return math.nan if value is None else value

@@ -17,17 +17,24 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from regraft_core import layout
+from regraft_core.definition import RequestSettings
 from regraft_core.errors import RegraftError
+from regraft_core.fit.asked import hours_since
 from regraft_core.fit.counts import Counted, Counts, Hour, Known, Told, total
 from regraft_core.fit.fit import Fit, FitState, Window, comparisons_of, fit_of
 from regraft_core.fit.history import DAY, HOUR, WINDOWS, History
+from regraft_core.fit.kept import KeptTold
+from regraft_core.fit.measured import MeasuredSkill, measured_of
 from regraft_core.formats import Versioned
 from regraft_core.logs import get_logger, log_once
 from regraft_core.profile import Comparison
 from regraft_core.stores.objects import ObjectStore, find_model, put_model
+from regraft_trigger.fit.evidence import Evidence
 
 KEPT_DAYS = 30
 """How long hourly counts are kept."""
+
+DEFAULT_DAYS = RequestSettings().days
 
 log = get_logger(__name__)
 
@@ -51,6 +58,9 @@ class TaskLedger:
         """By process and version."""
         self._since = Since()
         self._read = False
+        self._kept: dict[str, Known] = {}
+        """What is in the bucket of what versions know."""
+        self.evidence = Evidence(objects, task)
 
     def take(self, moment: float, instance: str, began: datetime, counted: Iterable[Counted]) -> None:
         """Note what a process has counted until now, and keep it. Raises RegraftError where it cannot be kept."""
@@ -69,8 +79,32 @@ class TaskLedger:
         """Return whether a version fits what it was asked, all its predictors together."""
         known = self._known.get(version or "")
         counts = self.counts(version, now - WINDOWS[window])
-        found = fit_of(known, counts, window=window, since=datetime.fromtimestamp(now, UTC))
+        found = fit_of(known, counts, window=window, since=datetime.fromtimestamp(now, UTC), measured=self.measured())
         return found.model_copy(update={"since": self._moment(version, window, found, now)})
+
+    def measured(self) -> list[MeasuredSkill]:
+        """Return the skill of each version whose outcomes are known, the newest version first."""
+        found = [measured_of(version, self.known(version), pairs) for version, pairs in self.evidence.pairs().items()]
+        return sorted(found, key=lambda each: _number(each.version), reverse=True)
+
+    def known(self, version: str) -> Known | None:
+        """Return what a version knows, None where no predictor has ever told."""
+        if version not in self._known:
+            found = find_model(self._objects, layout.fit_known(self._task, version), Known)
+            if found is None:
+                return None
+            self._known[version] = found
+        return self._known[version]
+
+    def newest(self) -> Known | None:
+        """Return what the newest version knows that any predictor has told of."""
+        return max(self._known.values(), key=lambda known: _number(known.version), default=None)
+
+    @property
+    def keep_days(self) -> int:
+        """How long rows are kept that were asked, and what is told of them: as the newest version's task says."""
+        newest = self.newest()
+        return DEFAULT_DAYS if newest is None else newest.keep_days
 
     def counts(self, version: str | None, since: float) -> Counts:
         """Return what a version was asked after a moment."""
@@ -82,13 +116,19 @@ class TaskLedger:
         return [] if known is None else comparisons_of(known, self.counts(version, since))
 
     def read(self, now: float) -> None:
-        """Read what the bucket has of the last day; once it has been read, nothing happens. Raises RegraftError."""
-        if self._read:
-            return
-        oldest = layout.fit_hour(self._task, datetime.fromtimestamp(now - DAY - HOUR, UTC), "")
-        for key in self._objects.keys(layout.fit_hours(self._task)):
-            if key >= oldest and (hour := find_model(self._objects, key, Hour)) is not None:
-                self._read_hour(key.rpartition("/")[2].removesuffix(".json"), hour)
+        """Read what the bucket has of the last day, once, and what is new of evidence. Raises RegraftError."""
+        if not self._read:
+            self._read_first(now)
+        self.evidence.read(now, self.keep_days)
+
+    def _read_first(self, now: float) -> None:
+        told = [
+            key.rpartition("/")[2].removesuffix(".json") for key in self._objects.keys(layout.fit_knowns(self._task))
+        ]
+        if told:
+            self.known(max(told, key=_number))
+        for instance, hour in hours_since(self._objects, self._task, now - DAY - HOUR):
+            self._read_hour(instance, hour)
         self._since = find_model(self._objects, layout.fit_since(self._task), Since) or Since()
         self._read = True
 
@@ -99,13 +139,14 @@ class TaskLedger:
             if key >= oldest:
                 break
             self._objects.remove(key)
+        self.evidence.prune(now, self.keep_days)
         for instance, of in list(self._processes.items()):
             if all(history.latest < now - DAY - HOUR for history in of.values()):
                 del self._processes[instance]
 
     def _read_hour(self, instance: str, hour: Hour) -> None:
         for version, counts in hour.versions.items():
-            known = self._known.get(version) or find_model(self._objects, layout.fit_known(self._task, version), Known)
+            known = self.known(version)
             if known is not None and known.fits(counts):
                 self._note(hour.at, instance, hour.started_at, known, counts)
 
@@ -115,9 +156,12 @@ class TaskLedger:
         history.note(moment, counts)
 
     def _keep_known(self, known: Known) -> None:
+        if self._kept.get(known.version) == known:
+            return
         key = layout.fit_known(self._task, known.version)
-        if not self._objects.exists(key):
+        if find_model(self._objects, key, Known) != known:
             put_model(self._objects, key, known)
+        self._kept[known.version] = known
 
     def _moment(self, version: str | None, window: Window, found: Fit, now: float) -> datetime:
         """Return since when the state is what it is, and keep that where it has changed."""
@@ -131,6 +175,10 @@ class TaskLedger:
             except (RegraftError, OSError) as error:
                 log.warning("state of fit cannot be kept", task=self._task, error=str(error))
         return self._since.moments[window]
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdigit() else 0
 
 
 class Ledger:
@@ -157,6 +205,12 @@ class Ledger:
                 ledger.take(moment, told.instance, told.started_at, _counted(name, told.tasks[name]))
             except (RegraftError, OSError, ValueError) as error:
                 log_once(log, f"fit/{name}", "counts are left aside", task=name, reason=str(error))
+
+    def keep(self, moment: float, told: KeptTold, tasks: Iterable[str]) -> None:
+        """Put the rows of some tasks that a process has kept into the store. Raises RegraftError."""
+        for block in told.blocks:
+            if block.task in tasks:
+                self.task(block.task).evidence.keep(moment, told.instance, block)
 
 
 def _counted(task: str, told: list[Any]) -> list[Counted]:

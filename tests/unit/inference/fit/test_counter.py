@@ -19,6 +19,7 @@ from regraft_core.profile import Profile
 from regraft_inference.columns import typed_values
 from regraft_inference.fit.counter import COUNTERS, MOST_VERSIONS, MOST_WAITING, Counters, VersionCounter
 from regraft_inference.fit.port import serve_counts
+from regraft_inference.model import TaskRepository
 from regraft_pipeline.data.profile import count, predictions_of, profile_of, tallies_of
 from regraft_pipeline.tasks.task import Task
 
@@ -195,13 +196,13 @@ def test_the_port_tells_counts_and_nothing_else(profile: Profile, tmp_path: Path
     known = Known(task="port-houses", version="1", data_sha256="0" * 64, profile=profile)
     asked = COUNTERS.counter(known, CONTRACT)
     asked.saw(typed(rows(1), 0, 50), np.zeros(50))
-    server = serve_counts("127.0.0.1", 0)
+    server = serve_counts("127.0.0.1", 0, TaskRepository().answers)
     assert server is not None
     try:
         url = f"http://127.0.0.1:{server.server_port}"
         told = Told.model_validate_json(httpx.get(f"{url}/counts", trust_env=False).content)
         assert httpx.get(f"{url}/metrics", trust_env=False).status_code == 404
-        assert serve_counts("127.0.0.1", server.server_port) is None
+        assert serve_counts("127.0.0.1", server.server_port, TaskRepository().answers) is None
     finally:
         server.shutdown()
         server.server_close()

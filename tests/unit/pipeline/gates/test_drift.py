@@ -6,9 +6,11 @@ import pytest
 
 from regraft_core.contract import Column, Contract
 from regraft_core.drift import drift_of
+from regraft_core.fit.asked import Asked
+from regraft_core.fit.counts import Counts
 from regraft_core.profile import Profile
 from regraft_core.verdict import Reason
-from regraft_pipeline.data.profile import profile_of, tallies_of
+from regraft_pipeline.data.profile import count, profile_of, tallies_of
 from regraft_pipeline.gates import drift
 from regraft_pipeline.tasks import Task, heart_disease, passwords
 
@@ -121,3 +123,37 @@ def test_a_cut_tail_is_seen() -> None:
     assert reasons_of(tail[:5000], task, known) == []
     cut = tail[tail["y"] <= tail["y"].quantile(0.95)]
     assert [reason.severity for reason in reasons_of(cut, task, known)] == ["error"]
+
+
+def asked(reference: Profile, frame: pd.DataFrame, rows: int | None = None) -> Asked:
+    """Return what a version was asked that has seen the reference: the rows of a frame."""
+    tallies = tallies_of([frame], heart_disease.TASK)
+    columns = {
+        name: {what: count(known, tallies[name][what]).tolist() for what, known in of.items() if what in tallies[name]}
+        for name, of in reference.inputs.items()
+    }
+    return Asked(reference, Counts(rows=len(frame) if rows is None else rows, columns=columns))
+
+
+def test_inputs_that_are_as_what_is_asked_now_are_a_warning(heart_reference: Profile) -> None:
+    def found(now: Asked | None) -> list[Reason]:
+        tallies = tallies_of([moved], heart_disease.TASK)
+        comparisons = drift.compare(tallies, heart_disease.TASK, heart_reference)
+        agreed = {} if now is None else drift.agreement(now, tallies)
+        return [
+            reason
+            for reason in drift.check(comparisons, heart_disease.TASK, heart_reference, moved, agreed)
+            if reason.column == "age"
+        ]
+
+    moved = heart_disease.generate(3, 1000)
+    moved["age"] += 20
+    other = heart_disease.generate(5, 1000)
+    other["age"] += 20
+    assert [each.severity for each in found(None)] == ["error"]
+    assert [each.severity for each in found(asked(heart_reference, heart_disease.generate(5, 1000)))] == ["error"]
+    assert [each.severity for each in found(asked(heart_reference, other, rows=199))] == ["error"]
+    (reason,) = found(asked(heart_reference, other))
+    assert (reason.code, reason.severity) == ("input_drift", "warning")
+    assert "what the version in service is asked now" in reason.message
+    assert float(str(reason.figures["psi_asked"])) < 0.1
