@@ -167,6 +167,11 @@ def fit_since(task: str) -> str:
     return f"fit/{task}/since.json"
 
 
+def fit_retrained(task: str) -> str:
+    """The run that was asked for last because a task's version was unfit, as JSON."""
+    return f"fit/{task}/retrained.json"
+
+
 KEPT = "requests/"
 """Prefix of the rows that were asked and are kept because tasks' files say so."""
 

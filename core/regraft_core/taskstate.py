@@ -25,6 +25,7 @@ class TaskState(BaseModel):
     definition: str = Field("", description="What tells two definitions of the task apart: a SHA-256")
     kind: str = Field("", description="regression or classification, where that is known")
     description: str = ""
+    newest: str | None = Field(None, description="Address that is run where what serves is unfit; none: nothing is")
     checked_at: datetime = Field(default_factory=now)
 
 

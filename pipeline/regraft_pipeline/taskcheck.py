@@ -24,6 +24,7 @@ def check(name: str, settings: PipelineSettings) -> Task | None:
     try:
         task = sound_task(name)
         state.kind, state.description, state.definition = task.kind, task.description, task.definition
+        state.newest = None if task.file is None else task.file.newest
     except RegraftError as error:
         log.error("task is broken", task=name, reason=error.message, exc_info=error.__cause__)  # noqa: TRY400
         state.broken = Cause(code=error.code, message=error.message)

@@ -31,6 +31,7 @@ from regraft_trigger.backends.backend import Backend
 from regraft_trigger.bodies import RollbackBody, TriggerBody
 from regraft_trigger.feed import CATCH_UP, Feed
 from regraft_trigger.fit.collector import Collector
+from regraft_trigger.fit.retrain import Retrainer
 from regraft_trigger.metrics import Metrics
 from regraft_trigger.predictors import Predictors
 from regraft_trigger.settings import TriggerSettings
@@ -66,6 +67,7 @@ class Service:
             ("feed of runs", self._follow()),
             ("look at predictors", predictors),
             ("collector of counts", self.collector.follow(lambda: self.task_names)),
+            ("look at unfit tasks", self.retrainer.follow(lambda: self.task_names)),
         )
         self.background.extend(asyncio.create_task(work, name=name) for name, work in works)
         try:
@@ -167,6 +169,18 @@ class Service:
         """Return whether what serves still fits its requests. Raises NotFoundError, UnavailableError."""
         await self.known(name)
         return await self.collector.fresh(name, window)
+
+    @property
+    def retrainer(self) -> Retrainer:
+        """What asks for runs of the newest data."""
+        return Retrainer(self.backend.objects, self._newest, self.collector.fit, self.backend.get, self._retrain)
+
+    async def _newest(self, name: str) -> str | None:
+        known = self.backend.found_tasks().get(name) or await self.backend.task_state(name)
+        return None if known is None or known.broken else known.newest
+
+    async def _retrain(self, name: str, address: str, key: str) -> Run:
+        return await self.trigger(TriggerBody(data_url=address, task=name), key)
 
     async def versions(self, name: str) -> list[VersionShown]:
         """Return the versions of a task, as far as its newest runs tell. Raises NotFoundError (``task_unknown``)."""

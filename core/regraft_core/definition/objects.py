@@ -46,7 +46,7 @@ class TaskObject:
             state.broken = Cause(code=self.error.code, message=self.error.message)
         if self.definition is not None:
             state.definition, state.kind = self.definition.hash, self.definition.problem_type
-            state.description = self.definition.description
+            state.description, state.newest = self.definition.description, self.definition.newest
         return state
 
     def sound(self) -> tuple[TaskDefinition, Profile]:

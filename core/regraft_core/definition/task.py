@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from regraft_core.addresses import redacted, s3_parts
 from regraft_core.contract import Column, ColumnType, Contract
 from regraft_core.definition.gates import GateSettings
 from regraft_core.definition.requests import RequestSettings
@@ -80,6 +82,12 @@ class TaskDefinition(BaseModel):
     requests: RequestSettings = Field(
         default_factory=RequestSettings, description="Which rows that are asked are kept; by default none"
     )
+    source: str | None = Field(
+        None, description="Address that always has the newest data: http, https, or s3; without a secret"
+    )
+    retrain_when: Literal["unfit"] | None = Field(
+        None, description="unfit: the source is run where what serves has been unfit for an hour; none: never by itself"
+    )
     reference: str = Field("reference.csv", description="The dataset that new ones are held against, beside this file")
     registered_model: str = Field("{owner}-{task}", description="Name in the registry; {owner} and {task} are replaced")
     max_request_rows: int = Field(10_000, ge=1, description="Most rows of one request")
@@ -99,6 +107,24 @@ class TaskDefinition(BaseModel):
         except (KeyError, IndexError, ValueError):
             raise ValueError("only {owner} and {task} can be replaced") from None
         return value
+
+    @field_validator("source")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if not (all(s3_parts(value)) or (parts.scheme in ("http", "https") and parts.hostname)):
+            raise ValueError("the source must begin with http:// or https:// and name a host, or be s3://BUCKET/KEY")
+        if redacted(value) != value:
+            raise ValueError("the source must carry no secret, for the file is no secret; s3://BUCKET/KEY needs none")
+        return value
+
+    @model_validator(mode="after")
+    def _has_what_is_run(self) -> Self:
+        if self.retrain_when is not None and self.source is None:
+            raise _wrong("retrain_when needs a source: the address that always has the newest data", "retrain_when")
+        return self
 
     @model_validator(mode="after")
     def _can_be_learned(self) -> Self:
@@ -146,9 +172,15 @@ class TaskDefinition(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     @property
+    def newest(self) -> str | None:
+        """The address that is run where what serves is unfit, None where nothing is."""
+        return self.source if self.retrain_when == "unfit" else None
+
+    @property
     def hash(self) -> str:
-        """What tells two definitions apart: SHA-256 over all that differs from the defaults."""
-        content = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        """What tells two definitions apart: SHA-256 over all that differs from the defaults and makes a version."""
+        beside = {"source", "retrain_when"}
+        content = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=beside)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

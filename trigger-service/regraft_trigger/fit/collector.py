@@ -134,19 +134,23 @@ class Collector:
         known = await self._newest(task)
         if known is None or known.contract is None:
             raise _not_told(task)
-        contract, evidence = known.contract, self._ledger.task(task).evidence
+        contract, evidence = known.contract, await self._in_thread(lambda: self._ledger.task(task).evidence)
         # Not in the thread that the fit is told from: it may take long, and reads the store alone.
         return await asyncio.to_thread(lambda: "".join(as_csv(contract, evidence.rows(since))).encode())
 
     async def _newest(self, task: str) -> Known | None:
         """Return what the newest version of a task knows; where nobody has told, predictors are asked."""
-        ledger = self._ledger.task(task)
-        for _ in range(2):
-            await self._in_thread(lambda: ledger.read(time.time()))
-            if (found := ledger.newest()) is not None and found.contract is not None:
-                return found
+
+        def newest() -> Known | None:
+            ledger = self._ledger.task(task)
+            ledger.read(time.time())
+            return ledger.newest()
+
+        found = await self._in_thread(newest)
+        if found is None or found.contract is None:
             await self._ask_all([pod for pod in await self._pods() if pod.task in (task, None)])
-        return ledger.newest()
+            found = await self._in_thread(newest)
+        return found
 
     async def _answers(self, task: str, rows: Sequence[Said]) -> InputsAnswered:
         """Return what a predictor answers to inputs. Raises ContractError for what breaks the contract."""

@@ -55,7 +55,8 @@ class Evidence:
         self._answered: dict[Asked, _Answered] = {}
         self._told: dict[Asked, Outcome] = {}
         self._seen: set[str] = set()
-        self._fresh_until: float | None = None
+        self._is_read = False
+        self._fresh_until = 0.0
 
     def keep(self, moment: float, instance: str, block: KeptBlock) -> None:
         """Put rows that a predictor kept into the store. Raises RegraftError."""
@@ -63,6 +64,7 @@ class Evidence:
         if rows:
             key = layout.kept_block(self._task, _time(moment), instance, block.number)
             self._objects.put(key, packed(rows))
+            self._fresh_until = 0.0
 
     def tell(self, moment: float, outcomes: Iterable[Outcome]) -> None:
         """Put outcomes into the store. Raises RegraftError."""
@@ -74,9 +76,9 @@ class Evidence:
 
     def read(self, now: float, days: int) -> None:
         """Read what has come since then; the first time, the newest of what is kept. Raises RegraftError."""
-        if self._fresh_until is not None and now < self._fresh_until:
+        if now < self._fresh_until:
             return
-        since = now - (days * DAY if self._fresh_until is None else LATE)
+        since = now - (LATE if self._is_read else days * DAY)
         for key in self._new(layout.kept_rows(self._task), since):
             for row in lines_of(self._objects.get(key) or b"", KeptRow):
                 asked = (row.id, row.row)
@@ -87,13 +89,13 @@ class Evidence:
         self._seen = {key for key in self._seen if key.split("/")[2] >= _hour(now - LATE)}
         _forget(self._answered)
         _forget(self._told)
-        self._fresh_until = now + READ_SECONDS
+        self._is_read, self._fresh_until = True, now + READ_SECONDS
 
     def pairs(self) -> dict[str, list[Pair]]:
         """Return by version what was answered and what really happened, the rows that were asked last."""
         found: dict[str, list[tuple[float, Pair]]] = {}
         for asked, outcome in self._told.items():
-            answered = self._answered.get(asked) if outcome.inputs is None else _answered(outcome)
+            answered = self._answered.get(asked) if outcome.id is not None else _answered(outcome)
             if answered is not None:
                 pair = Pair(outcome.truth, answered.answer, answered.probability)
                 found.setdefault(answered.version, []).append((answered.at, pair))
@@ -133,7 +135,7 @@ class Evidence:
         for asked, outcome in self._outcomes(key):
             if asked not in self._told or outcome.at >= self._told[asked].at:
                 self._told.pop(asked, None)
-                self._told[asked] = outcome
+                self._told[asked] = outcome.model_copy(update={"inputs": None})  # which may be large
 
     def _outcomes(self, key: str) -> Iterator[tuple[Asked, Outcome]]:
         """Yield outcomes by the row that they are of; such with inputs are known by the request that told them."""

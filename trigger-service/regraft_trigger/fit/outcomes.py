@@ -161,7 +161,9 @@ def refusal_of(problem: Any, rows: Sequence[Said]) -> ContractError:
     place = rows[row].place if type(row) is int and row < len(rows) else rows[0].place
     details = {name: problem[name] for name in ("column", "rule") if name in problem}
     message = f"outcome {place}: {problem.get('detail', 'the inputs break the contract')}"
-    return ContractError(message, code=Code.of(str(problem.get("code"))), row=place, **details)
+    code = str(problem.get("code"))
+    known = Code.of(code) if code in list(Code) else Code.CONTRACT_BROKEN  # one of a newer release
+    return ContractError(message, code=known, row=place, **details)
 
 
 def _wrong(message: str, code: Code, place: int, column: str, rule: str) -> ContractError:

@@ -46,6 +46,14 @@ def test_the_hash_tells_definitions_apart_and_not_their_form() -> None:
     assert read_definition(PENGUINS.replace("80,", "90,")).hash != read_definition(PENGUINS).hash
 
 
+def test_where_the_newest_data_is_makes_no_other_version_and_what_is_kept_does() -> None:
+    more = PENGUINS + "source: s3://data/penguins.csv\nretrain_when: unfit\n"
+    found = read_definition(more)
+    assert (found.newest, found.hash) == ("s3://data/penguins.csv", read_definition(PENGUINS).hash)
+    assert read_definition(more.replace("retrain_when: unfit\n", "")).newest is None
+    assert read_definition(PENGUINS + "requests: {keep: 0.1}\n").hash != read_definition(PENGUINS).hash
+
+
 def test_what_is_said_by_default_can_be_left_out() -> None:
     short = "apiVersion: regraft.dev/v1\nkind: Task\nname: a\ntarget: y\ncolumns:\n- {name: x, type: number}\n- "
     assert read_definition(short + "{name: y, type: number}").problem_type == "regression"
@@ -74,6 +82,13 @@ MISTAKES = [
     ("Gentoo]", "Gentoo], nullable: true", 13, "cannot be nullable"),
     ("type: boolean", "type: boolean, minimum: 1", 10, "minimum and maximum are for numbers"),
     ("problem: classification", "problem: regression", 5, "the problem is classification"),
+    ("reference: reference.csv", "requests: {kep: 0.1}", 17, "did you mean 'keep'"),
+    ("reference: reference.csv", "requests: {keep: 1.5}", 17, "keep is 1.5"),
+    ("reference: reference.csv", "requests: {keep: 0.1, days: 0}", 17, "days is 0"),
+    ("reference: reference.csv", "retrain_when: unfit", 17, "retrain_when needs a source"),
+    ("reference: reference.csv", "retrain_when: drifting", 17, "unfit"),
+    ("reference: reference.csv", "source: ftp://example.org/a", 17, "must begin with http://"),
+    ("reference: reference.csv", "source: 'https://example.org/a?token=abc'", 17, "must carry no secret"),
     ("{owner}-penguins", "{user}-penguins", 18, "only {owner} and {task}"),
 ]
 
