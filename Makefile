@@ -57,6 +57,10 @@ bench-quality: $(STAMP)  ## Measure how good the estimators are, beside their ta
 bench-gates: $(STAMP)  ## Power study of the gates; writes its tables into docs/gates.md (QUICK=1: fewer sets; MINUTES=30)
 	@$(BIN)/python -m tests.bench.gates $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES))
 
+.PHONY: bench-fit
+bench-fit: $(STAMP)  ## Power study of the fit to requests; writes docs/fit.md (QUICK=1: fewer streams, printed)
+	@$(BIN)/python -m tests.bench.fit $(if $(QUICK),--quick)
+
 .PHONY: bench-scale
 bench-scale: $(STAMP)  ## Whole runs from a thousand to ten million rows; writes docs/scale.md and docs/scale.svg
 	@$(BIN)/python -m tests.bench.scale --write
