@@ -163,8 +163,8 @@ def test_a_version_that_is_replaced_between_answers_what_it_has_checked(
     old, new = model.version, Version.load(write_passwords_bundle(tmp_path / "new", answer=2.5, version="8"))
     ask_old = old.predict_together
 
-    def replace(body: bytes, done: Any) -> bool:
-        taken: bool = ask_old(body, done)
+    def replace(asked: bytes, body: bytes, done: Any) -> bool:
+        taken: bool = ask_old(asked, body, done)
         model.version = new
         return taken
 
