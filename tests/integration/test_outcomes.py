@@ -18,9 +18,9 @@ TASK = "heart-disease"
 MARKER = "kx7Q-marker-3fZ"
 
 
-def records(rows: int) -> list[dict[str, Any]]:
+def records(rows: int, seed: int = 5) -> list[dict[str, Any]]:
     """Return rows of the world that the model knows, and what really happened."""
-    found = heart_disease.generate(5, rows).to_dict("records")
+    found = heart_disease.generate(seed, rows).to_dict("records")
     return [
         {str(name): value.item() if isinstance(value, np.generic) else value for name, value in each.items()}
         for each in found
