@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from regraft_inference.estimators.sklearn import SklearnEstimator
+from regraft_inference.estimators.tabular import AutoEstimator
 from regraft_pipeline.tasks.heart_disease import BOOTSTRAP_ROWS, TASK, auc_limit, generate
 from tests.bench.families import Floats
 
@@ -38,7 +38,7 @@ def measured(seed: int, rows: int) -> tuple[float, float]:
     """Return ROC AUC and expected calibration error on unseen patients."""
     own, unseen = generate(seed, rows), generate(UNSEEN_SEED, UNSEEN_ROWS)
     estimator = TASK.estimator().fit(TASK.columns_of(own), TASK.target_of(own))
-    if not isinstance(estimator, SklearnEstimator):
+    if not isinstance(estimator, AutoEstimator):
         raise TypeError(f"{estimator} gives no probabilities")
     probability = estimator.probabilities(TASK.columns_of(unseen))[:, 1]
     actual = unseen["condition"].to_numpy(dtype=np.float64)

@@ -24,6 +24,9 @@ MOST_LEVELS = 30
 FEW_NUMBERS = 6
 """Numbers of so few values may be codes: each value has a column of its own besides."""
 
+MOST_COLUMNS = 200
+"""Columns up to which Newton's method is the fastest."""
+
 MOST_ROWS = 10_000
 """Rows that lines are learned from; more would not change them."""
 
@@ -111,7 +114,9 @@ def _fitted(design: Floats, target: Floats, strength: float, classes: int) -> tu
 
     model: Any
     if classes:
-        model = LogisticRegression(C=strength, max_iter=200, tol=1e-3).fit(design, target.astype(np.int64))
+        solver = "newton-cholesky" if design.shape[1] <= MOST_COLUMNS else "lbfgs"
+        model = LogisticRegression(C=strength, solver=solver, max_iter=200, tol=1e-3)
+        model.fit(design, target.astype(np.int64))
     else:
         model = Ridge(alpha=1 / strength).fit(design, target)
     return np.atleast_2d(model.coef_).T, np.atleast_1d(np.asarray(model.intercept_, dtype=np.float64))

@@ -81,6 +81,8 @@ class TabularEstimator:
 
     def fit(self, columns: Columns, target: NDArray[Any]) -> Self:
         """Learn from feature columns and the target of shape (rows,)."""
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415
+
         from regraft_inference.estimators.training import Table, train  # noqa: PLC0415  (serving needs none of it)
 
         encoding = Encoding.learn(self.contract, columns)
@@ -91,7 +93,8 @@ class TabularEstimator:
             self._model = AdditiveModel(np.zeros(1), [])
             state |= {"kind": "additive", "slope": 1.0, "offsets": [center], "losses": {}}
         else:
-            found = train(Table(matrix, values, encoding.parts, len(classes)), self.kinds)
+            with threadpool_limits(1):  # of small matrices, threads cost more than they do
+                found = train(Table(matrix, values, encoding.parts, len(classes)), self.kinds)
             self._model = found.model
             offsets = (center + scale * found.offsets).tolist()
             state |= {"kind": found.model.kind, "slope": scale * found.slope, "offsets": offsets}

@@ -27,8 +27,7 @@ type Kind = Literal["additive", "boosted"]
 
 SEED = 1
 FOLDS = 3
-FOLDS_OF_FEW = 4
-"""Parts that are held out in turn, of many rows and of few."""
+"""Parts of the rows that are held out in turn."""
 
 MOST_ADDITIVE_ROWS = 30_000
 """Above so many rows the additive model takes too long, and the boosted one is as good or better."""
@@ -128,8 +127,7 @@ def _calibrated(attempt: Attempt, classes: int) -> tuple[Trained, Floats]:
 
 def _number_of_folds(table: Table) -> int:
     """Return how many parts of the rows are held out in turn; 0 where there are too few rows of a class."""
-    number = FOLDS_OF_FEW if len(table.target) < FEW_ROWS else FOLDS
-    return number if table.least_of_a_class >= 2 * number else 0
+    return FOLDS if table.least_of_a_class >= 2 * FOLDS else 0
 
 
 def _folds(table: Table, number: int) -> NDArray[np.int64]:
@@ -206,14 +204,15 @@ def _fit_machine(
     from interpret.glassbox import ExplainableBoostingClassifier, ExplainableBoostingRegressor  # noqa: PLC0415
 
     rounds = max(FEW_ROUNDS, min(500, MOST_UPDATES // (max(len(parts), 1) * machines)))
+    few = len(table.target) < FEW_ROWS
     settings: dict[str, Any] = {
         "feature_types": ["continuous" if part.levels is None else "nominal" for part in parts.values()] or None,
         "outer_bags": 1,
         "interactions": 3 if table.outputs == 1 and len(table.target) >= ROWS_FOR_PAIRS else 0,
-        "learning_rate": min(0.15, max(0.05, 12.5 / rounds)),
-        "smoothing_rounds": 20,
+        "learning_rate": 0.1 if few else min(0.15, max(0.05, 12.5 / rounds)),
+        "smoothing_rounds": 5 if few else 20,
         "interaction_smoothing_rounds": 10,
-        "early_stopping_rounds": 20,
+        "early_stopping_rounds": 10 if few else 20,
         "max_rounds": FEW_ROUNDS if inside.all() else rounds,
         "max_bins": 256,
         "n_jobs": 1,

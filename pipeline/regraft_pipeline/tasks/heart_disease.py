@@ -11,15 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from regraft_core.contract import Column, Contract
-from regraft_inference.estimators.sklearn import SklearnEstimator
+from regraft_inference.estimators.tabular import AutoEstimator
 from regraft_pipeline.tasks import GateSettings, Task
 
 CONTRACT = Contract(
@@ -85,9 +80,6 @@ CONTRACT = Contract(
 
 BOOTSTRAP_SEED = 2
 BOOTSTRAP_ROWS = 600
-
-NUMBERS = [index for index, column in enumerate(CONTRACT.features) if column.categories is None]
-CODES = [index for index, column in enumerate(CONTRACT.features) if column.categories is not None]
 
 
 def generate(seed: int, rows: int = BOOTSTRAP_ROWS) -> pd.DataFrame:
@@ -166,18 +158,9 @@ def bootstrap() -> pd.DataFrame:
     return generate(BOOTSTRAP_SEED)
 
 
-def estimator() -> SklearnEstimator:
-    """Return logistic regression on scaled numbers and one column a code, its probabilities calibrated."""
-    columns = ColumnTransformer(
-        [
-            ("numbers", StandardScaler(), NUMBERS),
-            ("codes", OneHotEncoder(handle_unknown="ignore", sparse_output=False), CODES),
-        ]
-    )
-    model = LogisticRegression(C=0.5, solver="newton-cholesky")
-    calibrated = CalibratedClassifierCV(model, method="sigmoid", cv=3, ensemble=False)
-    # Only the regression is fitted anew for each part that calibration leaves out: the columns know no target.
-    return SklearnEstimator(make_pipeline(columns, calibrated), features=CONTRACT.feature_names, integer=True)
+def estimator() -> AutoEstimator:
+    """Return the estimator for any table: additive, unless boosted trees do clearly better."""
+    return AutoEstimator(CONTRACT, "classification")
 
 
 TASK = Task(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from regraft_inference.estimators.sklearn import SklearnEstimator
+from regraft_inference.estimators.tabular import AutoEstimator
 from regraft_pipeline.tasks.heart_disease import CONTRACT, TASK, auc_limit, bootstrap, generate, risk
 
 
@@ -25,7 +25,7 @@ def test_generated_patients_look_like_those_of_the_study() -> None:
 def test_the_estimator_comes_close_to_what_is_possible_and_is_calibrated() -> None:
     estimator, unseen = TASK.estimator(), generate(99, 20_000)
     estimator.fit(TASK.columns_of(frame := bootstrap()), TASK.target_of(frame))
-    assert isinstance(estimator, SklearnEstimator)
+    assert isinstance(estimator, AutoEstimator)
     probability = estimator.probabilities(TASK.columns_of(unseen))[:, 1]
     assert roc_auc_score(unseen["condition"], probability) > auc_limit(99, 20_000) - 0.01
     assert np.abs(probability - risk(unseen)).mean() < 0.08
