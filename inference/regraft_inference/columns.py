@@ -23,23 +23,25 @@ from regraft_core.contract import Column
 TIME = np.dtype("datetime64[us]")
 """How dates and points in time are held."""
 
+WHOLE = {"number": np.dtype(np.float64), "integer": np.dtype(np.int64), "boolean": np.dtype(np.bool_)}
+GAPPED = dict.fromkeys(WHOLE, np.dtype(np.float64))
+"""Types of arrays without gaps, and with them."""
+
 
 def dtype_of(column: Column) -> np.dtype[Any] | None:
     """Return the type of an estimator's array of this column, None where it is a list of strings."""
     if column.is_time:
         return TIME
-    if column.type == "number" or (column.nullable and column.type in ("integer", "boolean")):
-        return np.dtype(np.float64)
-    return {"integer": np.dtype(np.int64), "boolean": np.dtype(np.bool_)}.get(column.type)
+    return (GAPPED if column.nullable else WHOLE).get(column.type)
 
 
 def typed_values(column: Column, values: Any) -> list[str | None] | NDArray[Any]:
     """Return valid values, from JSON or an array, as an estimator takes them. Raises ValueError for what is none."""
-    dtype = dtype_of(column)
-    if dtype is None:
+    if column.type in ("string", "text"):
         found: list[str | None] = values if isinstance(values, list) else list(values)
         return found
-    if dtype == TIME and not (isinstance(values, np.ndarray) and values.dtype.kind == "M"):
+    dtype = dtype_of(column)
+    if column.is_time and not (isinstance(values, np.ndarray) and values.dtype.kind == "M"):
         return np.array([parse_time(value) for value in values], dtype=TIME)
     return np.asarray(values, dtype=dtype)
 

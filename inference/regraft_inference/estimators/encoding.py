@@ -82,7 +82,7 @@ class Encoding(BaseModel):
     def matrix(self, columns: Columns) -> Matrix:
         """Return the matrix of valid columns, shape (rows, parts)."""
         found = [part for column in self.features for part in self._encoded(column, columns[column.name])]
-        return np.stack(found, axis=1)
+        return np.array(found, dtype=np.float64).T
 
     def _parts(self, column: Column) -> list[Part]:
         names: Sequence[str] = ("",)
@@ -99,6 +99,8 @@ class Encoding(BaseModel):
         return [Part(column=column.name, what=name, levels=None if name else levels) for name in names]
 
     def _encoded(self, column: Column, values: Any) -> list[Matrix]:
+        if column.type in ("number", "integer", "boolean"):
+            return [np.asarray(values, dtype=np.float64)]
         if column.type == "text":
             return _of_texts(values)
         if column.type == "string":
@@ -108,8 +110,7 @@ class Encoding(BaseModel):
             shares = self.levels[column.name]
             places = {value: float(place) for place, value in enumerate(shares)}
             return [_looked_up(places, values), np.array([shares.get(value, 0.0) for value in values])]
-        typed = np.asarray(typed_values(column, values))
-        return _of_times(typed, column) if column.is_time else [typed.astype(np.float64)]
+        return _of_times(np.asarray(typed_values(column, values)), column)
 
 
 def _frequent(values: Sequence[str | None] | NDArray[Any]) -> dict[str, float]:

@@ -87,6 +87,14 @@ def test_reasons_add_up_to_the_answer(fitted: Any, kind: Any, contract: Contract
         np.testing.assert_allclose(1 / (1 + np.exp(-sums)), estimator.probabilities(columns)[:, 1], atol=1e-9)
 
 
+@pytest.mark.parametrize("contract", [NUMBER, YES, LABELS])
+def test_a_row_alone_has_the_same_bits_as_among_many(fitted: Any, contract: Contract) -> None:
+    estimator = fitted(AdditiveEstimator, contract)
+    matrix = estimator.fitted.encoding.matrix(table(500, seed=6)[0])
+    alone = np.concatenate([estimator.model.scores(row[None]) for row in matrix])
+    np.testing.assert_array_equal(alone, estimator.model.scores(matrix))
+
+
 @pytest.mark.parametrize(("kind", "contract"), EACH)
 def test_what_is_loaded_answers_as_what_was_saved(fitted: Any, kind: Any, contract: Contract, tmp_path: Path) -> None:
     estimator = fitted(kind, contract)
