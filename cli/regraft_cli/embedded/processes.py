@@ -45,7 +45,9 @@ STOP_SECONDS = 2.0
 PRELOADED = [
     *(f"regraft_pipeline.steps.{step}" for step in STEPS),
     *(f"regraft_pipeline.tasks.{task}" for task in ("passwords", "heart_disease", "files")),
-    *(f"regraft_inference.estimators.{estimator}" for estimator in ("passwords", "sklearn")),
+    *(f"regraft_inference.estimators.{estimator}" for estimator in ("passwords", "sklearn", "tabular", "training")),
+    "interpret.glassbox",
+    "lightgbm",
 ]
 """Modules that steps need: the libraries behind them take a second and more to load, which each step would pay anew."""
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.errors import BundleError
-from regraft_inference.estimators import Added, Columns, Reasons, bounded, rows_of
+from regraft_inference.estimators import Added, Columns, Reasons, TrainingBatches, bounded, rows_of
 from regraft_inference.estimators.additive import AdditiveModel
 from regraft_inference.estimators.encoding import Encoding
 from regraft_inference.estimators.trees import TreesModel
@@ -25,6 +25,8 @@ type Floats = NDArray[np.float64]
 
 FILE = "estimator.json"
 MOST_BYTES = 5 << 20
+EXPLAINED_ROWS = 1000
+"""Rows of which it is told how much each column adds."""
 
 KINDS: dict[str, type[AdditiveModel] | type[TreesModel]] = {"additive": AdditiveModel, "boosted": TreesModel}
 
@@ -161,6 +163,17 @@ class TabularEstimator:
             )
             for row, (values, order) in enumerate(zip(by_column.tolist(), orders, strict=True))
         ]
+
+    def explain(self, batches: TrainingBatches) -> dict[str, Any]:
+        """Return how much each column adds to the answers of some training rows, in the mean, the largest first."""
+        columns, _ = next(iter(batches()))
+        found = self.reasons({name: values[:EXPLAINED_ROWS] for name, values in columns.items()})
+        added = dict.fromkeys(self.contract.feature_names, 0.0)
+        for reasons in found:
+            for one in reasons.columns:
+                added[one.column] += abs(one.added) / len(found)
+        ordered = sorted(added.items(), key=lambda item: -item[1])
+        return {"importance": [{"column": name, "added": mean} for name, mean in ordered]}
 
     def save(self, folder: Path) -> None:
         """Write the model, and what is known besides."""

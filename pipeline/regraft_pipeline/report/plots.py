@@ -22,6 +22,9 @@ MAX_POINTS = 1000
 MAX_NAMED = 12
 """Most different values that a plot names one by one."""
 
+MOST_COLUMNS = 25
+"""Most columns whose importance is drawn."""
+
 HEAVY_TAIL = 100.0
 """Largest value from which on the axes are logarithmic."""
 
@@ -57,11 +60,19 @@ class Ngram(BaseModel):
     weight: float
 
 
+class Importance(BaseModel):
+    """How much a column adds to an answer in the mean, whether it adds or takes away."""
+
+    column: str
+    added: float
+
+
 class Training(BaseModel):
     """What an estimator tells of its training; what it does not tell is empty."""
 
     learning_curve: list[CurvePoint] = Field(default_factory=list)
     top_ngrams: dict[str, list[Ngram]] = Field(default_factory=dict, description="By level, the most telling first")
+    importance: list[Importance] = Field(default_factory=list, description="By column, the largest first")
 
 
 def draw(
@@ -80,6 +91,8 @@ def draw(
         files["learning-curve"] = learning_curve(training.learning_curve)
     if any(training.top_ngrams.values()):
         files["top-ngrams"] = top_ngrams(training.top_ngrams, label)
+    if training.importance:
+        files["importance"] = importance(training.importance, label)
     folder.mkdir(parents=True, exist_ok=True)
     for name, document in files.items():
         (folder / f"{name}.svg").write_text(document, encoding="utf-8")
@@ -183,6 +196,14 @@ def top_ngrams(levels: dict[str, list[Ngram]], label: str) -> str:
         said = ", ".join(f"{bar.name} {bar.said[0]}" for bar in named)
         parts.append((f"{label} {level}", bars(named, said, code=True)))
     return stack(parts).document("Most telling n-grams of each level", "by weight; ^ and $ are the ends, ␣ is a space")
+
+
+def importance(found: list[Importance], label: str) -> str:
+    """Return a bar for each column: how much it adds to answers, in the mean; the smallest are left out."""
+    named = [Bar(one.column, one.added, said=(f"{one.added:.3g}", "")) for one in found[:MOST_COLUMNS]]
+    said = f"How much each column adds to {label}: " + ", ".join(f"{bar.name} {bar.said[0]}" for bar in named)
+    note = "mean of what it adds or takes away, on the model's scale"
+    return bars(named, said).document("How much each column counts", note)
 
 
 def _visible(ngram: str) -> str:

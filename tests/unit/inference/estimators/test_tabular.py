@@ -87,6 +87,15 @@ def test_reasons_add_up_to_the_answer(fitted: Any, kind: Any, contract: Contract
         np.testing.assert_allclose(1 / (1 + np.exp(-sums)), estimator.probabilities(columns)[:, 1], atol=1e-9)
 
 
+@pytest.mark.parametrize(("kind", "contract"), EACH)
+def test_columns_that_tell_more_count_more(fitted: Any, kind: Any, contract: Contract) -> None:
+    estimator = fitted(kind, contract)
+    told = estimator.explain(lambda: [table(2000, seed=7)])["importance"]
+    assert {one["column"] for one in told} == set(contract.feature_names)
+    assert [one["added"] for one in told] == sorted((one["added"] for one in told), reverse=True)
+    assert told[-1]["column"] == "d"  # of which the target does not depend
+
+
 @pytest.mark.parametrize("contract", [NUMBER, YES, LABELS])
 def test_a_row_alone_has_the_same_bits_as_among_many(fitted: Any, contract: Contract) -> None:
     estimator = fitted(AdditiveEstimator, contract)

@@ -89,6 +89,7 @@ def test_what_the_estimator_tells_of_its_training_is_drawn(tmp_path: Path, passw
                 {"rows": 4_000_000, "rmsle": 0.3},
             ],
             "top_ngrams": {"0": [{"ngram": "^<b", "weight": 2.5}, {"ngram": "a \t", "weight": 0.5}], "1": []},
+            "importance": [{"column": "ca", "added": 1.234}, {"column": "age", "added": 0.1}],
         }
     )
     plots = drawn(tmp_path, passwords, HeldOut(np.array([0.0, 1.0]), np.array([0.0, 1.0])), training=training)
@@ -97,6 +98,7 @@ def test_what_the_estimator_tells_of_its_training_is_drawn(tmp_path: Path, passw
     for word in ("Times 0", "^<b", "2.50", r"a␣\t"):
         assert word in plots["top-ngrams"]
     assert "Times 1" not in plots["top-ngrams"]
+    assert "ca 1.23 age 0.1" in plots["importance"]
 
 
 def test_what_the_gates_left_is_read(tmp_path: Path) -> None:
