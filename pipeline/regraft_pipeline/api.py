@@ -18,12 +18,11 @@ from regraft_core.codes import Code
 from regraft_core.definition import TaskFileError, read_definition
 from regraft_core.errors import BadRequestError
 from regraft_core.profile import Profile
-from regraft_core.runs import now
 from regraft_core.verdict import Verdict
-from regraft_inference.bundle import Bundle, BundleInfo, write_bundle
+from regraft_inference.bundle import Bundle
 from regraft_inference.pyfunc import PyfuncModel
 from regraft_pipeline import gates
-from regraft_pipeline.steps.train import fitted, golden
+from regraft_pipeline.steps.train import fitted, write
 from regraft_pipeline.tasks import Task, load_task
 from regraft_pipeline.tasks.files import task_of
 
@@ -77,23 +76,8 @@ def train(
         found = gates.judge(path, of, reference=_profile(reference, of), incumbent=None)
         if not found.verdict.accepted or found.data is None:
             raise RejectedError(found.verdict)
-        estimator = fitted(of, found.data)
-        write_bundle(
-            home,
-            contract=of.contract,
-            estimator=estimator,
-            info=BundleInfo(
-                task=of.name,
-                run_id="",
-                data_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-                estimator=type(estimator).format,
-                created_at=now(),
-                metrics=found.verdict.metrics,
-                definition=of.definition,
-            ),
-            golden=of.columns_of(golden(found.data)),
-            profile=found.profile,
-        )
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        write(home, of, found.data, fitted(of, found.data), found.verdict, data_sha256=sha256)
     return load(home)
 
 

@@ -4,7 +4,7 @@ from regraft_core.definition.files import FILE_NAME, TaskFile, task_files
 from regraft_core.definition.gates import GateSettings
 from regraft_core.definition.requests import RequestSettings
 from regraft_core.definition.task import API_VERSION, ColumnDefinition, TaskDefinition, json_schema
-from regraft_core.definition.yaml import TaskFileError, read_definition
+from regraft_core.definition.yaml import TaskFileError, line_of, read_definition
 
 __all__ = [
     "API_VERSION",
@@ -16,6 +16,7 @@ __all__ = [
     "TaskFile",
     "TaskFileError",
     "json_schema",
+    "line_of",
     "read_definition",
     "task_files",
 ]

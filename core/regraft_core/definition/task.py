@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import PurePosixPath
+from string import Formatter
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -50,6 +54,12 @@ class ColumnDefinition(Column):
             raise ValueError(f"column {self.name!r} needs a type, or 'role: ignored'")
         if self.role == "ignored" and (more := self.model_fields_set - {"name", "role", "description", "type"}):
             raise ValueError(f"column {self.name!r} is ignored; {', '.join(sorted(more))} would mean nothing")
+        if self.role == "ignored":
+            return self
+        if (lengths := self.model_fields_set & {"min_length", "max_length"}) and not self.is_open:
+            raise ValueError(f"column {self.name!r}: {min(lengths)} is for texts and for strings without categories")
+        if self.trend and not (self.is_number or self.is_time):
+            raise ValueError(f"column {self.name!r}: trend is for numbers and dates, not for type {self.type}")
         return self
 
     def column(self) -> Column:
@@ -103,9 +113,21 @@ class TaskDefinition(BaseModel):
     @classmethod
     def _can_be_filled_in(cls, value: str) -> str:
         try:
-            value.format(owner="", task="")
-        except (KeyError, IndexError, ValueError):
-            raise ValueError("only {owner} and {task} can be replaced") from None
+            asked = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
+        except ValueError:
+            asked = {value}
+        if asked - {"owner", "task"}:
+            raise ValueError("only {owner} and {task} can be replaced")
+        if not value.strip() or set(value) & set("/:"):
+            raise ValueError("registered_model is a name without '/' and ':', such as {owner}-{task}")
+        return value
+
+    @field_validator("reference")
+    @classmethod
+    def _is_beside(cls, value: str) -> str:
+        path = PurePosixPath(value)
+        if not path.name or path.is_absolute() or ".." in path.parts or "\\" in value:
+            raise ValueError(f"reference {value!r} is no file beside this one, such as reference.csv")
         return value
 
     @field_validator("source")
@@ -132,13 +154,21 @@ class TaskDefinition(BaseModel):
         if doubled := [index for index, name in enumerate(names) if name in names[:index]]:
             raise _wrong(f"column {names[doubled[0]]!r} is there twice", "columns", doubled[0])
         target = next((column for column in self.columns if column.name == self.target), None)
-        if target is None or target.role == "ignored":
-            raise _wrong(f"the target {self.target!r} is none of the columns {', '.join(names)}", "target")
+        if target is None:
+            raise _wrong(f"the target {self.target!r} is none of the columns{nearest(self.target, names)}", "target")
+        if target.role == "ignored":
+            message = f"the target {self.target!r} is an ignored column: give it a type instead of 'role: ignored'"
+            raise _wrong(message, "columns", names.index(self.target))
+        if all(column.role == "ignored" or column is target for column in self.columns):
+            raise _wrong(f"no column is left that could tell of the target {self.target!r}", "columns")
         try:
             classes = self.contract().classes
         except ValidationError as error:
             message = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise _wrong(message, "columns", names.index(self.target)) from None
+        if classes is not None and len(classes) < 2:
+            message = f"the target {self.target!r} has one category only: there is nothing to learn"
+            raise _wrong(message, "columns", names.index(self.target))
         if self.problem == "classification" and classes is None:
             raise _wrong(f"classification needs to know the classes: name the categories of {self.target!r}", "problem")
         if self.problem == "regression" and not target.is_number:
@@ -182,6 +212,13 @@ class TaskDefinition(BaseModel):
         beside = {"source", "retrain_when"}
         content = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=beside)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that is nearest, as the end of a message; where none is near, all of them."""
+    choices = {one.lower(): one for one in known}
+    close = get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
+    return f"; did you mean {choices[close[0]]!r}?" if close else f"; there are: {', '.join(choices.values())}"
 
 
 def _wrong(message: str, *path: str | int) -> PydanticCustomError:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -15,7 +15,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from regraft_core.codes import Code
 from regraft_core.definition.gates import GateSettings
 from regraft_core.definition.requests import RequestSettings
-from regraft_core.definition.task import ColumnDefinition, TaskDefinition
+from regraft_core.definition.task import ColumnDefinition, TaskDefinition, nearest
 from regraft_core.errors import BadRequestError
 
 MAX_BYTES = 1 << 20
@@ -28,6 +28,32 @@ _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
+"""What nodes without a tag have."""
+
+MOST_DIGITS = 400
+"""Of longer numbers there is no float; they are texts, which no key takes for a number."""
+
+SHOWN_LENGTH = 60
+"""Characters of a wrong value that are shown."""
+
+_NEEDED = {
+    "tuple_type": "a list is needed, [a, b]",
+    "model_type": "a mapping of keys is needed, {key: value}",
+    "string_type": "a text is needed; put it into quotes",
+    "int_type": "a whole number is needed",
+    "int_parsing": "a whole number is needed",
+    "int_from_float": "a whole number is needed",
+    "float_type": "a number is needed",
+    "float_parsing": "a number is needed",
+    "finite_number": "a finite number is needed",
+    "bool_type": "true or false is needed",
+    "bool_parsing": "true or false is needed",
+    "too_short": "two columns are needed, a target and one that tells of it",
+    "string_pattern_mismatch": "lower-case letters, digits and hyphens are needed, a letter first, at most 40",
+}
+"""What to write, by the kind of pydantic's error."""
 
 type Path = tuple[str | int, ...]
 
@@ -55,6 +81,28 @@ def read_definition(text: str | bytes, name: str = "task.yaml") -> TaskDefinitio
         raise TaskFileError("; ".join(told), line=reader.line_of(_location(errors[0]))) from None
 
 
+def line_of(text: str | bytes, *path: str | int) -> int:
+    """Return the line of a key in a file that has been read before; that of what is around it where it is not there."""
+    reader = _Reader("")
+    reader.read(text)
+    return reader.line_of(path)
+
+
+class _Loader(yaml.BaseLoader):
+    """Composes nodes as deep as tasks are, and no deeper: composing is recursive."""
+
+    depth = 0
+
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        """Compose one node with all that is in it. Raises MarkedYAMLError where it is too deep."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem="too deep for a task", problem_mark=self.peek_event().start_mark)
+        found: Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return found
+
+
 class _Reader:
     """Turns YAML into plain values, and knows the line of each."""
 
@@ -68,14 +116,26 @@ class _Reader:
         if len(text) > MAX_BYTES:
             raise TaskFileError(f"{self.name}: a task's file has at most {MAX_BYTES >> 20} MiB")
         try:
-            node = yaml.compose(text, Loader=yaml.BaseLoader)
+            node = yaml.compose(self._decoded(text), Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             message = f"{self.name}, line {line}: this is not YAML: {error.problem}"
             raise TaskFileError(message, line=line) from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise TaskFileError(f"{self.name}: this is not YAML: {error}") from None
+        except yaml.reader.ReaderError as error:
+            line = self._decoded(text)[: error.position].count("\n") + 1
+            message = f"{self.name}, line {line}: the character {chr(error.character)!r} cannot be in YAML"
+            raise TaskFileError(message, line=line) from None
         return None if node is None else self._value(node, ())
+
+    def _decoded(self, text: str | bytes) -> str:
+        if isinstance(text, str):
+            return text
+        coding = "utf-16" if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+        try:
+            return text.decode(coding)
+        except UnicodeDecodeError as error:
+            line = text[: error.start].count(b"\n") + 1
+            raise TaskFileError(f"{self.name}, line {line}: this is not UTF-8; save it as UTF-8", line=line) from None
 
     def line_of(self, path: Path) -> int:
         """Return the line on which the value at a path, or the nearest one around it, begins."""
@@ -87,7 +147,9 @@ class _Reader:
         self._nodes += 1
         if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
             raise TaskFileError(f"{self.name}: too large or too deep for a task", line=node.start_mark.line + 1)
-        self._lines.setdefault(path, node.start_mark.line + 1)
+        line = self._lines.setdefault(path, node.start_mark.line + 1)
+        if node.tag not in _TAGS:
+            raise TaskFileError(f"{self.name}, line {line}: tags such as {node.tag!r} mean nothing here", line=line)
         if isinstance(node, ScalarNode):
             return _scalar(node)
         if isinstance(node, SequenceNode):
@@ -111,7 +173,7 @@ class _Reader:
 def _scalar(node: ScalarNode) -> Any:
     """Return the value of a scalar by the core schema of YAML 1.2."""
     text: str = node.value
-    if node.style is not None:
+    if node.style is not None or len(text) > MOST_DIGITS:
         return text
     if _NULL.fullmatch(text):
         return None
@@ -151,7 +213,7 @@ def _told(error: ErrorDetails, reader: _Reader) -> str:
     place = _place(path[:-1])
     kind = error["type"]
     if kind == "extra_forbidden":
-        return where + f"there is no key {path[-1]!r}{place}{_nearest(str(path[-1]), _keys(path))}"
+        return where + f"there is no key {path[-1]!r}{place}{nearest(str(path[-1]), _keys(path))}"
     if kind == "missing":
         return where + f"the key {path[-1]!r} is missing{place}"
     message = error["msg"].removeprefix("Value error, ")
@@ -160,8 +222,14 @@ def _told(error: ErrorDetails, reader: _Reader) -> str:
     shown = error["input"]
     near = ""
     if kind == "literal_error" and isinstance(shown, str):
-        near = _nearest(shown, re.findall(r"'([^']*)'", message))
-    return where + f"{_name(path)} is {shown!r}: {message[:1].lower()}{message[1:]}{near}"
+        near = nearest(shown, re.findall(r"'([^']*)'", message))
+    value = "empty" if shown is None else repr(_short(str(shown)))
+    told = _NEEDED.get(kind, message[:1].lower() + message[1:])
+    return where + f"{_name(path)} is {value}: {told}{near}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}..."
 
 
 def _keys(path: Path) -> list[str]:
@@ -172,12 +240,6 @@ def _keys(path: Path) -> list[str]:
     }
     model = TaskDefinition if len(path) == 1 else parts[str(path[0])]
     return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    choices = {one.lower(): one for one in known}
-    close = get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
-    return f"; did you mean {choices[close[0]]!r}?" if close else f"; there are: {', '.join(choices.values())}"
 
 
 def _name(path: Path) -> str:

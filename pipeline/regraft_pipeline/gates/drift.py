@@ -26,6 +26,9 @@ from regraft_pipeline.data.reasons import examples
 from regraft_pipeline.gates.gate import Evidence, Gate
 from regraft_pipeline.tasks import Task
 
+FEWEST_VALUES = 30
+"""Values that an input must have, here and in the reference, to be refused: of fewer, a few alike move the index."""
+
 
 def reasons(evidence: Evidence) -> list[Reason]:
     """Return an error for a target that has drifted, for inputs that cannot be what they were, and for swapped ones."""
@@ -95,7 +98,7 @@ def check(
     for found in comparisons:
         if found.p >= settings.drift_p or found.psi <= settings.drift_psi_warning:
             continue
-        most = settings.drift_psi if found.what == "target" else _most_of_input(found, task)
+        most = settings.drift_psi if found.what == "target" else _most_of_input(found, task, reference, frame)
         now = agreed.get((found.column, found.what)) if found.what != "target" else None
         refused = most is not None and found.psi > most and now is None
         limit = most if refused or found.what == "target" else settings.drift_psi_warning
@@ -137,10 +140,11 @@ def _as_asked(psi: float | None) -> str:
     return "" if psi is None else f"; so does what the version in service is asked now (PSI {psi:.3f} against that)"
 
 
-def _most_of_input(found: Comparison, task: Task) -> float | None:
+def _most_of_input(found: Comparison, task: Task, reference: Profile, frame: pd.DataFrame) -> float | None:
     """Return the index from which an input is refused, None where it never is."""
     column = next(column for column in task.contract.features if column.name == found.column)
-    return None if column.trend else task.gates.input_drift_psi
+    few = min(int(frame[column.name].notna().sum()), sum(reference.inputs[column.name][found.what].counts))
+    return None if column.trend or few < FEWEST_VALUES else task.gates.input_drift_psi
 
 
 def check_swapped(comparisons: list[Comparison], tallies: Tallies, task: Task, reference: Profile) -> list[Reason]:

@@ -73,6 +73,15 @@ class Draft:
     rows: int
     suspicions: tuple[Suspicion, ...] = field(default=())
 
+    def readable(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows whose values are all what their columns were taken for."""
+        good = np.ones(len(frame), dtype=bool)
+        for column in self.columns:
+            if not column.ignored and column.kind.others and column.kind.numbers is not None:
+                there = frame[column.name].str.strip().isin(list(column.kind.counts)).to_numpy(dtype=bool)
+                good &= ~(there & np.isnan(column.kind.numbers))
+        return frame[good]
+
     @property
     def features(self) -> list[ColumnDraft]:
         """The columns that tell of the target."""
@@ -119,16 +128,19 @@ def _target(name: str, kind: Kind, rows: int) -> tuple[ColumnDraft, Problem]:
         many = f"{len(kind.counts):,} different values" if kind.type == "string" else f"{kind.type}s"
         raise _unusable(f"the target {name!r} has {many}: it must be numbers or a few labels")
     unit = _unit(name)
+    gaps = (f"{kind.gaps} of {rows} rows have none: they are left out",) if kind.gaps else ()
     if kind.type == "integer" and len(kind.counts) <= min(MAX_CLASSES, max(2, rows // 10)) and kind.others == 0:
         values = tuple(sorted({int(float(word)) for word in kind.counts})) if kind.format is None else None
         if values is not None and (len(values) <= 10):
             note = f"{len(values)} different whole numbers are taken for classes; for counts say 'problem: regression'"
             kind = replace(kind, categories=values)
-            return ColumnDraft(name, kind, is_target=True, notes=() if len(values) == 2 else (note,)), "classification"
+            return ColumnDraft(
+                name, kind, is_target=True, notes=gaps if len(values) == 2 else (note, *gaps)
+            ), "classification"
     if kind.type in ("boolean", "string"):
-        return ColumnDraft(name, kind, is_target=True), "classification"
+        return ColumnDraft(name, kind, is_target=True, notes=gaps), "classification"
     low = 0.0 if kind.numbers is not None and np.nanmin(kind.numbers) >= 0 else None
-    return ColumnDraft(name, kind, is_target=True, unit=unit, minimum=low), "regression"
+    return ColumnDraft(name, kind, is_target=True, unit=unit, minimum=low, notes=gaps), "regression"
 
 
 def _unusable(why: str) -> BadRequestError:

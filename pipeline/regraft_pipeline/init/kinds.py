@@ -129,7 +129,7 @@ def _number(counts: Counter[str], gaps: int) -> Kind | None:
     good = sum(counts[word] for word in plain)
     if good == total or (total - good) / total <= MIXED_SHARE:
         others = total - good
-        notes = (f"{others} values are no numbers, such as {_first(counts, plain)!r}",) if others else ()
+        notes = (_left_out(others, _first(counts, plain)),) if others else ()
         whole = all(_INTEGER.fullmatch(word) for word in plain)
         what = "whole numbers" if whole else "numbers"
         return Kind("integer" if whole else "number", what, gaps, counts, notes=notes, others=others)
@@ -171,6 +171,8 @@ def _formatted(counts: Counter[str], gaps: int) -> Kind | None:
         notes.append(f"written with {sign or unit!r}, which is the unit")
     whole = not any(NumberFormat.of(form).decimal in number for number in numbers)
     others = counts.total() - sum(counts[word] for word in known)
+    if others:
+        notes.append(_left_out(others, _first(counts, set(known))))
     kind: ColumnType = "integer" if whole else "number"
     why = f"numbers written like {form}"
     return Kind(kind, why, gaps, counts, form, notes=tuple(notes), others=others)
@@ -250,6 +252,11 @@ def _numeric(values: pd.Series[str], kind: Kind) -> NDArray[np.float64]:
         return np.asarray(days, dtype=np.float64)
     plain = NumberFormat.of(kind.format).plain(values.astype("string[pyarrow]"))
     return np.asarray(pd.to_numeric(plain.astype(object), errors="coerce"), dtype=np.float64)
+
+
+def _left_out(others: int, example: str) -> str:
+    values = f"{others} value{'s are' if others > 1 else ' is'}"
+    return f"{values} no number, such as {example!r}: such rows are left out of the reference, and refused later"
 
 
 def _first(counts: Counter[str], but: set[str]) -> str:

@@ -54,25 +54,26 @@ def write(draft: Draft, table: Table, csv: Path, folder: Path, *, name: str, for
     path = home / FILE_NAME
     if path.exists() and not force:
         raise BadRequestError(f"{path} is there already; --force writes it anew", code=Code.TASK_EXISTS)
-    settings: dict[str, Any] = {"min_rows": _min_rows(draft.rows), "one_target_per_input": False}
+    rows = draft.readable(table.frame)
+    settings: dict[str, Any] = {"min_rows": _min_rows(len(rows)), "one_target_per_input": False} | _gaps(draft)
     text = as_yaml(draft, name, settings)
     read_definition(text, str(path))
     home.mkdir(parents=True, exist_ok=True)
     reference = home / "reference.csv"
-    if table.plain:
+    if table.plain and len(rows) == len(table.frame):
         if csv.resolve() != reference.resolve():
             reference.write_bytes(csv.read_bytes())
     else:
-        table.frame.to_csv(reference, index=False, lineterminator="\n")
+        rows.to_csv(reference, index=False, lineterminator="\n")
     path.write_text(text, encoding="utf-8")
     task = task_of(read_definition(text, str(path)), home)
-    skill, verdict = halves(task, table.frame)
+    skill, verdict = halves(task, rows)
     if skill is not None and skill < 2 * task.gates.min_skill:
         settings["min_skill"] = max(0.01, round(skill / 2, 3))
         text = as_yaml(draft, name, settings)
         path.write_text(text, encoding="utf-8")
         task = task_of(read_definition(text, str(path)), home)
-        skill, verdict = halves(task, table.frame)
+        skill, verdict = halves(task, rows)
     return Written(path, task, skill, verdict)
 
 
@@ -93,6 +94,12 @@ def halves(task: Task, frame: pd.DataFrame) -> tuple[float | None, Verdict]:
 
 def _min_rows(rows: int) -> int:
     return min(100, max(20, int(rows * 0.4)))
+
+
+def _gaps(draft: Draft) -> dict[str, Any]:
+    """Return how many rows may have no target, where some have none: in a sample there are now and then more."""
+    share = draft.target.kind.gaps / draft.rows
+    return {"max_null_share": min(1.0, round(2 * share + 0.01, 3))} if share else {}
 
 
 def as_yaml(draft: Draft, name: str, settings: Mapping[str, Any]) -> str:

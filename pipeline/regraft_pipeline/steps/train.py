@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from regraft_core import layout
 from regraft_core.fit.counts import UNFIT_PSI
 from regraft_core.runs import now
 from regraft_core.stores.folders import Folder
+from regraft_core.verdict import Verdict
 from regraft_inference.bundle import BundleInfo, write_bundle
 from regraft_inference.estimators import Estimator, ExplainingEstimator, StreamingEstimator
 from regraft_pipeline.data.dataset import Dataset
@@ -32,24 +34,15 @@ def run(context: Context) -> TrainResult:
     estimator = fitted(task, data)
     seconds = time.perf_counter() - began
     folder = context.workdir / "bundle"
-    write_bundle(
+    write(
         folder,
-        contract=task.contract,
-        estimator=estimator,
-        info=BundleInfo(
-            task=task.name,
-            run_id=run_id,
-            data_sha256=context.result("download", DownloadResult).data_sha256,
-            data_url=context.request.data_url,
-            estimator=type(estimator).format,
-            created_at=now(),
-            metrics=verdict.metrics,
-            definition=task.definition,
-            unfit_psi=UNFIT_PSI if task.gates.input_drift_psi is None else task.gates.input_drift_psi,
-            requests=task.requests,
-        ),
-        golden=task.columns_of(golden(data)),
-        profile=verdict.profile,
+        task,
+        data,
+        estimator,
+        verdict,
+        data_sha256=context.result("download", DownloadResult).data_sha256,
+        run_id=run_id,
+        data_url=context.request.data_url,
     )
     _put_explanation(context, estimator, data)
     context.progress(None, "storing the bundle")
@@ -79,6 +72,39 @@ def fitted(task: Task, data: Dataset) -> Estimator:
         return estimator.fit_batches(data.training_batches(task))
     frame = data.frame()
     return estimator.fit(task.columns_of(frame), task.target_of(frame))
+
+
+def write(
+    folder: Path,
+    task: Task,
+    data: Dataset,
+    estimator: Estimator,
+    verdict: Verdict,
+    *,
+    data_sha256: str,
+    run_id: str = "",
+    data_url: str | None = None,
+) -> None:
+    """Write the bundle of an estimator that has learned from a dataset which the gates let pass."""
+    write_bundle(
+        folder,
+        contract=task.contract,
+        estimator=estimator,
+        info=BundleInfo(
+            task=task.name,
+            run_id=run_id,
+            data_sha256=data_sha256,
+            data_url=data_url,
+            estimator=type(estimator).format,
+            created_at=now(),
+            metrics=verdict.metrics,
+            definition=task.definition,
+            unfit_psi=UNFIT_PSI if task.gates.input_drift_psi is None else task.gates.input_drift_psi,
+            requests=task.requests,
+        ),
+        golden=task.columns_of(golden(data)),
+        profile=verdict.profile,
+    )
 
 
 def _put_explanation(context: Context, estimator: Estimator, data: Dataset) -> None:

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from regraft_core.codes import Code
-from regraft_core.definition import TaskFile, TaskFileError, task_files
+from regraft_core.definition import TaskFile, TaskFileError, line_of, task_files
 from regraft_core.errors import NotFoundError, RegraftError
 from regraft_core.settings import CoreSettings
 from regraft_pipeline.tasks.files import task_of
@@ -87,6 +87,8 @@ def _made(file: TaskFile) -> Task | BrokenTask:
         return BrokenTask(file.name, str(file.path), file.error or TaskFileError(f"{file.path} cannot be read"))
     try:
         return task_of(file.definition, file.path.parent)
-    except RegraftError as error:
-        message = f"{file.path}: {error.message}"
-        return BrokenTask(file.name, str(file.path), TaskFileError(message))
+    except Exception as error:  # whatever somebody's estimator does when it is imported
+        told = error.message if isinstance(error, RegraftError) else f"{type(error).__name__}: {error}"
+        key = "reference" if isinstance(error, TaskFileError) else "estimator"
+        line = line_of(file.path.read_bytes(), key)
+        return BrokenTask(file.name, str(file.path), TaskFileError(f"{file.path}, line {line}: {told}", line=line))

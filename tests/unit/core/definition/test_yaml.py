@@ -1,5 +1,7 @@
 """Task files: what is read, and what is said of each kind of mistake."""
 
+from itertools import pairwise
+
 import pytest
 
 from regraft_core.contract import Column
@@ -90,6 +92,40 @@ MISTAKES = [
     ("reference: reference.csv", "source: ftp://example.org/a", 17, "must begin with http://"),
     ("reference: reference.csv", "source: 'https://example.org/a?token=abc'", 17, "must carry no secret"),
     ("{owner}-penguins", "{user}-penguins", 18, "only {owner} and {task}"),
+    ("{owner}-penguins", "{owner.__class__}", 18, "only {owner} and {task}"),
+    ("{owner}-penguins", "", 18, "registered_model is a name"),
+    ("{owner}-penguins", "a/b", 18, "without '/' and ':'"),
+    ("reference: reference.csv", "reference: ../../secret.csv", 17, "no file beside this one"),
+    ("reference: reference.csv", "reference: /etc/passwd", 17, "no file beside this one"),
+    ("reference: reference.csv", "reference: ''", 17, "no file beside this one"),
+    ("minimum: 20", "minimum: 90", 7, "minimum 90 is above maximum 80"),
+    ("minimum: 20", "minimum: .nan", 7, "a finite number is needed"),
+    ("minimum: 20", f"minimum: {'9' * 5000}", 7, "a finite number is needed"),
+    ("minimum: 20", "categories: [a, b]", 7, "the categories of a number are whole numbers"),
+    ("minimum: 20", "min_length: 3", 7, "min_length is for texts"),
+    ("unit: mm", "trend: sometimes", 7, "true or false is needed"),
+    ("unit: mm", "unit: 5", 7, "put it into quotes"),
+    ("type: string, categories", "trend: true, type: string, categories", 8, "trend is for numbers and dates"),
+    ("[Biscoe, no, Torgersen]", "[no, Dream, no]", 8, "the category 'no' is there twice"),
+    ("[Biscoe, no, Torgersen]", "[]", 8, "categories name no value"),
+    ("[Biscoe, no, Torgersen]", "Biscoe", 8, "a list is needed"),
+    ("%d.%m.%Y", "%Q", 9, "format is no date such as"),
+    ("%d.%m.%Y", "%H:%M", 9, "format is no date such as"),
+    ("nullable: 0.1", "min_length: 10, max_length: 5", 11, "min_length 10 is not between 0 and max_length 5"),
+    ("name: notes", "name: null", 11, "name is empty: a text is needed"),
+    ("[Adelie, Chinstrap, Gentoo]", "[Adelie]", 13, "one category only"),
+    ("target: species", "target: individual_id", 12, "an ignored column"),
+    ("target: species", "target: Species", 4, "did you mean 'species'"),
+    ("min_rows: 80", "min_rows: -5", 16, "greater than or equal to 1"),
+    ("min_rows: 80", "max_null_share: 5", 16, "less than or equal to 1"),
+    ("min_rows: 80", "folds: 1", 16, "greater than or equal to 2"),
+    ("{min_rows: 80}", "[80]", 16, "a mapping of keys is needed"),
+    ("estimator: auto", "max_request_rows: 0", 14, "greater than or equal to 1"),
+    ("estimator: auto", "estimator: !!python/object:os.system ls", 14, "mean nothing here"),
+    ("name: penguins", "name: predict", 3, "an address or an object of Regraft's own"),
+    ("name: penguins", "name: -p", 3, "lower-case letters, digits and hyphens"),
+    ("  - {name: island", "\t- {name: island", 8, "this is not YAML"),
+    ("notes", "no\x07tes", 11, "cannot be in YAML"),
 ]
 
 
@@ -101,10 +137,47 @@ def test_a_mistake_is_named_with_its_line_and_its_cure(right: str, wrong: str, l
     assert told in error.value.message
 
 
-@pytest.mark.parametrize("text", ["", "- a", "just words", b"\xff\xfe\x00", "a: &x [*x]", "[" * 100 + "]" * 100])
-def test_what_is_no_task_is_refused(text: str | bytes) -> None:
-    with pytest.raises(TaskFileError):
+def test_a_file_that_is_not_utf_8_is_named_with_the_line() -> None:
+    with pytest.raises(TaskFileError, match=r"line 11: this is not UTF-8; save it as UTF-8"):
+        read_definition(PENGUINS.replace("notes", "größe").encode("latin-1"))
+
+
+@pytest.mark.parametrize("text", [PENGUINS.encode("utf-8-sig"), PENGUINS.encode("utf-16"), "\ufeff" + PENGUINS])
+def test_marks_of_the_byte_order_are_no_mistake(text: str | bytes) -> None:
+    assert read_definition(text) == read_definition(PENGUINS)
+
+
+def _bomb() -> str:
+    return "a: &a [x, x]\n" + "".join(
+        f"{one}: &{one} [*{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}]\n"
+        for before, one in pairwise("abcdefgh")
+    )
+
+
+NO_TASKS = {
+    "nothing": ("", "a task is a mapping"),
+    "a list": ("- a", "a task is a mapping"),
+    "words": ("just words", "a task is a mapping"),
+    "bytes": (b"\xff\xfe\x00", "this is not UTF-8"),
+    "itself": ("a: &x [*x]", "too large or too deep"),
+    "aliases": (_bomb(), "too large or too deep"),
+    "deep": ("[" * 3000, "too deep"),
+    "large": ("a: " + "x" * (1 << 20), "at most 1 MiB"),
+    "two": (PENGUINS + "---\na: 1\n", "another document"),
+    "one column": (PENGUINS.partition("columns:")[0] + "columns: [{name: a, type: boolean}]", "two columns are needed"),
+    "no feature": (
+        PENGUINS.partition("columns:")[0] + "columns: [{name: species, type: boolean}, {name: b, role: ignored}]",
+        "no column is left that could tell",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_TASKS)
+def test_what_is_no_task_is_refused(name: str) -> None:
+    text, told = NO_TASKS[name]
+    with pytest.raises(TaskFileError) as error:
         read_definition(text)
+    assert told in error.value.message
 
 
 def test_scalars_are_those_of_yaml_1_2() -> None:
