@@ -57,6 +57,10 @@ class Code(StrEnum):
     COLUMN_RENAMED = "column_renamed", "A column is missing, and one of a similar name is there."
     COLUMN_DUPLICATED = "column_duplicated", "A column is there more than once."
     COLUMNS_SWAPPED = "columns_swapped", "Each of two columns is distributed as the other is in the reference."
+    CONTRACT_CHANGED = (
+        "contract_changed",
+        "Clients of the version in service will notice that the contract has changed.",
+    )
     VALUE_MISSING = "value_missing", "A value is empty."
     VALUE_NAN = "value_nan", "A value says that it is not known."
     VALUE_NOT_NUMERIC = "value_not_numeric", "A value is no number."

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from regraft_core.changes import comparable
 from regraft_core.fit.asked import Asked
 from regraft_core.profile import Profile
 from regraft_core.verdict import Reason, Verdict
 from regraft_inference.bundle import Bundle
 from regraft_pipeline.data.dataset import Dataset, TemporaryFolder
 from regraft_pipeline.data.profile import profile_of, tallies_of
-from regraft_pipeline.gates import drift, learnability, quality, structure
+from regraft_pipeline.gates import agreement, drift, learnability, quality, structure
 from regraft_pipeline.gates.evaluation import Evaluation, UntrainableError, evaluate
 from regraft_pipeline.gates.gate import Evidence, Gate
 from regraft_pipeline.tasks import Task
@@ -64,7 +65,8 @@ def judge(
 ) -> Judgement:
     """Hold a CSV against the contract, the reference, the version in service and what that was asked lately.
 
-    All reasons are collected: a later gate is asked wherever the earlier ones left enough rows. The same file,
+    A version in service of another contract is not compared; what changes for those who ask it is told. All reasons
+    are collected: a later gate is asked wherever the earlier ones left enough rows. The same file,
     reference and incumbent give the same judgement. The dataset is written into the folder, which without one is
     there as long as the judgement.
     """
@@ -73,7 +75,9 @@ def judge(
         temporary = TemporaryFolder()
         folder = temporary.path
     found = structure.check(csv, task, folder)
-    data, reasons = found.data, list(found.reasons)
+    data, reasons = found.data, [*found.reasons, *agreement.check(task.contract, incumbent)]
+    if incumbent is not None and not comparable(incumbent.contract, task.contract):
+        incumbent = None
     if data is None or len(data) < task.gates.folds or not found.representative:
         return Judgement(_verdict(task, reasons, rows=found.rows, usable_rows=0 if data is None else len(data)))
     evidence = _evidence(data, task, reference, incumbent, asked)
@@ -105,6 +109,8 @@ def _evidence(
     data: Dataset, task: Task, reference: Profile | None, incumbent: Bundle | None, asked: Asked | None
 ) -> Evidence:
     tallies = tallies_of(data.batches(), task)
+    if reference is not None and not _measured_alike(reference, task):
+        reference = reference.model_copy(update={"skill": None, "scale": None})
     evidence = Evidence(
         task=task,
         reference=reference,
@@ -122,6 +128,11 @@ def _evidence(
         return replace(evidence, evaluation=evaluate(evidence.sample, task, incumbent, scale=scale))
     except UntrainableError as error:
         return replace(evidence, untrainable=error)
+
+
+def _measured_alike(reference: Profile, task: Task) -> bool:
+    """Whether skill on the reference is on the scale of the task, which may have been another one then."""
+    return reference.scale is None or (reference.scale == "classes") == (task.kind == "classification")
 
 
 def _verdict(task: Task, reasons: list[Reason], **details: object) -> Verdict:

@@ -19,7 +19,7 @@ from regraft_core.codes import Code
 from regraft_core.drift import drift_of
 from regraft_core.fit.asked import Asked
 from regraft_core.fit.fit import DRIFT_PSI, MIN_ROWS
-from regraft_core.profile import Comparison, Distribution, Profile
+from regraft_core.profile import Bins, Comparison, Distribution, Profile
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.profile import Tallies, Tally, among, aspects, count, rows_of, tallies_of
 from regraft_pipeline.data.reasons import examples
@@ -48,18 +48,33 @@ GATE = Gate(
 
 
 def compare(data: pd.DataFrame | Tallies, task: Task, reference: Profile) -> list[Comparison]:
-    """Hold a typed frame, or the tallies of a dataset, against the reference: the target first, then the inputs."""
+    """Hold a typed frame, or the tallies of a dataset, against the reference: the target first, then the inputs.
+
+    A column that the reference does not know, or knows as of another type, is not compared: the contract has changed
+    since somebody blessed it.
+    """
     tallies = tallies_of([data], task) if isinstance(data, pd.DataFrame) else data
     target = tallies[task.contract.target.name]["values"]
-    found = [_compared(task.contract.target.name, "target", reference.target, target)]
+    found = []
+    if counts_alike(reference.target, target):
+        found.append(_compared(task.contract.target.name, "target", reference.target, target))
     for column in task.contract.features:
         known = reference.inputs.get(column.name, {})
         found += [
             _compared(column.name, what, known[what], tally)
             for what, tally in tallies[column.name].items()
-            if what in known and tally.total() and not (column.trend and what == "values")
+            if what in known
+            and counts_alike(known[what], tally)
+            and tally.total()
+            and not (column.trend and what == "values")
         ]
     return found
+
+
+def counts_alike(distribution: Distribution, tally: Tally) -> bool:
+    """Whether the values of a tally can be counted as those of a distribution were: numbers as numbers."""
+    numbers = isinstance(distribution, Bins) or not any(isinstance(level, str) for level in distribution.levels)
+    return numbers == (tally.values.dtype.kind in "iuf")
 
 
 def agreement(asked: Asked, tallies: Tallies) -> dict[tuple[str, str], float]:
@@ -73,7 +88,9 @@ def agreement(asked: Asked, tallies: Tallies) -> dict[tuple[str, str], float]:
         (column, what): drift_of(count(known, tallies[column][what]).tolist(), asked.counts.columns[column][what])[0]
         for column, aspects_of in asked.profile.inputs.items()
         for what, known in aspects_of.items()
-        if what in tallies.get(column, {}) and any(asked.counts.columns.get(column, {}).get(what, ()))
+        if what in tallies.get(column, {})
+        and counts_alike(known, tallies[column][what])
+        and any(asked.counts.columns.get(column, {}).get(what, ()))
     }
     return {where: psi for where, psi in found.items() if psi <= DRIFT_PSI}
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pandas as pd
 
 from regraft_core import layout
 from regraft_core.codes import Code
-from regraft_core.contract import Contract
 from regraft_core.errors import RegraftError, TemporaryError, UnreadableError
 from regraft_core.fit.asked import Asked, asked_lately
 from regraft_core.runs import Cause, RunState
@@ -70,28 +68,18 @@ def _incumbent(context: Context) -> Bundle | None:
     folder = context.workdir / "incumbent"
     try:
         Folder.at(prod.uri, endpoint_url=context.settings.s3_endpoint_url).download(folder)
-        bundle = Bundle.load(folder)
+        return Bundle.load(folder)
     except TemporaryError:
         raise
     except RegraftError as error:
         context.log.warning("version in service not compared", version=prod.number, reason=error.message)
         return None
-    mine, its = context.task.contract, bundle.contract
-    if _asked(its) != _asked(mine) or its.target.type != mine.target.type:
-        context.log.warning("version in service not compared", version=prod.number, reason="it has another contract")
-        return None
-    return bundle
 
 
 def _asked_lately(context: Context) -> Asked | None:
     """Return what the version in service was asked within the last day, None where that is not known."""
     prod = context.registry.prod(context.task)
     return None if prod is None else asked_lately(context.store, context.task.name, prod.number, time.time())
-
-
-def _asked(contract: Contract) -> list[dict[str, Any]]:
-    """Return what a contract asks of the features; how people describe them changes nothing."""
-    return [column.model_dump(exclude={"description"}) for column in contract.features]
 
 
 def _put_held_out(context: Context, evaluation: Evaluation) -> None:
