@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv as stdlib_csv
+import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,8 @@ from pyarrow import csv
 
 from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError
+from regraft_core.verdict import Reason
+from regraft_pipeline.data.packed import unpacked
 
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_BYTES = 1 << 16
@@ -20,26 +23,37 @@ SAMPLE_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Table:
-    """The values of a CSV as text, by column. ``plain``: the file is comma-separated already."""
+    """The values of a CSV as text, by column. ``plain``: the file is comma-separated already, and not packed."""
 
     frame: pd.DataFrame
     delimiter: str
+    packed: bool = False
 
     @property
     def plain(self) -> bool:
         """Whether the gates read the very file."""
-        return self.delimiter == ","
+        return self.delimiter == "," and not self.packed
 
 
 def read_table(path: Path) -> Table:
-    """Read a CSV. Raises BadRequestError (``not_a_table``) with what is wrong."""
+    """Read a CSV, packed or not, or Parquet. Raises BadRequestError (``not_a_table``) with what is wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            plain = unpacked(path, Path(folder))
+        except OSError as error:
+            raise _no_table(path, f"it cannot be read: {error.strerror}") from None
+        if isinstance(plain, Reason):
+            raise _no_table(path, plain.message)
+        return replace(_read(plain, path), packed=plain != path)
+
+
+def _read(plain: Path, path: Path) -> Table:
+    """Read the CSV that a file holds."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with plain.open(encoding="utf-8-sig") as file:
             head = file.read(SAMPLE_BYTES)
     except UnicodeDecodeError as error:
         raise _no_table(path, f"it is not UTF-8 ({error.reason}); save it as UTF-8") from None
-    except OSError as error:
-        raise _no_table(path, f"it cannot be read: {error.strerror}") from None
     if not head.strip():
         raise _no_table(path, "it is empty")
     delimiter = _delimiter(head)
@@ -50,7 +64,7 @@ def read_table(path: Path) -> Table:
         raise _no_table(path, "it has one column; a task needs a target and something that tells of it")
     try:
         table = csv.read_csv(
-            path,
+            plain,
             read_options=csv.ReadOptions(use_threads=False),
             parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=csv.ConvertOptions(

@@ -135,3 +135,34 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_a_table_is_plain_where_it_has_commas() -> None:
     assert Table(pd.DataFrame(), ",").plain
+
+
+def test_rows_without_a_target_or_with_what_is_no_number_are_left_out_and_said(tmp_path: Path) -> None:
+    frame = table()
+    frame.loc[:7, "species"] = "NA"
+    frame.loc[100, "body_mass_g"] = "heavy"
+    path = tmp_path / "penguins.csv"
+    frame.to_csv(path, index=False)
+    read = read_table(path)
+    found = draft(read.frame, "species")
+    why = {column.name: column.why for column in found.columns}
+    assert "8 of 240 rows have none: they are left out" in why["species"]
+    assert "1 value is no number, such as 'heavy': such rows are left out" in why["body_mass_g"]
+    written = write(found, read, path, tmp_path / "tasks", name="penguins")
+    assert written.halves.accepted, written.halves.summary()
+    assert written.task.reference is not None
+    assert "heavy" not in written.task.reference.read_text()
+
+
+@pytest.mark.parametrize("ending", ["csv.gz", "parquet"])
+def test_packed_tables_are_read_as_the_gates_read_them(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"penguins.{ending}"
+    frame = table().drop(columns="")
+    if ending == "parquet":
+        frame.to_parquet(path, index=False)
+    else:
+        frame.to_csv(path, index=False)
+    read = read_table(path)
+    assert list(read.frame.columns) == list(frame.columns)
+    assert read.frame["body_mass_g"].tolist() == frame["body_mass_g"].tolist()
+    assert not read.plain
