@@ -97,7 +97,8 @@ class _Loader(yaml.BaseLoader):
         """Compose one node with all that is in it. Raises MarkedYAMLError where it is too deep."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem="too deep for a task", problem_mark=self.peek_event().start_mark)
+            where = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="too deep for a task", problem_mark=where)
         found: Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return found

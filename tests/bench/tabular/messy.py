@@ -82,7 +82,7 @@ def _plain_number(made: _Table) -> None:
     heavy = made.rng.random() < 0.3
     values = made.rng.lognormal(3, 1.2, made.rows) if heavy else made.rng.normal(50, 12, made.rows)
     digits = int(made.rng.integers(1, 5))
-    told = _scaled(np.log1p(np.abs(values)) if heavy else values)
+    told = _scaled(np.log1p(np.abs(values)) if heavy else np.asarray(values))
     made.add(made.name("size_mm"), "number", [f"{value:.{digits}f}" for value in values], told, made.share())
 
 
@@ -114,7 +114,13 @@ def _number_as_people_write(made: _Table) -> None:
 def _flag(made: _Table) -> None:
     true, false = PAIRS[made.rng.integers(len(PAIRS))]
     values = made.rng.random(made.rows) < made.rng.uniform(0.1, 0.9)
-    made.add(made.name("ringed"), "boolean", [true if one else false for one in values], values * 1.0, made.share())
+    made.add(
+        made.name("ringed"),
+        "boolean",
+        [true if one else false for one in values],
+        values.astype(np.float64),
+        made.share(),
+    )
 
 
 def _few_words(made: _Table) -> None:

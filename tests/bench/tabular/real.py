@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn import datasets
 
-from tests.bench.tabular.table import KnownTable
+from tests.bench.tabular.table import Kind, KnownTable
 
 PACKAGES = Path(__file__).parents[3] / ".tools" / "tables"
 _R = "pydataset/resources.tar.gz"
@@ -47,7 +47,7 @@ def _from_zip(path: str, to: Path) -> None:
         to.write_bytes(archive.read(name))
 
 
-def _from_sklearn(load: Callable[..., datasets.Bunch], named: bool, to: Path) -> None:  # type: ignore[valid-type]
+def _from_sklearn(load: Callable[..., datasets.Bunch], named: bool, to: Path) -> None:
     """A table of scikit-learn; ``named``: the target in words."""
     found = load(as_frame=True)
     frame: pd.DataFrame = found.frame
@@ -64,11 +64,11 @@ def _r(path: str) -> Write:
     return partial(_from_r, path)
 
 
-def _sklearn(load: Callable[..., datasets.Bunch], *, named: bool = False) -> Write:  # type: ignore[valid-type]
+def _sklearn(load: Callable[..., datasets.Bunch], *, named: bool = False) -> Write:
     return partial(_from_sklearn, load, named)
 
 
-ROW = {"ignored": [""]}
+ROW: Mapping[Kind, Sequence[str]] = {"ignored": [""]}
 PENGUIN_STRINGS = ["species", "island", "sex"]
 
 TABLES = (
@@ -225,8 +225,8 @@ TABLES = (
         "pydataset",
         "price",
         _r("ggplot2/diamonds"),
-        ROW
-        | {
+        {
+            **ROW,
             "string": ["cut", "color", "clarity"],
         },
     ),
@@ -235,7 +235,7 @@ TABLES = (
         "pydataset",
         "rating",
         _r("ggplot2/movies"),
-        ROW | {"string": ["mpaa"]},
+        {**ROW, "string": ["mpaa"]},
         {
             "title": ("string", "text"),
         },
@@ -245,8 +245,8 @@ TABLES = (
         "pydataset",
         "survived",
         _r("COUNT/titanic"),
-        ROW
-        | {
+        {
+            **ROW,
             "string": ["class", "age", "sex", "survived"],
         },
     ),
@@ -255,8 +255,8 @@ TABLES = (
         "pydataset",
         "hwy",
         _r("ggplot2/mpg"),
-        ROW
-        | {
+        {
+            **ROW,
             "string": ["manufacturer", "model", "trans", "drv", "fl", "class"],
         },
     ),
@@ -265,35 +265,37 @@ TABLES = (
         "pydataset",
         "Sex",
         _r("MASS/survey"),
-        ROW
-        | {
+        {
+            **ROW,
             "string": ["Sex", "W.Hnd", "Fold", "Clap", "Exer", "Smoke", "M.I"],
         },
     ),
     KnownTable("biopsy", "pydataset", "class", _r("MASS/biopsy"), {"ignored": ["", "ID"], "string": ["class"]}),
-    KnownTable("pima", "pydataset", "type", _r("MASS/Pima.tr2"), ROW | {"string": ["type"]}),
+    KnownTable("pima", "pydataset", "type", _r("MASS/Pima.tr2"), {**ROW, "string": ["type"]}),
     KnownTable("pbc", "pydataset", "status", _r("survival/pbc"), {"ignored": ["", "id"], "string": ["sex"]}),
     KnownTable(
         "wages",
         "pydataset",
         "lwage",
         _r("Ecdat/Wages"),
-        ROW
-        | {
+        {
+            **ROW,
             "boolean": ["bluecol", "south", "smsa", "married", "union", "black"],
             "string": ["sex"],
         },
     ),
-    KnownTable("chile", "pydataset", "vote", _r("car/Chile"), ROW | {"string": ["region", "sex", "education", "vote"]}),
-    KnownTable("slid", "pydataset", "wages", _r("car/SLID"), ROW | {"string": ["sex", "language"]}),
+    KnownTable(
+        "chile", "pydataset", "vote", _r("car/Chile"), {**ROW, "string": ["region", "sex", "education", "vote"]}
+    ),
+    KnownTable("slid", "pydataset", "wages", _r("car/SLID"), {**ROW, "string": ["sex", "language"]}),
     KnownTable("baseball", "pydataset", "hr", _r("plyr/baseball"), {"ignored": ["", "id"], "string": ["team", "lg"]}),
     KnownTable(
         "bundesliga",
         "pydataset",
         "HomeGoals",
         _r("vcd/Bundesliga"),
-        ROW
-        | {
+        {
+            **ROW,
             "string": ["HomeTeam", "AwayTeam"],
             "datetime": ["Date"],
         },
@@ -316,8 +318,8 @@ TABLES = (
         "pydataset",
         "deny",
         _r("Ecdat/Hdma"),
-        ROW
-        | {
+        {
+            **ROW,
             "boolean": ["pbcr", "dmi", "self", "single", "black"],
             "string": ["deny"],
         },

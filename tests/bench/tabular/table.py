@@ -45,7 +45,7 @@ class KnownTable:
         """Return the types that are right for a column."""
         if column in self.either:
             return tuple(type_ for kind in self.either[column] for type_ in TYPES[kind])
-        named = next((kind for kind, columns in self.kinds.items() if column in columns), "number")
+        named: Kind = next((kind for kind, columns in self.kinds.items() if column in columns), "number")
         return TYPES[named]
 
     def frame(self, path: Path) -> pd.DataFrame:

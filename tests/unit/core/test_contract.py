@@ -52,5 +52,5 @@ def test_a_contract_survives_json() -> None:
 
 @pytest.mark.parametrize("features", [(), (Column(name="price", type="number"),)])
 def test_a_contract_without_features_or_with_a_name_used_twice_is_refused(features: tuple[Column, ...]) -> None:
-    with pytest.raises(ValidationError, match="a name of its own"):
+    with pytest.raises(ValidationError, match=r"a name of its own|could tell of the target"):
         Contract(task="houses", features=features, target=Column(name="price", type="number"))

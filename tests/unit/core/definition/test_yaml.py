@@ -67,7 +67,7 @@ MISTAKES = [
     ("nullable: true", "nulable: true", 7, "did you mean 'nullable'"),
     ("type: date", "type: dat", 9, "did you mean 'date'"),
     ("min_rows", "min_row", 16, "did you mean 'min_rows'"),
-    ("target: species", "target: specis", 4, "the target 'specis' is none of the columns bill_length"),
+    ("target: species", "target: specis", 4, "the target 'specis' is none of the columns; did you mean 'species'"),
     ("kind: Task", "kind: Tsk", 2, "did you mean 'Task'"),
     ("metric: recall", "metric: rmse", 15, "there are: recall, roc_auc"),
     ("name: penguins", "name: Penguins", 3, "name is 'Penguins'"),
@@ -154,7 +154,7 @@ def _bomb() -> str:
     )
 
 
-NO_TASKS = {
+NO_TASKS: dict[str, tuple[str | bytes, str]] = {
     "nothing": ("", "a task is a mapping"),
     "a list": ("- a", "a task is a mapping"),
     "words": ("just words", "a task is a mapping"),

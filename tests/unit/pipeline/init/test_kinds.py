@@ -62,7 +62,7 @@ def test_a_target_keeps_its_words() -> None:
     ("values", "note"),
     [
         (["1/2/2024", "2/3/2023"], "day and month cannot be told apart"),
-        (["1"] * 200 + ["x"], "1 values are no numbers, such as 'x'"),
+        (["1"] * 200 + ["x"], "1 value is no number, such as 'x'"),
         (["1", "x"] * 50, "two kinds in one column"),
         (["Male", "male", "female"] * 10, "differ in case only: Male, male"),
         (["$1", "$2"], "written with '$'"),
