@@ -25,7 +25,7 @@ from rich.console import Console
 from tests.bench.tabular import messy, real
 from tests.bench.tabular.peers import right_by_duckdb
 from tests.bench.tabular.table import KnownTable
-from tests.bench.tabular.trip import Trip, task_at, trip
+from tests.bench.tabular.trip import Trip, decided, task_at, trip
 from tests.bench.tabular.variants import SPOILT, Told, ask
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +64,15 @@ def measure(name: str, splits: int) -> Result:
     return Result(found, told, by_duckdb)
 
 
+def decide(name: str) -> Result:
+    """Only let ``init`` decide what the columns of a table are."""
+    table = _table(name)
+    with tempfile.TemporaryDirectory() as folder:
+        csv = Path(folder) / f"{name}.csv"
+        table.write(csv)
+        return Result(decided(table, csv), Told(), right_by_duckdb(table, csv))
+
+
 def _table(name: str) -> KnownTable:
     if name.startswith("messy-"):
         return messy.table(int(name.removeprefix("messy-")))
@@ -86,7 +95,7 @@ def _kept(name: str) -> Result | None:
 def run(names: Sequence[str], *, splits: int, minutes: float, console: Console) -> list[Result]:
     """Measure the tables that are not measured yet, as far as the time goes; return all that are."""
     until = time.monotonic() + 60 * minutes
-    todo = [name for name in names if _kept(name) is None]
+    todo = [name for name in names if (kept := _kept(name)) is None or (splits >= 0 and not kept.trip.tried)]
     with ProcessPoolExecutor(max_workers=2, initializer=_prepare) as pool:
         jobs = {pool.submit(_measured, name, splits, until): name for name in todo}
         for job in as_completed(jobs):
@@ -97,7 +106,9 @@ def run(names: Sequence[str], *, splits: int, minutes: float, console: Console) 
 
 
 def _measured(name: str, splits: int, until: float) -> Result | None:
-    return None if time.monotonic() > until else measure(name, splits)
+    if time.monotonic() > until:
+        return None
+    return decide(name) if splits < 0 else measure(name, splits)
 
 
 def _prepare() -> None:
@@ -137,7 +148,7 @@ def report(results: Iterable[Result]) -> str:
 def _row(one: Result) -> str:
     trip, told = one.trip, one.told
     passed = ", ".join(name for name, what in told.spoilt.items() if what.startswith("passed")) or "none"
-    served = trip.failed.split(":")[0] if trip.failed else f"{trip.skill or 0:.2f}"
+    served = trip.failed.split(":")[0] if trip.failed else f"{trip.skill or 0:.2f}" if trip.tried else "not asked"
     return (
         f"| {trip.name} | {trip.source} | {trip.rows:,} | {trip.columns} | {one.decided} | {one.duckdb[0]} of "
         f"{one.duckdb[1]} | {served} | {trip.init_seconds:.1f} | {trip.train_seconds:.1f} | {len(told.refused)} of "
@@ -155,14 +166,15 @@ def _spoilt(found: list[Result]) -> list[str]:
 
 
 def _summary(what: str, found: list[Result]) -> list[str]:
-    served = sum(not one.trip.failed for one in found)
+    tried = [one for one in found if one.trip.tried]
+    served = sum(not one.trip.failed for one in tried)
     columns, decided = sum(one.trip.columns for one in found), sum(one.decided for one in found)
     duckdb, asked = (sum(one.duckdb[place] for one in found) for place in (0, 1))
     slow = max((one.trip.init_seconds for one in found), default=0.0)
     missed = sum(len(one.trip.missed) for one in found)
     text = (
-        f"{len(found)} {what}: {served} served an answer; {decided} of {columns} columns "
-        f"({decided / max(columns, 1):.1%}) were taken for what they are, by duckdb {duckdb} of the {asked} "
+        f"{len(found)} {what}, {len(tried)} of them asked for an answer: {served} served it; {decided} of {columns} "
+        f"columns ({decided / max(columns, 1):.1%}) were taken for what they are, by duckdb {duckdb} of the {asked} "
         f"that are not left aside; `init` took at most {slow:.0f} s of CPU."
     )
     if planted := [one for one in found if _table(one.trip.name).leaks]:
@@ -191,6 +203,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer splits, fewer generated tables")
     parser.add_argument("--minutes", type=float, default=600.0, help="begin no table after so many minutes")
     parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
+    parser.add_argument("--decide", action="store_true", help="only decide what the columns are: no model, no answer")
     parser.add_argument("--only", nargs="*", help="names of tables")
     parser.add_argument("--splits", type=int, help="random halves of each table, 20 by default")
     parser.add_argument("--generated", type=int, help="generated tables, 200 by default")
@@ -198,17 +211,17 @@ def main() -> int:
     os.environ["OMP_NUM_THREADS"] = "1"
     if options.fresh:
         shutil.rmtree(KEPT, ignore_errors=True)
-    splits = options.splits if options.splits is not None else 4 if options.quick else 20
+    splits = -1 if options.decide else options.splits if options.splits is not None else 4 if options.quick else 20
     generated = options.generated if options.generated is not None else 30 if options.quick else messy.NUMBER
     console = Console(width=160)
     names = options.only or [table.name for table in real.TABLES]
     results = run(names, splits=splits, minutes=options.minutes, console=console)
     if not options.only:
         made = [f"messy-{seed}" for seed in range(generated)]
-        results += run(made, splits=0, minutes=options.minutes, console=console)
+        results += run(made, splits=min(splits, 0), minutes=options.minutes, console=console)
     text = report(results)
     print(text)
-    if not options.only and len(results) == len(names) + generated:
+    if not options.only:
         head, rest = DOCS.read_text().split(BEGIN)
         DOCS.write_text(head + BEGIN + text + END + rest.split(END)[1])
     for failure in (found := shortfalls(results)):

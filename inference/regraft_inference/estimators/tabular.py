@@ -19,14 +19,19 @@ from regraft_core.errors import BundleError
 from regraft_inference.estimators import Added, Columns, Reasons, TrainingBatches, bounded, rows_of
 from regraft_inference.estimators.additive import AdditiveModel
 from regraft_inference.estimators.encoding import Encoding
+from regraft_inference.estimators.targets import has_heavy_tail
 from regraft_inference.estimators.trees import TreesModel
 
 type Floats = NDArray[np.float64]
+
+type Link = Literal["identity", "log1p"]
 
 FILE = "estimator.json"
 MOST_BYTES = 5 << 20
 EXPLAINED_ROWS = 1000
 """Rows of which it is told how much each column adds."""
+LARGEST_LOG = 40.0
+"""Of larger logarithms whole numbers do not fit into 64 bits."""
 
 KINDS: dict[str, type[AdditiveModel] | type[TreesModel]] = {"additive": AdditiveModel, "boosted": TreesModel}
 
@@ -46,6 +51,8 @@ class Fitted(BaseModel):
     slope: FiniteFloat
     offsets: list[FiniteFloat]
     losses: dict[str, FiniteFloat]
+    link: Link = "identity"
+    """What the scores of a regression are: the target, or of one with a heavy tail log(1 + target)."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -88,9 +95,10 @@ class TabularEstimator:
         from regraft_inference.estimators.training import Table, train  # noqa: PLC0415  (serving needs none of it)
 
         encoding = Encoding.learn(self.contract, columns)
-        values, classes, center, scale = self._numbers(target)
+        link: Link = "log1p" if self.problem == "regression" and has_heavy_tail(target) else "identity"
+        values, classes, center, scale = self._numbers(np.log1p(target) if link == "log1p" else target)
         matrix = encoding.matrix(columns)
-        state: dict[str, Any] = {"contract": self.contract, "problem": self.problem, "encoding": encoding}
+        state: dict[str, Any] = {"contract": self.contract, "problem": self.problem, "encoding": encoding, "link": link}
         if len(classes) == 1 or scale == 0:
             self._model = AdditiveModel(np.zeros(1), [])
             state |= {"kind": "additive", "slope": 1.0, "offsets": [center], "losses": {}}
@@ -109,7 +117,8 @@ class TabularEstimator:
         fitted = self.fitted
         scores = self._scores(columns)
         if not fitted.classes:
-            return np.rint(scores[:, 0]).astype(np.int64) if self.contract.target.type == "integer" else scores[:, 0]
+            numbers = np.expm1(np.clip(scores[:, 0], 0, LARGEST_LOG)) if fitted.link == "log1p" else scores[:, 0]
+            return np.rint(numbers).astype(np.int64) if self.contract.target.type == "integer" else numbers
         places = (scores[:, 0] > 0).astype(np.int64) if fitted.outputs == 1 else scores.argmax(axis=1)
         if len(fitted.classes) == 1:
             places = np.zeros(len(scores), dtype=np.int64)
@@ -233,7 +242,7 @@ class TabularEstimator:
     def _scale(self, place: int) -> str:
         classes, name = self.fitted.classes, self.contract.target.name
         if not classes:
-            return name
+            return f"log(1 + {name})" if self.fitted.link == "log1p" else name
         if len(classes) <= 2:
             last = classes[-1]
             return f"log odds that {name} is {str(last).lower() if isinstance(last, bool) else last}"

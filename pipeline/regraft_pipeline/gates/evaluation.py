@@ -17,15 +17,12 @@ from sklearn.metrics import roc_auc_score
 from regraft_core.profile import Scale
 from regraft_inference.bundle import Bundle
 from regraft_inference.estimators import Columns, Estimator, rows_of
-from regraft_pipeline.data.profile import MAX_LEVELS
+from regraft_inference.estimators.targets import has_heavy_tail
 from regraft_pipeline.data.reasons import EXAMPLES, examples
 from regraft_pipeline.tasks import Task
 
 CLOSE = 0.05
 """Distance from the truth within which a prediction counts as right in ``within_0.05``."""
-
-HEAVY_TAIL = 10.0
-"""A target is a heavy tail where 1 + its .99 quantile is more than this many times 1 + its median."""
 
 MANY_CLASSES = 20
 """Most classes of which each has its own recall among the metrics."""
@@ -182,10 +179,7 @@ def scale_of(target: NDArray[Any], task: Task) -> Scale:
     """Return what errors of this target are measured on."""
     if task.kind == "classification":
         return "classes"
-    if target.min() < 0 or len(np.unique(target)) <= MAX_LEVELS:
-        return "linear"
-    median, high = np.quantile(target, (0.5, 0.99))
-    return "log" if 1 + high > HEAVY_TAIL * (1 + median) else "linear"
+    return "log" if has_heavy_tail(target) else "linear"
 
 
 def folds_of(target: NDArray[Any], number: int, rng: np.random.Generator) -> NDArray[np.int64]:

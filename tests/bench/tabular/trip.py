@@ -18,6 +18,8 @@ from regraft_core.errors import RegraftError
 from regraft_inference.bundle import version_json
 from regraft_inference.columns import json_values
 from regraft_pipeline import gates
+from regraft_pipeline.init import draft
+from regraft_pipeline.init.table import read_table
 from regraft_pipeline.steps.train import fitted, write
 from regraft_pipeline.tasks import Task
 from regraft_pipeline.tasks.files import task_of
@@ -44,6 +46,25 @@ class Trip:
     train_seconds: float = 0.0
     ask_seconds: float = 0.0
     failed: str = ""
+    tried: bool = True
+    """Whether it went the whole way, or its columns were only decided on."""
+
+
+def decided(table: KnownTable, csv: Path) -> Trip:
+    """Let ``init`` decide what the columns of a table are, and no more."""
+    found = Trip(table.name, table.source, table.target, tried=False)
+    began = time.process_time()
+    frame = read_table(csv).frame
+    drawn = draft(frame, table.target)
+    found.init_seconds = time.process_time() - began
+    found.rows, found.columns = drawn.rows, len(drawn.columns)
+    _compare(
+        table,
+        [(one.name, one.type, one.why) for one in drawn.columns],
+        {one.column for one in drawn.suspicions if one.code in ("copy", "leak")},
+        found,
+    )
+    return found
 
 
 def trip(table: KnownTable, home: Path) -> Trip:
@@ -56,7 +77,12 @@ def trip(table: KnownTable, home: Path) -> Trip:
     told = _init(table, csv, home / "tasks", found)
     if told is None:
         return found
-    _compare(table, told, found)
+    _compare(
+        table,
+        [(one["name"], one["type"], one["why"]) for one in told["columns"]],
+        {one["column"] for one in told["suspicions"] if one["code"] in ("copy", "leak")},
+        found,
+    )
     try:
         task = task_at(home / "tasks" / table.name)
         _serve(task, home / "models", found)
@@ -84,12 +110,11 @@ def _init(table: KnownTable, csv: Path, tasks: Path, found: Trip) -> Any:
     return told
 
 
-def _compare(table: KnownTable, told: Any, found: Trip) -> None:
-    for column in told["columns"]:
-        if column["type"] not in table.right(column["name"]):
-            right = " or ".join(table.right(column["name"]))
-            found.wrong.append(f"{column['name']}: {column['type']} ({column['why']}), not {right}")
-    suspected = {one["column"] for one in told["suspicions"] if one["code"] in ("copy", "leak")}
+def _compare(table: KnownTable, columns: list[tuple[str, str, str]], suspected: set[str], found: Trip) -> None:
+    """Hold what columns were taken for, and why, against what they are."""
+    for name, taken, why in columns:
+        if taken not in table.right(name):
+            found.wrong.append(f"{name}: {taken} ({why}), not {' or '.join(table.right(name))}")
     found.missed = sorted(table.leaks - suspected)
 
 

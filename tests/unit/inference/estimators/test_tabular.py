@@ -308,3 +308,20 @@ def test_a_class_with_few_rows() -> None:
         found = kind(LABELS, "classification").fit(columns, labels)
         assert found.classes == ["k", "l", "m"]
         np.testing.assert_allclose(found.probabilities(columns).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("kind", [AdditiveEstimator, BoostedEstimator])
+def test_a_heavy_tail_is_learned_on_its_logarithm(kind: type[TabularEstimator], tmp_path: Path) -> None:
+    columns, score = table(300)
+    contract = NUMBER.model_copy(update={"target": Column(name="y", type="integer", minimum=0)})
+    target = np.floor(np.exp(1.5 * score + 1)).astype(np.int64)
+    estimator = kind.for_task(contract, "regression").fit(columns, target)
+    answers = estimator.predict(columns)
+    assert answers.dtype == np.int64
+    assert answers.min() >= 0
+    assert np.square(np.log1p(answers) - np.log1p(target)).mean() < 0.7 * np.log1p(target).var()
+    (first, *_) = estimator.reasons(columns)
+    assert first.scale == "log(1 + y)"
+    assert round(np.expm1(max(first.answer, 0))) == answers[0]
+    estimator.save(tmp_path)
+    assert kind.load(tmp_path).predict(columns).tolist() == answers.tolist()

@@ -1,0 +1,22 @@
+"""How a target is distributed, as training and the gates have to know alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_LEVELS = 20
+"""Most different values that are levels rather than a distribution."""
+
+HEAVY_TAIL = 10.0
+"""A target is a heavy tail where 1 + its .99 quantile is more than this many times 1 + its median."""
+
+
+def has_heavy_tail(target: NDArray[Any]) -> bool:
+    """Whether a few values of a target, none of them negative, are so large that squared errors see nothing else."""
+    if target.min() < 0 or len(np.unique(target)) <= MAX_LEVELS:
+        return False
+    median, high = np.quantile(target, (0.5, 0.99))
+    return bool(1 + high > HEAVY_TAIL * (1 + median))
