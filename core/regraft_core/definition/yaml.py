@@ -224,7 +224,7 @@ def _told(error: ErrorDetails, reader: _Reader) -> str:
     near = ""
     if kind == "literal_error" and isinstance(shown, str):
         near = nearest(shown, re.findall(r"'([^']*)'", message))
-    value = "empty" if shown is None else repr(_short(str(shown)))
+    value = "empty" if shown is None else repr(_short(shown)) if isinstance(shown, str) else _short(str(shown))
     told = _NEEDED.get(kind, message[:1].lower() + message[1:])
     return where + f"{_name(path)} is {value}: {told}{near}"
 
