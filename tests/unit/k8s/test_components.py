@@ -30,7 +30,7 @@ def overlay(tmp_path: Path) -> Overlay:
         kustomization, values = folder / "kustomization.yaml", folder / "settings.env"
         text = kustomization.read_text()
         for component in components:
-            text, found = re.subn(rf"^  # - (../../components/{component})\b.*", r"  - \1", text, flags=re.MULTILINE)
+            text, found = re.subn(rf"^  # (- ../../components/{component}\b)", r"  \1", text, flags=re.MULTILINE)
             assert found, f"{component} is not offered"
         kustomization.write_text(text)
         lines = values.read_text()
