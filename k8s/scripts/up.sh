@@ -165,8 +165,8 @@ load_images() {
 
 renew() {  # renew IMAGE: what runs it takes the new one; steps do by themselves
   case $1 in
-    trigger) kubectl --namespace regraft rollout restart deployment regraft-trigger ;;
-    mlflow) kubectl --namespace regraft-platform rollout restart deployment mlflow ;;
+    trigger) restart regraft regraft-trigger ;;
+    mlflow) restart regraft-platform mlflow ;;
     pipeline) kubectl --namespace regraft delete job regraft-bootstrap --ignore-not-found ;;
     predictor)
       local service at
@@ -177,6 +177,12 @@ renew() {  # renew IMAGE: what runs it takes the new one; steps do by themselves
       done
       ;;
   esac >&2
+}
+
+restart() {  # restart NAMESPACE DEPLOYMENT: where somebody has not taken it away
+  if [ -n "$(kubectl --namespace "$1" get deployment "$2" --ignore-not-found --output name)" ]; then
+    kubectl --namespace "$1" rollout restart deployment "$2"
+  fi
 }
 
 # A Job cannot be changed, and those here can run any number of times: one that has failed, or is another than the one to be applied
