@@ -66,7 +66,9 @@ def find_header(path: Path, contract: Contract) -> Header | None:
         names = _names(content[start:], delimiter)
         if names is None:
             continue
-        one_line = not content[start:].strip(b"\r\n \t").count(b"\n") and b"\r" not in content[start:].strip()
+        shown = content[start:].strip(b"\r\n \t")
+        # Behind what was read there may be rows, however blank it ends.
+        one_line = len(content) < HEADER_BYTES and not any(end in shown for end in (b"\n", b"\r"))
         found = Header(names, delimiter, start, line, one_line)
         if best is None or _known(found, contract) > _known(best, contract):
             best = found

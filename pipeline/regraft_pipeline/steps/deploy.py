@@ -201,7 +201,9 @@ class Deploy:
             return self._complete(mine, back)
         if not isinstance(error, DeployError):
             raise error
-        serving = f"version {back.number} serves on" if back else "nothing was in service before"
+        before = self._before(back)
+        served = f"version {before.version}" if before.version else "what was there before"
+        serving = f"{served} serves on" if before.uri else "nothing was in service before"
         message = f"version {candidate.number} did not stand, {serving}: {error.message}"
         return DeployResult(
             end=RunState.ROLLED_BACK,

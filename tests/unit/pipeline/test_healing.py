@@ -208,8 +208,10 @@ def test_what_serves_goes_on_serving_where_the_next_version_does_not_stand(
     versions = {number: put_in_service(plant, number) for number in (1, 2)}
     change(plant)
     damage(plant.register(plant.request(3)))
-    assert deployed(plant, plant.request(3)).end == RunState.ROLLED_BACK
+    result = deployed(plant, plant.request(3))
     served = plant.answering()
+    assert result.end == RunState.ROLLED_BACK
+    assert f"version {served} serves on" in result.message
     assert served == (named(plant) or versions[2].number)
     placed = plant.context(plant.request(4)).open_deployer().placed(plant.task.name)
     assert placed.uri == versions[int(str(served))].uri

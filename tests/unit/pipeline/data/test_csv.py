@@ -127,6 +127,12 @@ def test_lines_count_the_breaks_inside_quotes_and_the_ragged_rows(write: Callabl
     assert sheet.reasons[0].rows == [{"line": 5, "text": "ragged"}]
 
 
+def test_rows_behind_a_megabyte_of_blank_lines_are_read(write: Callable[[str], Path]) -> None:
+    sheet = Sheet(write("Password,Times\n" + "\n" * (1 << 21) + "abc,1\n"))
+    assert sheet.text.index.tolist() == [(1 << 21) + 2]
+    assert (sheet.rows, sheet.reasons) == (1, [])
+
+
 def test_blocks_are_numbered_as_one_file(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [f'"a{row}\n",1' if row % 7 == 0 else f"b{row}" if row % 11 == 0 else f"c{row},2" for row in range(300)]
     path = write("Password,Times\n" + "\n".join([*rows[:200], *[""] * 90, *rows[200:]]) + "\n" + "\n" * 300)
