@@ -145,7 +145,7 @@ def parquet_of_one_word(scale: int) -> bytes:
 
 def parquet_of_long_words(scale: int) -> bytes:
     """The same, of so few rows that it can be unpacked."""
-    return _words(1_000 * scale)
+    return _words(250 * scale)
 
 
 GZIP, ZIP, PARQUET = "application/gzip", "application/zip", "application/vnd.apache.parquet"
