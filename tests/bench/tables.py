@@ -147,16 +147,21 @@ def report(results: Iterable[Result]) -> str:
 
 def _row(one: Result) -> str:
     trip, told = one.trip, one.told
-    passed = ", ".join(name for name, what in told.spoilt.items() if what.startswith("passed")) or "none"
+    halves = f"{len(told.refused)} of {told.good}" if told.good else "not asked"
+    passed = ", ".join(name for name, what in told.spoilt.items() if what.startswith("passed")) or (
+        "none" if told.good else "not asked"
+    )
     served = trip.failed.split(":")[0] if trip.failed else f"{trip.skill or 0:.2f}" if trip.tried else "not asked"
     return (
         f"| {trip.name} | {trip.source} | {trip.rows:,} | {trip.columns} | {one.decided} | {one.duckdb[0]} of "
-        f"{one.duckdb[1]} | {served} | {trip.init_seconds:.1f} | {trip.train_seconds:.1f} | {len(told.refused)} of "
-        f"{told.good} | {passed} |"
+        f"{one.duckdb[1]} | {served} | {trip.init_seconds:.1f} | {trip.train_seconds:.1f} | {halves} | "
+        f"{passed} |"
     )
 
 
 def _spoilt(found: list[Result]) -> list[str]:
+    if not any(one.told.good for one in found):
+        return []
     lines = ["| second half | tables | refused | warned | passed |", "|---|---:|---:|---:|---:|"]
     for name in SPOILT:
         what = Counter(one.told.spoilt[name].split()[0] for one in found if name in one.told.spoilt)
