@@ -40,7 +40,8 @@ def test_outcomes_measure_what_serves_and_are_collected_into_a_dataset(stack: St
     output = tmp_path / "collected.csv"
     command = [str(Path(sys.executable).parent / "regraft"), "collect", TASK, "--since", "1h", "--url", trigger]
     subprocess.run([*command, "--output", str(output)], check=True, timeout=60)
-    rows = list(csv.DictReader(output.open(newline="")))
+    with output.open(newline="") as file:
+        rows = list(csv.DictReader(file))
     assert len(rows) >= 300
     contract = heart_disease.TASK.contract
     assert list(rows[0]) == [column.name for column in contract.columns]
