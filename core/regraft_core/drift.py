@@ -17,15 +17,16 @@ def drift_of(counts: Sequence[int], reference: Sequence[int], *, most_rows: int 
     """Return PSI and the p-value of homogeneity of two samples, counted in the same bins in order.
 
     PSI = sum (a - b) ln(a / b) over the shares a and b, with half a row added to each bin so that none is empty.
-    With ``most_rows`` the test takes the counts for those of so many rows where they are of more.
+    With ``most_rows`` counts of more rows are taken for those of so many: where one sample is far larger than the
+    other, no bin of the smaller one would be expected to have rows enough, and what has gone would be joined away.
     """
-    joined = _joined(counts, reference)
+    scaled: Sequence[float] = counts
+    if most_rows is not None and (total := sum(counts)) > most_rows:
+        scaled = [count * most_rows / total for count in counts]
+    joined = _joined(scaled, reference)
     if len(joined) < 2 or not sum(counts) or not sum(reference):
         return 0.0, 1.0
-    psi = _psi(joined)
-    if most_rows is not None and (total := sum(counts)) > most_rows:
-        joined = _joined([count * most_rows / total for count in counts], reference)
-    return psi, _p_value(joined)
+    return _psi(joined), _p_value(joined)
 
 
 def chance_of(statistic: float, degrees: int) -> float:
