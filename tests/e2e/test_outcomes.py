@@ -7,14 +7,16 @@ import io
 
 import httpx
 
-from tests.e2e.conftest import URL
+from tests.e2e.conftest import DATASETS_URL, URL, Installation
 from tests.integration.test_outcomes import TASK, records
 
 ROWS = 300
 
 
-def test_outcomes_measure_what_serves_and_are_collected(seed: int) -> None:
-    told = records(ROWS, seed)
+def test_outcomes_measure_what_serves_and_are_collected(service: Installation) -> None:
+    good = service.trigger(f"{DATASETS_URL}/heart_good.csv?seed=5", task=TASK, force=True)
+    assert service.end(good).state == "promoted"
+    told = records(ROWS)
     answer = httpx.post(f"{URL}/tasks/{TASK}/outcomes", json={"outcomes": told}, timeout=60)
     assert (answer.status_code, answer.json()) == (202, {"rows": ROWS}), answer.text
     fit = httpx.get(f"{URL}/tasks/{TASK}/fit", timeout=60).json()

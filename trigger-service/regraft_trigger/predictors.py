@@ -212,10 +212,8 @@ class Predictors:
         try:
             response = await self._http.post(f"{self._urls[task]}/{task}/predict", json=body, timeout=PREDICT_SECONDS)
             seconds = time.perf_counter() - began
-            if (
-                response.is_client_error and response.json().get("code") == Code.NO_REASONS
-            ):  # another version serves now
-                self._reasoning.discard(task)
+            if response.is_client_error and response.json().get("code") == Code.NO_REASONS:
+                self._reasoning.discard(task)  # another version serves now
                 return await self.predict(task, entered)
             if response.is_client_error:
                 raise BadRequestError(response.json()["detail"], code=Code.PREDICTION_REFUSED)

@@ -154,7 +154,8 @@ def test_threads_lose_nothing_and_what_waits_is_bounded(profile: Profile) -> Non
     def ask() -> None:
         for _ in range(300):
             asked.saw(part, answers)
-            assert sum(len(each) for _, each in asked._waiting) <= MOST_WAITING
+            with asked._lock:
+                assert sum(len(each) for _, each in asked._waiting) <= MOST_WAITING
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:

@@ -224,12 +224,17 @@ def test_only_who_has_the_token_tells_what_is_true(shared: World) -> None:
         (TASK, {"outcomes": []}, 400, "field_invalid"),
         (TASK, {"outcomes": [1]}, 400, "field_invalid"),
         (TASK, {"outcomes": [{"id": "a", "condition": 1}], "more": 1}, 400, "field_unknown"),
-        ("passwords", {"outcomes": [{"id": "a", "Times": 1}]}, 503, "not_ready"),
     ],
 )
 def test_a_body_that_is_none_is_refused(shared: World, task: str, body: Any, status: int, code: str) -> None:
     answer = shared.service.client.post(f"/tasks/{task}/outcomes", json=body)
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+def test_outcomes_of_a_task_of_which_no_predictor_has_told_have_to_wait(tmp_path: Path) -> None:
+    with running(tmp_path, fit_urls=[]) as service:
+        answer = service.client.post("/tasks/passwords/outcomes", json={"outcomes": [{"id": "a", "Times": 1}]})
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
 
 
 def test_the_document_tells_how_outcomes_are_told(shared: World) -> None:
