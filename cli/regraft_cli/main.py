@@ -27,6 +27,7 @@ from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskNam
 from regraft_cli.waiting import addresses, ending_on_signals, wait_ready
 from regraft_core.errors import RegraftError
 from regraft_core.runs import RunState
+from regraft_core.version import __version__
 
 if TYPE_CHECKING:
     from regraft_cli.client import TriggerClient
@@ -39,9 +40,8 @@ Dataset = Annotated[
 ]
 
 app = typer.Typer(
-    help="Keeps a served model fit for its data.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 out = terminal.make_console()
@@ -65,6 +65,21 @@ def main() -> None:
         err.print(f"[red]{error.code}[/]: ", end="", highlight=False)
         err.print(error.message, markup=False, highlight=False)
         sys.exit(error.exit_code)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"regraft {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def regraft(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit")
+    ] = False,
+) -> None:
+    """Keeps a served model fit for its data."""
 
 
 @app.command()

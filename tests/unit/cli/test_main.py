@@ -13,6 +13,7 @@ from regraft_cli import terminal
 from regraft_cli.following import EXIT_CODES
 from regraft_core.errors import UnavailableError
 from regraft_core.runs import Cause, Run, RunRequest, RunState, now
+from regraft_core.version import __version__
 from tests.checker import datasets
 
 runner = CliRunner()
@@ -24,6 +25,24 @@ def test_help_lists_every_command_of_the_design() -> None:
     for command in ("up", "run", "trigger", "runs", "watch", "verdict", "rollback", "bless", "tasks", "predict"):
         assert f" {command} " in listed
         assert runner.invoke(cli.app, [command, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("command", [[], ["runs"], ["init"]])
+def test_short_and_long_ask_for_the_same_help(command: list[str]) -> None:
+    short, long = (runner.invoke(cli.app, [*command, option]) for option in ("-h", "--help"))
+    assert short.exit_code == long.exit_code == 0
+    assert short.output == long.output
+
+
+def test_the_version_is_told() -> None:
+    assert runner.invoke(cli.app, ["--version"]).output == f"regraft {__version__}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_commands(shell: str) -> None:
+    command = [str(Path(sys.executable).with_name("regraft")), "--show-completion", shell]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "_REGRAFT_COMPLETE" in shown.stdout
 
 
 def test_help_imports_nothing_heavy() -> None:
