@@ -207,9 +207,10 @@ def verdict(
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file, too")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the gates alone about a dataset. Exit code 0: accepted; 3: rejected.
+    """Say what a run would say of a dataset; nothing changes. Exit code 0: accepted; 3: rejected.
 
-    The reference is that of the data folder where it has one, else the task's bootstrap dataset.
+    Reference and version in service are those of the data folder where it has them; else the task's bootstrap dataset
+    is the reference.
     """
     with err.status("asking the gates"), _as_file(dataset, data) as csv:
         found = _judge(csv, task or task_names()[0], data)
@@ -362,15 +363,11 @@ def _as_file(dataset: str, data: Path) -> Iterator[Path]:
 
 
 def _judge(csv: Path, name: str, data: Path) -> Report:
-    from regraft_core.stores.objects import open_store
-    from regraft_pipeline import reference
-    from regraft_pipeline.gates import judge
+    from regraft_pipeline.dry_run import dry_run
     from regraft_pipeline.report.report import Commands, report_of
     from regraft_pipeline.tasks import load_task
 
-    task = load_task(name)
-    store = open_store(settings_of(data).store_url)
-    found = judge(csv, task, reference=reference.current(task, store), incumbent=None).verdict
+    found = dry_run(csv, load_task(name), settings_of(data))
     return report_of(found, commands=Commands(file=str(csv), data_option=_data_option(data)))
 
 
