@@ -482,7 +482,7 @@ def test_more_time_than_there_is_is_not_waited_for(server: Server, tmp_path: Pat
 def test_a_busy_server_meets_the_end_of_the_time(server: Server, tmp_path: Path) -> None:
     server.answers["/a.csv"] = lambda handler: handler.send(b"", 429)
     assert (
-        refused(f"{server.url}/a.csv", tmp_path, limits=replace(LIMITS, total_seconds=0.2)).code == "source_http_error"
+        refused(f"{server.url}/a.csv", tmp_path, limits=replace(LIMITS, total_seconds=1.0)).code == "source_http_error"
     )
 
 
