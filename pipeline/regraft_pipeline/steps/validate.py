@@ -8,15 +8,14 @@ import pandas as pd
 
 from regraft_core import layout
 from regraft_core.codes import Code
-from regraft_core.errors import RegraftError, TemporaryError, UnreadableError
-from regraft_core.fit.asked import Asked, asked_lately
+from regraft_core.errors import RegraftError, UnreadableError
+from regraft_core.fit.asked import asked_lately
 from regraft_core.runs import Cause, RunState
-from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import get_model, put_model
 from regraft_core.verdict import Verdict
-from regraft_inference.bundle import Bundle
 from regraft_pipeline import gates
 from regraft_pipeline.gates import Evaluation, Profile
+from regraft_pipeline.incumbent import load_incumbent
 from regraft_pipeline.report import report
 from regraft_pipeline.steps import Context, DownloadResult, ValidateResult
 
@@ -27,13 +26,14 @@ def run(context: Context) -> ValidateResult:
     raw = context.workdir / "raw.csv"
     context.store.get_file(layout.raw_dataset(context.result("download", DownloadResult).data_sha256), raw)
     context.progress(None, "asking the gates")
+    reference, incumbent, asked = _reference(context), None, None
+    prod = context.registry.prod(context.task)
+    if prod is not None:
+        home, endpoint_url = context.workdir / "incumbent", context.settings.s3_endpoint_url
+        incumbent = load_incumbent(prod.number, prod.uri, home, endpoint_url=endpoint_url)
+        asked = asked_lately(context.store, context.task.name, prod.number, time.time())
     judgement = gates.judge(
-        raw,
-        context.task,
-        reference=_reference(context),
-        incumbent=_incumbent(context),
-        asked=_asked_lately(context),
-        folder=context.workdir,
+        raw, context.task, reference=reference, incumbent=incumbent, asked=asked, folder=context.workdir
     )
     verdict = judgement.verdict
     put_model(context.store, layout.verdict(run_id), verdict)
@@ -58,28 +58,6 @@ def _reference(context: Context) -> Profile:
             code=Code.REFERENCE_MISSING,
         )
     return found
-
-
-def _incumbent(context: Context) -> Bundle | None:
-    """Return the bundle of the version in service; one that cannot be read any more must not lock new data out."""
-    prod = context.registry.prod(context.task)
-    if prod is None:
-        return None
-    folder = context.workdir / "incumbent"
-    try:
-        Folder.at(prod.uri, endpoint_url=context.settings.s3_endpoint_url).download(folder)
-        return Bundle.load(folder)
-    except TemporaryError:
-        raise
-    except RegraftError as error:
-        context.log.warning("version in service not compared", version=prod.number, reason=error.message)
-        return None
-
-
-def _asked_lately(context: Context) -> Asked | None:
-    """Return what the version in service was asked within the last day, None where that is not known."""
-    prod = context.registry.prod(context.task)
-    return None if prod is None else asked_lately(context.store, context.task.name, prod.number, time.time())
 
 
 def _put_held_out(context: Context, evaluation: Evaluation) -> None:
