@@ -17,8 +17,6 @@ from tests.checker.client import PASSWORDS, CheckError, Service
 KNOWN_SECONDS = 3.0
 """How long requests may still be led to a pod that was killed without any grace: until all proxies have heard of it."""
 
-PAUSE = 0.02
-
 
 @dataclass(frozen=True)
 class Failure:
@@ -38,6 +36,10 @@ class Asking:
     tasks: Sequence[str]
     kills: list[tuple[float, float]] = field(default_factory=list)
     """When it was asked to kill a predictor, and when that was done."""
+    clients: int = 2
+    """Of each task: the one half keep their connection, the other half open one a request."""
+    pause: float = 0.02
+    """Seconds between an answer and the next request of a client."""
     answered: int = 0
     failures: list[Failure] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -45,8 +47,8 @@ class Asking:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Ask until the block is left: for each task a client that keeps its connection, and one that does not."""
-        clients = [(task, keep_alive) for task in self.tasks for keep_alive in (True, False)]
+        """Ask until the block is left."""
+        clients = [(task, number % 2 == 0) for task in self.tasks for number in range(self.clients)]
         threads = [threading.Thread(target=self._ask, args=client) for client in clients]
         for thread in threads:
             thread.start()
@@ -56,6 +58,13 @@ class Asking:
             self._stopping.set()
             for thread in threads:
                 thread.join()
+
+    @contextmanager
+    def killing(self) -> Iterator[None]:
+        """Kill a predictor in the block: what fails then is counted apart."""
+        asked = time.monotonic()
+        yield
+        self.kills.append((asked, time.monotonic()))
 
     def at_a_kill(self) -> list[Failure]:
         """Return those that failed because a predictor was killed: in flight at it, or led to it right after."""
@@ -73,7 +82,7 @@ class Asking:
         with Service(*self.urls, keep_alive=keep_alive) as service:
             while not self._stopping.is_set():
                 self._ask_once(service, task, rows)
-                time.sleep(PAUSE)
+                time.sleep(self.pause)
 
     def _ask_once(self, service: Service, task: str, rows: dict[str, list[Any]]) -> None:
         began = time.monotonic()

@@ -10,7 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from random import Random
 
@@ -106,10 +106,8 @@ class Drill:
         if found is None:
             return
         target, pod = found
-        asked = time.monotonic()
-        target.kill(pod)
-        if target.name.startswith("predictor"):
-            asking.kills.append((asked, time.monotonic()))
+        with asking.killing() if target.name.startswith("predictor") else nullcontext():
+            target.kill(pod)
         self.killed[target.name] += 1
 
     def _wait(self) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from tests.bench.hot_swap import swap_under_load
-from tests.checker.client import Accepted, Service
+from tests.checker.client import PASSWORDS, Accepted, Service
+from tests.drill.asking import Asking
+from tests.drill.drill import patiently
 from tests.e2e.cluster import NAMESPACE, eventually, forwarded, get, kubectl, rolled_out
 from tests.e2e.conftest import DATASETS_URL, URL, Installation
 from tests.e2e.registry import Registry
@@ -25,19 +29,26 @@ pytestmark = pytest.mark.long
 TRIGGER = "regraft-trigger"
 PREDICTOR = "passwords-predictor"
 PODS = "serving.kserve.io/inferenceservice=passwords"
+TRIGGERS = "app.kubernetes.io/name=trigger"
+REQUESTS = 50_000
 
 
 @pytest.fixture(scope="module")
-def triggers() -> Iterator[list[str]]:
-    """The addresses of two pods of the trigger service, one past the other."""
+def two_triggers() -> Iterator[None]:
     kubectl("scale", f"deployment/{TRIGGER}", "--replicas", "2")
     rolled_out(TRIGGER)
     try:
-        pods = eventually(lambda: _two("app.kubernetes.io/name=trigger"), seconds=60)
-        with contextlib.ExitStack() as stack:
-            yield [stack.enter_context(forwarded(f"pod/{pod}", 8000, namespace=NAMESPACE)) for pod in pods]
+        yield
     finally:
         kubectl("scale", f"deployment/{TRIGGER}", "--replicas", "1")
+
+
+@pytest.fixture
+def triggers(two_triggers: None) -> Iterator[list[str]]:
+    """The addresses of two pods of the trigger service, one past the other."""
+    pods = eventually(lambda: _two(TRIGGERS), seconds=60)
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(forwarded(f"pod/{pod}", 8000, namespace=NAMESPACE)) for pod in pods]
 
 
 @pytest.fixture(scope="module")
@@ -101,41 +112,84 @@ def test_both_tell_of_every_change_and_count_alike(triggers: list[str], service:
     assert eventually(lambda: {_open(url) for url in triggers} == {0.0} or None, seconds=30)
 
 
-def test_no_request_fails_while_pods_go_and_versions_change(
-    two_predictors: None, service: Installation, seed: int
+def test_no_request_fails_but_in_flight_at_a_hard_kill_and_no_run_is_lost(
+    two_triggers: None, two_predictors: None, service: Installation, registry: Registry, seed: int
 ) -> None:
-    """Pods are taken away one after the other, as a drain does it, and two new versions come up meanwhile."""
-    stop = threading.Event()
-    taker = threading.Thread(target=_take_pods_away, args=(stop,))
-    taker.start()
-    try:
-        load, versions = swap_under_load(service, DATASETS_URL, seed=seed, clients=8, promotions=2, seconds=60)
-    finally:
-        stop.set()
-        taker.join()
-    assert load.failures == []
-    assert len(versions) == 2
-    print(f"{load.requests} requests, slowest {load.slowest * 1000:.0f} ms")
+    """Datasets come in while pods of both go, with and without grace, and a node is drained."""
+    asking = Asking((service.trigger_url, service.predict_url), [PASSWORDS], clients=4, pause=0.0)
+    accepted: list[Accepted] = []
+
+    def post() -> None:
+        number = len(accepted)
+        accepted.append(patiently(lambda: service.post("good", seed + number, key=f"replicas-{seed + number}")))
+
+    def kill_predictor() -> None:
+        with asking.killing():
+            _take_away(PODS, "--grace-period=0", "--force")
+
+    disturbances: list[Callable[[], object]] = [
+        post,
+        lambda: _take_away(PODS),
+        lambda: _take_away(TRIGGERS),
+        kill_predictor,
+        lambda: _take_away(TRIGGERS, "--grace-period=0", "--force"),
+        lambda: _drain(PODS),
+    ]
+    with _budget(PODS), asking.running():
+        for number, disturb in enumerate(itertools.cycle(disturbances)):
+            if asking.answered >= REQUESTS and number >= 3 * len(disturbances):
+                break
+            disturb()
+            time.sleep(3)
+        ends = [service.end(each) for each in accepted]
+    print(
+        f"{asking.answered:,} answered, {len(asking.at_a_kill())} failed at {len(asking.kills)} hard kills, "
+        f"{len(asking.others())} otherwise; {len(ends)} runs: {Counter(end.state for end in ends)}"
+    )
+    assert asking.others() == []
+    assert {end.state for end in ends} <= {"promoted", "superseded"}
+    assert service.serving() == registry.prod().number == ends[-1].version
 
 
 def test_no_request_fails_while_a_node_is_drained(two_predictors: None, service: Installation, seed: int) -> None:
     """In the middle of a rollout, with the budget that `spread` has."""
-    nodes = [node["metadata"]["name"] for node in get("nodes")["items"] if not node["spec"].get("taints")]
-    if len(nodes) < 2:
-        pytest.skip("there is one node for pods: make up WORKERS=2")
-    kubectl("create", "poddisruptionbudget", "drained", f"--selector={PODS}", "--max-unavailable=1")
-    pod = eventually(lambda: _two(PODS), seconds=60)[0]
-    node = get("pod", pod)["spec"]["nodeName"]
-    drainer = threading.Timer(5, kubectl, ["drain", node, "--pod-selector", PODS, "--delete-emptydir-data"])
-    drainer.start()
-    try:
-        load, versions = swap_under_load(service, DATASETS_URL, seed=seed, clients=8, promotions=1, seconds=30)
-    finally:
-        drainer.join()
-        kubectl("uncordon", node)
-        kubectl("delete", "poddisruptionbudget", "drained")
+    drainer = threading.Timer(5, _drain, [PODS])
+    with _budget(PODS):
+        drainer.start()
+        try:
+            load, versions = swap_under_load(service, DATASETS_URL, seed=seed, clients=8, promotions=1, seconds=30)
+        finally:
+            drainer.join()
     assert load.failures == []
     assert service.serving() == versions[-1]
+
+
+@contextlib.contextmanager
+def _budget(selector: str) -> Iterator[None]:
+    """Let a node that is drained take one pod at a time, and there be a second node for what it takes."""
+    if sum(not node["spec"].get("taints") for node in get("nodes")["items"]) < 2:
+        pytest.skip("there is one node for pods: make up WORKERS=2")
+    kubectl("create", "poddisruptionbudget", "drained", f"--selector={selector}", "--max-unavailable=1")
+    try:
+        yield
+    finally:
+        kubectl("delete", "poddisruptionbudget", "drained")
+
+
+def _drain(selector: str) -> None:
+    """Drain the node of one of two pods of those."""
+    pod = eventually(lambda: _two(selector), seconds=120)[0]
+    node = get("pod", pod)["spec"]["nodeName"]
+    try:
+        kubectl("drain", node, "--pod-selector", selector, "--delete-emptydir-data", "--ignore-daemonsets")
+    finally:
+        kubectl("uncordon", node)
+
+
+def _take_away(selector: str, *options: str) -> None:
+    """Take one of two pods away, once both are ready."""
+    pod = eventually(lambda: _two(selector), seconds=120)[0]
+    kubectl("delete", "pod", pod, "--wait=false", *options)
 
 
 def _two(selector: str) -> list[str] | None:
@@ -153,14 +207,6 @@ def _predictors(number: int) -> None:
     kubectl("patch", "inferenceservice", "passwords", "--type", "merge", "--patch", json.dumps(patch))
     eventually(lambda: get("deployment", PREDICTOR)["spec"]["replicas"] == number or None, seconds=60)
     rolled_out(PREDICTOR)
-
-
-def _take_pods_away(stop: threading.Event) -> None:
-    while not stop.is_set():
-        pods = _two(PODS)
-        if pods:
-            kubectl("delete", "pod", pods[0], "--wait=false", check=False)
-        stop.wait(5)
 
 
 def _runs(url: str) -> list[dict[str, str]]:
