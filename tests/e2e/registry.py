@@ -59,6 +59,17 @@ class Registry:
         assert answer.is_success, answer.text
         return self._version(answer.json())
 
+    def has(self, version: ModelVersion, task: str = "passwords") -> bool:
+        """Whether a version is there still."""
+        answer = self._client.get("model-versions/get", params={"name": MODELS[task], "version": version.number})
+        return answer.is_success
+
+    def tag(self, version: ModelVersion, key: str, value: str, task: str = "passwords") -> None:
+        """Put a tag on a version, as somebody does it on MLflow's page."""
+        body = {"name": MODELS[task], "version": version.number, "key": key, "value": value}
+        answer = self._client.post("model-versions/set-tag", json=body)
+        assert answer.is_success, answer.text
+
     def _version(self, answer: dict[str, Any]) -> ModelVersion:
         version = answer["model_version"]
         uri = self._get("model-versions/get-download-uri", name=version["name"], version=version["version"])
@@ -106,6 +117,10 @@ class Bucket:
             yield cls(client)
             client.close()
 
+    def make(self, name: str) -> None:
+        """Make another bucket."""
+        self._client.create_bucket(Bucket=name)
+
     def find(self, key: str) -> bytes | None:
         """Return an object of the installation's own, None where there is none."""
         try:
@@ -117,7 +132,7 @@ class Bucket:
     def bundle(self, uri: str) -> BundleFiles:
         """Read the bundle at an address."""
         bucket, prefix = _parts(uri)
-        found = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+        found = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", ())
         keys = [item["Key"] for item in found]
         return BundleFiles(
             {key.removeprefix(prefix): self._client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
