@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# promtool in .tools/bin, from Debian's prometheus package, of which nothing is installed. Where it is there, it stays.
+# promtool and prometheus in .tools/bin, from Debian's package, of which nothing is installed. What is there stays.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if command -v promtool >/dev/null || [ -x .tools/bin/promtool ]; then exit; fi
+missing() { ! command -v "$1" >/dev/null && ! [ -x ".tools/bin/$1" ]; }
+if ! missing promtool && ! missing prometheus; then exit; fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 chmod 755 "$folder"
 (cd "$folder" && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; })
 mkdir -p .tools/bin
-dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar --extract --to-stdout ./usr/bin/promtool > .tools/bin/promtool
-chmod 755 .tools/bin/promtool
+for program in promtool prometheus; do
+  if ! missing "$program"; then continue; fi
+  dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar --extract --to-stdout "./usr/bin/$program" > ".tools/bin/$program"
+  chmod 755 ".tools/bin/$program"
+done

@@ -79,9 +79,14 @@ def _dashboard_expressions() -> Iterator[Expression]:
 
 def promtool(*arguments: str, cwd: Path) -> str:
     """Run promtool and return what it prints; the test is skipped where it is missing."""
-    found = shutil.which("promtool") or shutil.which("promtool", path=str(ROOT / ".tools" / "bin"))
-    if found is None:
-        pytest.skip("there is no promtool; scripts/promtool.sh gets it on Debian")
-    done = subprocess.run([found, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run([program("promtool"), *arguments], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def program(name: str) -> str:
+    """Return where a program of Prometheus is; the test is skipped where it is missing."""
+    found = shutil.which(name) or shutil.which(name, path=str(ROOT / ".tools" / "bin"))
+    if found is None:
+        pytest.skip(f"there is no {name}; scripts/promtool.sh gets it on Debian")
+    return found
