@@ -1,60 +1,63 @@
 """Small requests that are there at the same moment are predicted together.
 
-Most of what a prediction costs is paid once a call, whatever the number of rows. Nobody waits for a batch to fill: it
-holds the requests that the event loop has read in one turn, and is predicted in the next. A lone request is a batch of
-its own, and the more clients there are, the less each request costs.
+Most of what a prediction costs, and the check of the values before it, is paid once a call, whatever the number of
+rows. Nobody waits for a batch to fill: it holds the requests that the event loop has read in one turn, and is answered
+in the next. A lone request is a batch of its own, and the more clients there are, the less each request costs.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from itertools import chain
+from typing import Protocol, Self
 
 from regraft_inference.estimators import rows_of
-from regraft_inference.values import Values
+from regraft_inference.formats import Untyped
 
 MOST_ROWS = 1024
 """Rows from which on a batch takes no more requests, so that the loop is not held up for long."""
 
-type Columns = Mapping[str, Values]
-type Predict = Callable[[Columns], NDArray[Any]]
+
+class Answers(Protocol):
+    """One answer for each row, such as an array."""
+
+    def __getitem__(self, rows: slice, /) -> Self:
+        """Return the answers of some rows."""
+        ...
 
 
-type Done = Callable[[NDArray[Any] | Exception], None]
-"""Gets the predictions for the rows of one request, or why there are none. Must not raise."""
+type Done[T: Answers] = Callable[[T | Exception], None]
+"""Gets the answers for the rows of one request, or why there are none. Must not raise."""
 
 
 @dataclass(slots=True)
-class Waiting:
-    """The checked columns of a request, and who waits for the answers to them."""
+class Waiting[T: Answers]:
+    """The columns of a request, and who waits for the answers to them."""
 
-    columns: Columns
+    columns: Untyped
     rows: int
-    done: Done
+    done: Done[T]
 
 
-class Batcher:
-    """Collects requests of one event loop for one model."""
+class Batcher[T: Answers]:
+    """Collects requests of one event loop for one model. What answers them checks their values, too."""
 
-    def __init__(self, predict: Predict) -> None:
+    def __init__(self, predict: Callable[[Untyped], T]) -> None:
         self._predict = predict
-        self._waiting: list[Waiting] = []
+        self._waiting: list[Waiting[T]] = []
 
-    def add(self, columns: Columns, done: Done) -> None:
-        """Predict checked columns in the next turn of the loop; ``done`` gets what predicting them alone gives."""
+    def add(self, columns: Untyped, done: Done[T]) -> None:
+        """Answer columns in the next turn of the loop; ``done`` gets what answering them alone gives."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._answer_all)
         self._waiting.append(Waiting(columns, rows_of(columns), done))
 
-    async def predict(self, columns: Columns) -> NDArray[Any]:
-        """Return the predictions for checked columns, shape (rows,). Raises what predicting them alone raises."""
-        answers: asyncio.Future[NDArray[Any]] = asyncio.get_running_loop().create_future()
+    async def predict(self, columns: Untyped) -> T:
+        """Return the answers for columns. Raises what answering them alone raises."""
+        answers: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.add(columns, partial(_settle, answers))
         return await answers
 
@@ -63,7 +66,7 @@ class Batcher:
         for batch in _batches(waiting):
             self._answer(batch)
 
-    def _answer(self, batch: list[Waiting]) -> None:
+    def _answer(self, batch: list[Waiting[T]]) -> None:
         columns = batch[0].columns if len(batch) == 1 else _joined(batch)
         try:
             answers = self._predict(columns)
@@ -75,7 +78,7 @@ class Batcher:
             each.done(answers[first : first + each.rows])
             first += each.rows
 
-    def _fail(self, batch: list[Waiting], error: Exception) -> None:
+    def _fail(self, batch: list[Waiting[T]], error: Exception) -> None:
         """Let a request fail for its own rows only."""
         if len(batch) > 1:
             for each in batch:
@@ -84,7 +87,7 @@ class Batcher:
             batch[0].done(error)
 
 
-def _settle(future: asyncio.Future[NDArray[Any]], answers: NDArray[Any] | Exception) -> None:
+def _settle[T](future: asyncio.Future[T], answers: T | Exception) -> None:
     if future.done():  # the client may be gone
         return
     if isinstance(answers, Exception):
@@ -93,8 +96,8 @@ def _settle(future: asyncio.Future[NDArray[Any]], answers: NDArray[Any] | Except
         future.set_result(answers)
 
 
-def _batches(waiting: list[Waiting]) -> Iterator[list[Waiting]]:
-    batch: list[Waiting] = []
+def _batches[T: Answers](waiting: list[Waiting[T]]) -> Iterator[list[Waiting[T]]]:
+    batch: list[Waiting[T]] = []
     rows = 0
     for each in waiting:
         batch.append(each)
@@ -106,11 +109,5 @@ def _batches(waiting: list[Waiting]) -> Iterator[list[Waiting]]:
         yield batch
 
 
-def _joined(batch: list[Waiting]) -> Columns:
-    return {name: _joined_column([each.columns[name] for each in batch]) for name in batch[0].columns}
-
-
-def _joined_column(parts: list[Values]) -> Values:
-    if isinstance(parts[0], np.ndarray):
-        return np.concatenate(parts)
-    return [value for part in parts for value in part]
+def _joined[T: Answers](batch: list[Waiting[T]]) -> Untyped:
+    return {name: list(chain.from_iterable([each.columns[name] for each in batch])) for name in batch[0].columns}

@@ -43,7 +43,6 @@ from regraft_core.formats import Versioned
 from regraft_core.profile import Profile
 from regraft_inference.columns import json_values, typed_values
 from regraft_inference.estimators import (
-    Added,
     Columns,
     Estimator,
     ReasoningEstimator,
@@ -255,7 +254,7 @@ class Bundle:
             return self.estimator.reasons(_typed(self.contract, columns))
         name, scale = self.contract.feature_names[0], self.contract.target.name
         answers: list[float] = self.predict(columns).astype(np.float64).tolist()
-        return [Reasons(scale, 0.0, [Added(name, answer)], answer) for answer in answers]
+        return [Reasons(scale, 0.0, [name], [answer], answer) for answer in answers]
 
     def check_task(self, task: str) -> None:
         """Raise BundleError (``bundle_of_another_task``) unless the bundle is of this task."""

@@ -21,8 +21,14 @@ NO_JSON_WORD = re.compile(rb"[\[,:]\s*(-?Infinity|NaN|nan|inf)\b")
 BESIDE = frozenset({*PARAMETERS, "signature_name"})
 """What other servers' clients send beside the rows; but for ``explain`` there is nothing here that it would change."""
 
+type Untyped = dict[str, list[Any]]
+"""Columns whose names and lengths are right, and whose values nobody has looked at yet."""
+
 SINGLE = (str, int, float, bool, type(None))
 """Python types of a single value."""
+
+ONLY_LISTS = {list}
+"""Python types of columns that are right."""
 
 TENSOR_TYPES = {
     "string": {"BYTES"},
@@ -68,7 +74,7 @@ class RequestReader:
         self._keys = dict.fromkeys(self._names).keys()
         self._leaves_aside = contract.leaves_aside
         self._max_rows = contract.max_request_rows
-        self._columns = [reader_of(column) for column in contract.features]
+        self._readers: list[tuple[str, ColumnReader]] = [(each.name, reader_of(each)) for each in contract.features]
         self._key_texts = [orjson.dumps(name) for name in self._names]
         formats: dict[str, Callable[[Any], dict[str, Any]]] = {
             "dataframe_split": self._from_split,
@@ -80,11 +86,28 @@ class RequestReader:
 
     def read(self, body: bytes) -> dict[str, Values]:
         """Read a request in any of its formats: columns, or one of MLflow's."""
-        return self._read(body, parse_json(body))
+        return self.typed(self.untyped(body))
 
     def read_by_name(self, body: bytes) -> dict[str, Values]:
         """Read a request as MLflow's server does: of ``dataframe_split`` the columns count by their names."""
-        return self._read(body, self._by_name(parse_json(body)))
+        return self.typed(self._unique(body, self._by_name(parse_json(body))))
+
+    def untyped(self, body: bytes) -> Untyped:
+        """Read a request without looking at its values, which can be checked for many requests at once."""
+        return self._unique(body, parse_json(body))
+
+    def untyped_asking(self, body: bytes, *, by_name: bool = False) -> tuple[Untyped, Options]:
+        """Read a request that may have options beside its rows; ``by_name`` as ``read_by_name`` does."""
+        payload = parse_json(body)
+        options = self.options.take(payload)
+        columns = self._shaped(self._by_name(payload) if by_name else payload)
+        if self.options.may_be_repeated_in(body) or self._may_repeat_a_key(body, payload):
+            refuse_repeated_keys(body)
+        return columns, options
+
+    def typed(self, columns: Untyped) -> dict[str, Values]:
+        """Check the values of columns, and type them."""
+        return {name: reader.read(columns[name]) for name, reader in self._readers}
 
     def _by_name(self, payload: Any) -> Any:
         split = payload.get("dataframe_split") if type(payload) is dict else None
@@ -92,23 +115,23 @@ class RequestReader:
             return {**payload, "dataframe_split": _in_order(split, names, self._names)}
         return payload
 
-    def _read(self, body: bytes, payload: Any) -> dict[str, Values]:
-        columns = self.read_payload(payload)
+    def _unique(self, body: bytes, payload: Any) -> Untyped:
+        columns = self._shaped(payload)
         if self._may_repeat_a_key(body, payload):
             refuse_repeated_keys(body)
         return columns
 
     def read_asking(self, body: bytes, *, by_name: bool = False) -> tuple[dict[str, Values], Options]:
         """Read a request that may have options beside its rows; ``by_name`` as ``read_by_name`` does."""
-        payload = parse_json(body)
-        options = self.options.take(payload)
-        columns = self.read_payload(self._by_name(payload) if by_name else payload)
-        if self.options.may_be_repeated_in(body) or self._may_repeat_a_key(body, payload):
-            refuse_repeated_keys(body)
-        return columns, options
+        columns, options = self.untyped_asking(body, by_name=by_name)
+        return self.typed(columns), options
 
     def read_payload(self, payload: Any) -> dict[str, Values]:
         """Read a request that is parsed already."""
+        return self.typed(self._shaped(payload))
+
+    def _shaped(self, payload: Any) -> Untyped:
+        """Return the columns of a request that is parsed, all there and of one length."""
         if type(payload) is list:
             return self._check(self._from_rows(payload))
         if type(payload) is not dict:
@@ -146,14 +169,14 @@ class RequestReader:
             found[tensor.name] = tensor
         found = self._without_aside(found)
         self._check_names(found)
-        return self._check({name: self._from_tensor(reader, found[name]) for name, reader in self._readers()})
+        return self.typed(self._check({name: self._from_tensor(reader, found[name]) for name, reader in self._readers}))
 
-    def _check(self, columns: dict[str, Any]) -> dict[str, Values]:
+    def _check(self, columns: dict[str, Any]) -> Untyped:
         if columns.keys() != self._keys:
             columns = self._without_aside(columns)
             self._check_names(columns)
         self._check_lengths(columns)
-        return {name: reader.read(columns[name]) for name, reader in self._readers()}
+        return columns
 
     def _aside(self, name: Any) -> bool:
         return type(name) is str and name not in self._keys and self._leaves_aside(name)
@@ -161,9 +184,6 @@ class RequestReader:
     def _without_aside[T](self, columns: Mapping[str, T]) -> dict[str, T]:
         """Return the columns without those that a contract leaves aside."""
         return {name: found for name, found in columns.items() if name in self._keys or not self._leaves_aside(name)}
-
-    def _readers(self) -> Iterable[tuple[str, ColumnReader]]:
-        return zip(self._names, self._columns, strict=True)
 
     def _check_names(self, names: Iterable[str], **where: Any) -> None:
         for name in names:
@@ -182,6 +202,11 @@ class RequestReader:
                 )
 
     def _check_lengths(self, columns: dict[str, Any]) -> None:
+        values = columns.values()
+        if set(map(type, values)) == ONLY_LISTS:
+            lengths = set(map(len, values))
+            if len(lengths) == 1 and 0 < lengths.pop() <= self._max_rows:
+                return
         for name in self._names:
             if type(columns[name]) is not list:
                 raise ContractError(

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import asdict
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,13 @@ from regraft_core.errors import BadRequestError, BundleError, ContractError, Not
 from regraft_core.fit.kept import InputsAnswered, InputsAsked
 from regraft_core.logs import get_logger
 from regraft_inference import metrics
-from regraft_inference.batching import Batcher, Done
+from regraft_inference.batching import Batcher
 from regraft_inference.bundle import Bundle
 from regraft_inference.estimators import Reasons, rows_of
 from regraft_inference.fit.counter import COUNTERS
 from regraft_inference.fit.keeper import KEPT
 from regraft_inference.fit.known import known_of
-from regraft_inference.formats import RequestReader, Tensor, parse_json
+from regraft_inference.formats import RequestReader, Tensor, Untyped, parse_json
 from regraft_inference.headers import header_lines
 from regraft_inference.values import Values
 
@@ -59,6 +60,22 @@ V2_TYPES = {
 }
 
 
+type Tell = Callable[[bytes | Exception], None]
+"""Gets the JSON answer to a request, or why there is none. Must not raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answers to some rows, shape (rows,), and their reasons where they were asked for."""
+
+    values: NDArray[Any]
+    reasons: list[Reasons] | None = None
+
+    def __getitem__(self, rows: slice) -> Answered:
+        """Return the answers to some of the rows."""
+        return Answered(self.values[rows], None if self.reasons is None else self.reasons[rows])
+
+
 class Version:
     """A bundle that has repeated its golden requests."""
 
@@ -71,7 +88,9 @@ class Version:
         self.headers = [(VERSION_HEADER, bundle.version.encode()), (SHA256_HEADER, bundle.sha256.encode())]
         self.header_lines = header_lines(self.headers)
         self._target = bundle.contract.target.name
-        self._batcher = Batcher(self._predict)
+        self._reasons = bundle.contract.reasons_name
+        self._plain = Batcher(self._checked)
+        self._explained = Batcher(partial(self._checked, explain=True))
         self.counter = COUNTERS.counter(known_of(bundle), bundle.contract)
         self._keeper = KEPT.keeper(bundle)
 
@@ -93,47 +112,58 @@ class Version:
         """Return the JSON answer to a JSON request of this id. Raises ContractError."""
         if self.reader.options.may_be_in(body):
             return self._answer_asking(request, body)
-        return self.document(self.predict(request, self.reader.read(body)))
+        return self._document(self.predict(request, self.reader.read(body)))
 
     async def answer_together(self, request: bytes, body: bytes) -> bytes:
         """Do as ``answer``, with one prediction for all requests that are there at this moment."""
         if self.reader.options.may_be_in(body):
             return self._answer_asking(request, body)
-        columns = self.reader.read(body)
-        answers = await self._batcher.predict(columns)
-        self._keep(request, columns, answers)
-        return self.document(answers)
+        columns = self.reader.untyped(body)
+        answered = await self._plain.predict(columns)
+        self._keep(request, columns, answered)
+        return self._document(answered)
 
-    def predict_together(self, request: bytes, body: bytes, done: Done) -> bool:
-        """Let ``done`` have the answers soon, as ``answer_together`` does; False where a request may ask for more.
+    def answer_soon(self, request: bytes, body: bytes, tell: Tell) -> bool:
+        """Let ``tell`` have soon what ``answer`` gives; False where a request may ask for more than reasons.
 
         Raises ContractError.
         """
-        if self.reader.options.may_be_in(body):
-            return False
-        columns = self.reader.read(body)
-        self._batcher.add(columns, done if self._keeper is None else self._keeping(request, columns, done))
+        batcher = self._plain
+        if not self.reader.options.may_be_in(body):
+            columns = self.reader.untyped(body)
+        else:
+            columns, options = self.reader.untyped_asking(body)
+            if options.probabilities:
+                return False
+            batcher = self._explained if options.explain else self._plain
+        batcher.add(columns, partial(self._answer_one, request, columns, tell))
         return True
-
-    def document(self, answers: NDArray[Any]) -> bytes:
-        """Return the JSON that tells the answers."""
-        return orjson.dumps({self._target: answers.tolist()})
 
     def answer_as_mlflow(self, request: bytes, body: bytes) -> bytes:
         """Return the answer of MLflow's scoring protocol. Raises ContractError."""
         if not self.reader.options.may_be_in(body):
-            return orjson.dumps({"predictions": self.predict(request, self.reader.read_by_name(body)).tolist()})
+            answered = self.predict(request, self.reader.read_by_name(body))
+            return orjson.dumps({"predictions": answered.values.tolist()})
         return self._answer_asking(request, body, "predictions", by_name=True)
 
     def _answer_asking(self, request: bytes, body: bytes, key: str | None = None, *, by_name: bool = False) -> bytes:
         """Answer a request that may ask for more. The answers stand under the key, or under the target's name."""
         columns, options = self.reader.read_asking(body, by_name=by_name)
-        answer: dict[str, Any] = {key or self._target: self.predict(request, columns).tolist()}
+        answered = self.predict(request, columns, explain=options.explain)
+        answer: dict[str, Any] = {key or self._target: answered.values.tolist()}
         if options.probabilities:
             answer[self.bundle.contract.probability_name] = self.bundle.probabilities(columns)
-        if options.explain:
-            answer[self.bundle.contract.reasons_name] = self.bundle.reasons(columns)
-        return orjson.dumps(answer)
+        return orjson.dumps(answer | self.told_reasons(answered))
+
+    def _document(self, answered: Answered) -> bytes:
+        """Return the JSON that tells the answers."""
+        return orjson.dumps({self._target: answered.values.tolist()} | self.told_reasons(answered))
+
+    def told_reasons(self, answered: Answered) -> dict[str, list[dict[str, Any]]]:
+        """Return what an answer says of reasons: nothing where there are none."""
+        if answered.reasons is None:
+            return {}
+        return {self._reasons: [each.told() for each in answered.reasons]}
 
     def tensors(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return name, datatype and shape of each feature, and of the target, as V2 tells them."""
@@ -141,11 +171,11 @@ class Version:
         inputs = [_tensor_type(column.name, column.type) for column in contract.features]
         return inputs, [_tensor_type(contract.target.name, contract.target.type)]
 
-    def predict(self, request: bytes, columns: Mapping[str, Values]) -> NDArray[Any]:
-        """Return the target's values for the checked columns of a request, shape (rows,)."""
-        answers = self._predict(columns)
-        self._keep(request, columns, answers)
-        return answers
+    def predict(self, request: bytes, columns: Mapping[str, Values], *, explain: bool = False) -> Answered:
+        """Return the answers to the checked columns of a request."""
+        answered = self._predict(columns, explain=explain)
+        self._keep(request, columns, answered)
+        return answered
 
     def answers_uncounted(self, rows: list[dict[str, object]]) -> InputsAnswered:
         """Return the answers to rows by the names of their columns. Raises ContractError."""
@@ -156,26 +186,32 @@ class Version:
             probabilities=self.bundle.of_second(columns),
         )
 
-    def _predict(self, columns: Mapping[str, Values]) -> NDArray[Any]:
-        """Return the target's values for checked columns, of one request or of many, and count them."""
-        answers = self.bundle.predict(columns)
-        metrics.count_rows(self.task, len(answers))
-        self.counter.saw(columns, answers)
-        return answers
+    def _predict(self, columns: Mapping[str, Values], *, explain: bool) -> Answered:
+        """Answer checked columns, of one request or of many, and count them."""
+        values = self.bundle.predict(columns)
+        metrics.count_rows(self.task, len(values))
+        self.counter.saw(columns, values)
+        return Answered(values, self.bundle.reasons(columns) if explain else None)
 
-    def _keep(self, request: bytes, columns: Mapping[str, Values], answers: NDArray[Any]) -> None:
+    def _checked(self, columns: Untyped, *, explain: bool = False) -> Answered:
+        return self._predict(self.reader.typed(columns), explain=explain)
+
+    def _answer_one(self, request: bytes, columns: Untyped, tell: Tell, answered: Answered | Exception) -> None:
+        """Tell the answer to one request of many, and keep its rows."""
+        if isinstance(answered, Exception):
+            tell(answered)
+            return
+        try:
+            self._keep(request, columns, answered)
+            document = self._document(answered)
+        except Exception as error:
+            tell(error)
+        else:
+            tell(document)
+
+    def _keep(self, request: bytes, columns: Mapping[str, Values], answered: Answered) -> None:
         if self._keeper is not None:
-            self._keeper.keep(request, columns, answers)
-
-    def _keeping(self, request: bytes, columns: Mapping[str, Values], done: Done) -> Done:
-        """Return what keeps the rows of a request, and then tells who waits for their answers."""
-
-        def keep_and_tell(answers: NDArray[Any] | Exception) -> None:
-            if not isinstance(answers, Exception):
-                self._keep(request, columns, answers)
-            done(answers)
-
-        return keep_and_tell
+            self._keeper.keep(request, columns, answered.values)
 
 
 ANSWERING: ContextVar[Version | None] = ContextVar("version that answers the request")
@@ -233,15 +269,14 @@ class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
             _check_envelope(payload, version)
             tensors = [Tensor(tensor.name, tensor.datatype, tensor.shape, tensor.data) for tensor in payload.inputs]
             asks = version.reader.options.in_parameters(payload.parameters) is True
-            return _v2_answer(payload, version, *await _predict(version, version.reader.read_tensors(tensors), asks))
+            return _v2_answer(payload, version, await _predict(version, version.reader.read_tensors(tensors), asks))
         if isinstance(payload, bytes):
             payload = parse_json(payload)
         if not isinstance(payload, dict) or "instances" not in payload:
             raise ContractError('the request must be an object {"instances": [...]}', code=Code.NOT_AN_OBJECT)
         options = version.reader.options.take(payload)
-        answers, reasons = await _predict(version, version.reader.read_payload(payload), options.explain)
-        said = {} if reasons is None else {version.bundle.contract.reasons_name: [asdict(one) for one in reasons]}
-        return {"predictions": answers.tolist(), **said}
+        answered = await _predict(version, version.reader.read_payload(payload), options.explain)
+        return {"predictions": answered.values.tolist(), **version.told_reasons(answered)}
 
     def _answering(self) -> Version:
         version = ANSWERING.get()
@@ -347,16 +382,10 @@ class StrictDataPlane(DataPlane):  # type: ignore[misc]  # kserve has no types
             ) from error
 
 
-async def _predict(
-    version: Version, columns: Mapping[str, Values], asks: bool
-) -> tuple[NDArray[Any], list[Reasons] | None]:
+async def _predict(version: Version, columns: Mapping[str, Values], asks: bool) -> Answered:
     """Return the answers and, where they are asked for, their reasons."""
-    request = ANSWERED.get()
-
-    def both() -> tuple[NDArray[Any], list[Reasons] | None]:
-        return version.predict(request, columns), version.bundle.reasons(columns) if asks else None
-
-    return await asyncio.to_thread(both) if rows_of(columns) > BACKGROUND_ROWS else both()
+    answer = partial(version.predict, ANSWERED.get(), columns, explain=asks)
+    return await asyncio.to_thread(answer) if rows_of(columns) > BACKGROUND_ROWS else answer()
 
 
 def _check_envelope(request: InferRequest, version: Version) -> None:
@@ -370,15 +399,13 @@ def _check_envelope(request: InferRequest, version: Version) -> None:
             raise ContractError(f"the only output is {target!r}", code=Code.UNKNOWN_OUTPUT, column=str(output.name))
 
 
-def _v2_answer(
-    request: InferRequest, version: Version, answers: NDArray[Any], reasons: list[Reasons] | None
-) -> InferResponse:
+def _v2_answer(request: InferRequest, version: Version, answered: Answered) -> InferResponse:
     """Return the answers as a tensor and, where they were asked for, the reasons of each row as JSON in another."""
     contract = version.bundle.contract
-    target = contract.target
-    outputs = [InferOutput(target.name, list(answers.shape), V2_TYPES[target.type], data=np.asarray(answers).tolist())]
-    if reasons is not None:
-        told = [orjson.dumps(one).decode() for one in reasons]
+    target, values = contract.target, answered.values
+    outputs = [InferOutput(target.name, list(values.shape), V2_TYPES[target.type], data=np.asarray(values).tolist())]
+    if answered.reasons is not None:
+        told = [orjson.dumps(one.told()).decode() for one in answered.reasons]
         outputs.append(InferOutput(contract.reasons_name, [len(told)], "BYTES", data=told))
     return InferResponse(
         response_id=request.id or str(uuid.uuid4()),

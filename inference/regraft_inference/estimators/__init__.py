@@ -88,25 +88,23 @@ class ProbabilisticEstimator(Estimator, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What a column added to an answer."""
-
-    column: str
-    added: float
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reasons:
-    """What one answer is made of: ``start`` and what each column added, largest first, sum up to ``answer``.
+    """What one answer is made of: ``start`` and what each column ``added`` sum up to ``answer``.
 
-    All on the ``scale``, which is said in words.
+    All on the ``scale``, which is said in words; ``columns`` are the names, that of the largest first.
     """
 
     scale: str
     start: float
-    columns: list[Added]
+    columns: list[str]
+    added: list[float]
     answer: float
+
+    def told(self) -> dict[str, Any]:
+        """Return them as answers tell them, for JSON."""
+        columns = [{"column": name, "added": added} for name, added in zip(self.columns, self.added, strict=True)]
+        return {"scale": self.scale, "start": self.start, "columns": columns, "answer": self.answer}
 
 
 @runtime_checkable
@@ -144,7 +142,6 @@ def rows_of(columns: Columns) -> int:
 
 __all__ = [
     "GROUP",
-    "Added",
     "Columns",
     "Estimator",
     "ExplainingEstimator",

@@ -4,7 +4,7 @@ It is trained as an explainable boosting machine (``training.fit_additive``; Lou
 intelligible models with pairwise interactions, 2013) and answered without the library that trained it: find the bins,
 add the scores up. What each part adds is its exact reason.
 
-An axis of a table is cut at ascending values, bin 0 being that of gaps: a value x is in bin ``1 + (cuts <= x)``.
+An axis of a table is cut at ascending values, bin 0 being that of gaps: a finite x is in bin ``1 + (cuts <= x)``.
 """
 
 from __future__ import annotations
@@ -47,9 +47,28 @@ class Term:
 
     def values(self, matrix: Floats) -> Floats:
         """Return what the term adds for each row, shape (rows, outputs)."""
-        axes = zip(self.parts, self.cuts, strict=True)
-        found: Floats = self.scores[tuple(_bins(matrix[:, part], cuts) for part, cuts in axes)]
+        cuts, scores = self._lookup
+        if len(cuts) == 1:
+            return scores.take(cuts[0].searchsorted(matrix[:, self.parts[0]], "right"), axis=0)
+        axes = zip(self.parts, cuts, strict=True)
+        found: Floats = scores[tuple(one.searchsorted(matrix[:, part], "right") for part, one in axes)]
         return found
+
+    @cached_property
+    def _lookup(self) -> tuple[tuple[Floats, ...], Floats]:
+        """Cuts and scores with the bin of gaps behind all others: that is where NaN is sorted to."""
+        cuts = tuple(np.append(one, np.inf) for one in self.cuts)
+        return cuts, np.ascontiguousarray(np.roll(self.scores, -1, axis=tuple(range(len(cuts)))))
+
+    @cached_property
+    def plain(self) -> PlainTerm:
+        """The same for plain lists, in which NaN is sorted to the end, too."""
+        cuts, scores = self._lookup
+        return [(part, one.tolist()) for part, one in zip(self.parts, cuts, strict=True)], scores.tolist()
+
+
+type PlainTerm = tuple[list[tuple[int, list[float]]], list[Any]]
+"""Parts with their cuts, and scores by the bins of each."""
 
 
 class AdditiveModel:
@@ -72,33 +91,41 @@ class AdditiveModel:
 
     def _sums(self, row: list[float]) -> list[float]:
         """Return the sums for one row: the same additions in the same order, without arrays, which cost more here."""
-        total: list[float] = self._plain[0].copy()
-        for axes, scores in self._plain[1]:
+        total: list[float] = self.intercept.tolist()
+        for axes, scores in self._plain:
             found = scores
             for part, cuts in axes:
-                value = row[part]
-                found = found[bisect_right(cuts, value) + 1 if value == value else 0]  # noqa: PLR0124  (a gap is NaN)
+                found = found[bisect_right(cuts, row[part])]
             for output, score in enumerate(found):
                 total[output] += score
         return total
 
     @cached_property
-    def _plain(self) -> tuple[list[float], list[tuple[list[tuple[int, list[float]]], list[Any]]]]:
-        """Intercept, and of each term its axes and its scores, as plain lists."""
-        terms = [
-            ([(part, cuts.tolist()) for part, cuts in zip(term.parts, term.cuts, strict=True)], term.scores.tolist())
-            for term in self.terms
-        ]
-        return self.intercept.tolist(), terms
+    def _plain(self) -> list[PlainTerm]:
+        return [term.plain for term in self.terms]
 
     def contributions(self, matrix: Floats) -> Floats:
         """Return what each part adds, shape (rows, parts, outputs); of a pair, each part has one half."""
         found = np.zeros((*matrix.shape, len(self.intercept)))
+        if len(matrix) <= FEW_ROWS and len(self.intercept) == 1:
+            found[:, :, 0] = [self._added(row) for row in matrix.tolist()]
+            return found
         for term in self.terms:
             values = term.values(matrix) / len(term.parts)
             for part in term.parts:
                 found[:, part] += values
         return found
+
+    def _added(self, row: list[float]) -> list[float]:
+        """Return what each part adds to the only output of one row."""
+        added = [0.0] * len(row)
+        for axes, scores in self._plain:
+            found = scores
+            for part, cuts in axes:
+                found = found[bisect_right(cuts, row[part])]
+            for part, _ in axes:
+                added[part] += found[0] / len(axes)
+        return added
 
     def save(self, folder: Path) -> None:
         """Write the arrays."""
@@ -123,12 +150,6 @@ class AdditiveModel:
             return cls(_intercept(arrays["intercept"], outputs), _terms(arrays, parts, outputs))
         except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
             raise BundleError(f"{path} cannot be read: {error}", code=Code.ESTIMATOR_DAMAGED) from error
-
-
-def _bins(values: Floats, cuts: Floats) -> NDArray[np.int64]:
-    bins = np.searchsorted(cuts, values, side="right") + 1
-    bins[np.isnan(values)] = 0
-    return bins
 
 
 def _arrays(path: Path) -> dict[str, NDArray[np.float64]]:

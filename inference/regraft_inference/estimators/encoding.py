@@ -22,6 +22,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -30,7 +31,7 @@ from pydantic import BaseModel, ConfigDict
 
 from regraft_core.contract import Column, Contract
 from regraft_inference.columns import typed_values
-from regraft_inference.estimators import Columns
+from regraft_inference.estimators import Columns, rows_of
 
 TEXT_PARTS = 32
 """Buckets that the words of a text are counted in."""
@@ -74,15 +75,29 @@ class Encoding(BaseModel):
         }
         return cls(features=contract.features, levels=levels)
 
-    @property
+    @cached_property
     def parts(self) -> list[Part]:
         """The columns of the matrix, in their order."""
         return [part for column in self.features for part in self._parts(column)]
 
     def matrix(self, columns: Columns) -> Matrix:
         """Return the matrix of valid columns, shape (rows, parts)."""
-        found = [part for column in self.features for part in self._encoded(column, columns[column.name])]
-        return np.array(found, dtype=np.float64).T
+        rows = rows_of(columns)
+        found = np.empty((len(self.parts), rows))  # each part is read by itself
+        place = 0
+        for column in self.features:
+            for part in self._encoded(column, columns[column.name]):
+                found[place] = part
+                place += 1
+        return found.T
+
+    @cached_property
+    def _places(self) -> dict[str, dict[Any, float]]:
+        """Of each string, the places of its values in their list."""
+        lists = {
+            each.name: each.categories or self.levels[each.name] for each in self.features if each.type == "string"
+        }
+        return {name: {value: float(place) for place, value in enumerate(values)} for name, values in lists.items()}
 
     def _parts(self, column: Column) -> list[Part]:
         names: Sequence[str] = ("",)
@@ -98,18 +113,18 @@ class Encoding(BaseModel):
             names = names if column.type == "date" else (*names, "hour", "second")
         return [Part(column=column.name, what=name, levels=None if name else levels) for name in names]
 
-    def _encoded(self, column: Column, values: Any) -> list[Matrix]:
+    def _encoded(self, column: Column, values: Any) -> Sequence[Any]:
         if column.type in ("number", "integer", "boolean"):
-            return [np.asarray(values, dtype=np.float64)]
+            return (values,)
         if column.type == "text":
             return _of_texts(values)
         if column.type == "string":
+            places = self._places[column.name]
+            looked_up = [places.get(value, np.nan) for value in values]
             if column.categories is not None:
-                places = {value: float(place) for place, value in enumerate(column.categories)}
-                return [_looked_up(places, values)]
+                return (looked_up,)
             shares = self.levels[column.name]
-            places = {value: float(place) for place, value in enumerate(shares)}
-            return [_looked_up(places, values), np.array([shares.get(value, 0.0) for value in values])]
+            return looked_up, [shares.get(value, 0.0) for value in values]
         return _of_times(np.asarray(typed_values(column, values)), column)
 
 
@@ -122,10 +137,6 @@ def _frequent(values: Sequence[str | None] | NDArray[Any]) -> dict[str, float]:
 
 def _by_count(item: tuple[str, int]) -> tuple[int, str]:
     return -item[1], item[0]
-
-
-def _looked_up(places: dict[Any, float], values: Sequence[Any] | NDArray[Any]) -> Matrix:
-    return np.array([places.get(value, np.nan) for value in values], dtype=np.float64)
 
 
 def _of_texts(texts: Sequence[str | None] | NDArray[Any]) -> list[Matrix]:

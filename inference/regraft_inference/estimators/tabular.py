@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.errors import BundleError
-from regraft_inference.estimators import Added, Columns, Reasons, TrainingBatches, bounded, rows_of
+from regraft_inference.estimators import Columns, Reasons, TrainingBatches, bounded, rows_of
 from regraft_inference.estimators.additive import AdditiveModel
 from regraft_inference.estimators.encoding import Encoding
 from regraft_inference.estimators.targets import has_heavy_tail
@@ -144,33 +144,27 @@ class TabularEstimator:
         return found
 
     def reasons(self, columns: Columns) -> list[Reasons]:
-        """Return for each row what each column added to the answer, largest first.
+        """Return what each column added to the answer, largest first.
 
         Of more than two classes, to the score of the class that is answered, less the mean score of all classes.
         """
         fitted, model = self.fitted, self.model
         matrix = fitted.encoding.matrix(columns)
-        scores = self._line(model.scores(matrix))
         added = fitted.slope * model.contributions(matrix)
-        start = np.tile(np.array(fitted.offsets) + fitted.slope * model.intercept, (len(matrix), 1))
-        place = np.zeros(len(matrix), dtype=np.int64)
+        start = self._line(model.intercept)
+        rows, place = np.arange(len(matrix)), np.zeros(len(matrix), dtype=np.int64)
         if fitted.outputs > 1:
-            place = scores.argmax(axis=1)
-            added, start = added - added.mean(axis=2, keepdims=True), start - start.mean(axis=1, keepdims=True)
-        rows = np.arange(len(matrix))
+            place = self._line(model.scores(matrix)).argmax(axis=1)
+            added, start = added - added.mean(axis=2, keepdims=True), start - start.mean()
         by_column = self._by_column(added[rows, :, place])
-        names = self.contract.feature_names
-        orders = np.argsort(-np.abs(by_column), axis=1, kind="stable").tolist()
-        starts = start[rows, place].tolist()
-        answers = (start[rows, place] + by_column.sum(axis=1)).tolist()
+        order = np.argsort(-np.abs(by_column), axis=1, kind="stable")
+        starts, answers = start[place], start[place] + by_column.sum(axis=1)
+        sorted_added = by_column[rows[:, np.newaxis], order].tolist()
+        names, scales = self.contract.feature_names, [self._scale(output) for output in range(fitted.outputs)]
+        each = zip(place.tolist(), starts.tolist(), order.tolist(), sorted_added, answers.tolist(), strict=True)
         return [
-            Reasons(
-                scale=self._scale(int(place[row])),
-                start=starts[row],
-                columns=[Added(names[column], values[column]) for column in order],
-                answer=answers[row],
-            )
-            for row, (values, order) in enumerate(zip(by_column.tolist(), orders, strict=True))
+            Reasons(scales[output], start, [names[column] for column in columns], added, answer)
+            for output, start, columns, added, answer in each
         ]
 
     def explain(self, batches: TrainingBatches) -> dict[str, Any]:
@@ -179,8 +173,8 @@ class TabularEstimator:
         found = self.reasons({name: values[:EXPLAINED_ROWS] for name, values in columns.items()})
         added = dict.fromkeys(self.contract.feature_names, 0.0)
         for reasons in found:
-            for one in reasons.columns:
-                added[one.column] += abs(one.added) / len(found)
+            for name, one in zip(reasons.columns, reasons.added, strict=True):
+                added[name] += abs(one) / len(found)
         ordered = sorted(added.items(), key=lambda item: -item[1])
         return {"importance": [{"column": name, "added": mean} for name, mean in ordered]}
 
@@ -234,6 +228,8 @@ class TabularEstimator:
     def _by_column(self, added: Floats) -> Floats:
         """Return the sums over the parts of each column, shape (rows, columns)."""
         names = self.contract.feature_names
+        if added.shape[1] == len(names):
+            return added
         found = np.zeros((len(added), len(names)))
         for place, part in enumerate(self.fitted.encoding.parts):
             found[:, names.index(part.column)] += added[:, place]

@@ -2,8 +2,8 @@
 
 ::
 
-    take:    body -> checked columns -> the version's batch       (not taken: broken, asking for more, no version)
-    _answer: predictions -> answer, written at once               (handed over: failed, or the connection needs care)
+    take:    body -> columns -> the version's batch               (not taken: broken, for probabilities, no version)
+    _answer: checked and predicted -> answer, written at once     (handed over: failed, or the connection needs care)
 
 What is not taken goes to the front whole, which checks it anew and says what is wrong; so there is one place that knows
 about errors. What is handed over with its answer is sent by ASGI messages, so that uvicorn sees to the connection.
@@ -15,8 +15,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter
 from typing import Any
-
-from numpy.typing import NDArray
 
 from regraft_inference import metrics
 from regraft_inference.fast.wire import Reply, Scope
@@ -41,13 +39,12 @@ class PredictionShortCut:
             return False
         try:
             request = request_id(reply.headers)
-            return version.predict_together(request, body, partial(self._answer, version, reply, request))
+            return version.answer_soon(request, body, partial(self._answer, version, reply, request))
         except Exception:
             return False  # the front finds the same, and tells
 
-    def _answer(self, version: Version, reply: Reply, request: bytes, answers: NDArray[Any] | Exception) -> None:
-        body = _document(version, answers)
-        if body is None:
+    def _answer(self, version: Version, reply: Reply, request: bytes, body: bytes | Exception) -> None:
+        if isinstance(body, Exception):
             reply.hand_over()  # to the front, which fails in the same way, and tells
         elif reply.send((TYPE_AND_LENGTH % len(body), version.header_lines, REQUEST % request, body)):
             self._count(version, reply)
@@ -75,13 +72,3 @@ class PredictionShortCut:
     def _count(self, version: Version, reply: Reply) -> None:
         version.counter.answered += 1
         metrics.count_request(self._route, self._model.name, 200, perf_counter() - reply.began)
-
-
-def _document(version: Version, answers: NDArray[Any] | Exception) -> bytes | None:
-    """Return the JSON of the answers, None where there is none."""
-    if isinstance(answers, Exception):
-        return None
-    try:
-        return version.document(answers)
-    except Exception:
-        return None

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from regraft_core.fit.kept import KeptBlock, KeptTold
 from regraft_core.logs import get_logger, log_once
 from regraft_inference.bundle import Bundle
-from regraft_inference.columns import json_values
+from regraft_inference.columns import json_values, typed_values
 from regraft_inference.values import Values
 
 MOST_WAITING = 256
@@ -112,7 +112,10 @@ class Keeper:
 
     def _lines(self, waiting: list[_Waiting]) -> list[bytes]:
         features = self._bundle.contract.features
-        columns = {column.name: _joined([each.columns[column.name] for each in waiting]) for column in features}
+        columns = {
+            column.name: typed_values(column, _joined([each.columns[column.name] for each in waiting]))
+            for column in features
+        }
         inputs = {column.name: json_values(column, columns[column.name]) for column in features}
         answers = np.concatenate([each.answers for each in waiting]).tolist()
         of_second: list[Any] = self._bundle.of_second(columns) or [None] * len(answers)
@@ -204,9 +207,7 @@ def _taken(values: Values, rows: NDArray[np.int64]) -> Values:
     return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
 
 
-def _joined(parts: list[Values]) -> Values:
-    if isinstance(parts[0], np.ndarray):
-        return np.concatenate(parts)
+def _joined(parts: list[Values]) -> list[Any]:
     return [value for part in parts for value in part]
 
 

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from regraft_inference import batching
-from regraft_inference.batching import Batcher, Columns
+from regraft_inference.batching import Batcher
+from regraft_inference.formats import Untyped
 
 
 class Lengths:
@@ -17,7 +18,7 @@ class Lengths:
     def __init__(self) -> None:
         self.calls: list[int] = []
 
-    def __call__(self, columns: Columns) -> NDArray[Any]:
+    def __call__(self, columns: Untyped) -> NDArray[Any]:
         words = columns["word"]
         self.calls.append(len(words))
         if "bad" in words:
@@ -25,7 +26,7 @@ class Lengths:
         return np.array([len(word) for word in words])
 
 
-async def ask(batcher: Batcher, *requests: list[str]) -> list[Any]:
+async def ask(batcher: Batcher[Any], *requests: list[str]) -> list[Any]:
     asked = [batcher.predict({"word": words}) for words in requests]
     answers: list[Any] = await asyncio.gather(*asked, return_exceptions=True)
     return answers
@@ -36,16 +37,6 @@ def test_requests_of_one_moment_are_predicted_together_and_answered_each() -> No
     answers = asyncio.run(ask(Batcher(lengths), ["a", "bb"], ["ccc"], ["dddd", "e"]))
     assert [each.tolist() for each in answers] == [[1, 2], [3], [4, 1]]
     assert lengths.calls == [5]
-
-
-def test_numbers_are_joined_as_arrays() -> None:
-    async def ask_twice() -> None:
-        batcher = Batcher(lambda columns: np.asarray(columns["age"]) * 2)
-        first, second = (batcher.predict({"age": np.array(ages)}) for ages in ([1, 2], [3]))
-        answers = await asyncio.gather(first, second)
-        assert [each.tolist() for each in answers] == [[2, 4], [6]]
-
-    asyncio.run(ask_twice())
 
 
 def test_a_request_alone_is_a_batch() -> None:

@@ -76,11 +76,11 @@ def test_reasons_add_up_to_the_answer(fitted: Any, kind: Any, contract: Contract
     if contract is LABELS:
         scores = scores.max(axis=1, keepdims=True) - scores.mean(axis=1, keepdims=True)
     reasons = estimator.reasons(columns)
-    sums = np.array([one.start + sum(each.added for each in one.columns) for one in reasons])
+    sums = np.array([one.start + sum(one.added) for one in reasons])
     tolerance = 1e-9 if kind is AdditiveEstimator else 1e-6
     np.testing.assert_allclose(sums, scores[:, 0], rtol=tolerance, atol=tolerance)
     np.testing.assert_allclose(sums, [one.answer for one in reasons], rtol=1e-9, atol=1e-9)
-    sizes = [abs(each.added) for each in reasons[0].columns]
+    sizes = [abs(added) for added in reasons[0].added]
     assert sizes == sorted(sizes, reverse=True)
     if contract is YES:
         assert reasons[0].scale == "log odds that y is true"

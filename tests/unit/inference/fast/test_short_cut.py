@@ -161,14 +161,14 @@ def test_a_version_that_is_replaced_between_answers_what_it_has_checked(
     """The new version comes when the request is in the batch: values and headers are still the old one's."""
     model = passwords_of(front)
     old, new = model.version, Version.load(write_passwords_bundle(tmp_path / "new", answer=2.5, version="8"))
-    ask_old = old.predict_together
+    ask_old = old.answer_soon
 
     def replace(asked: bytes, body: bytes, done: Any) -> bool:
         taken: bool = ask_old(asked, body, done)
         model.version = new
         return taken
 
-    monkeypatch.setattr(old, "predict_together", replace)
+    monkeypatch.setattr(old, "answer_soon", replace)
     (first, body), (second, new_body) = ask(front, request(GOOD), request(GOOD))
     assert (body, new_body) == (ANSWER, b'{"Times":[2.5,2.5]}')
     assert [line for head in (first, second) for line in head if line.startswith(b"regraft")] == [
