@@ -15,6 +15,7 @@ from regraft_core.addresses import redacted
 from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, UnavailableError
 from regraft_core.runs import Run
+from regraft_core.taskstate import TaskShown
 from regraft_core.versions import VersionShown
 
 POLL_SECONDS = 0.2
@@ -84,6 +85,10 @@ class TriggerClient(JsonClient):
         """Return runs, newest first."""
         parameters = {"limit": str(limit)} | ({"task": task} if task else {})
         return [Run.model_validate(run) for run in self.call("GET", "/runs", params=parameters)["runs"]]
+
+    def tasks(self) -> list[TaskShown]:
+        """Return the tasks with their states."""
+        return [TaskShown.model_validate(one) for one in self.call("GET", "/tasks")["tasks"]]
 
     def versions(self, task: str) -> list[VersionShown]:
         """Return the versions of a task, newest first."""

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from regraft_cli import collecting, init, manifests, predict, prune, terminal, versions
+from regraft_cli import collecting, init, manifests, predict, prune, tasks, terminal, versions
 from regraft_cli.following import EXIT_CODES, tell_accepted, watch_run
 from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of
 from regraft_cli.waiting import addresses, ending_on_signals, wait_ready
@@ -32,7 +32,6 @@ from regraft_core.version import __version__
 if TYPE_CHECKING:
     from regraft_cli.client import TriggerClient
     from regraft_pipeline.report.report import Report
-    from regraft_pipeline.tasks import BrokenTask, Task
 
 Force = Annotated[bool, typer.Option("--force", help="Train even on the very dataset that is in service")]
 Dataset = Annotated[
@@ -53,6 +52,7 @@ app.command()(predict.predict)
 app.command()(prune.prune)
 app.command()(manifests.manifests)
 app.command()(collecting.collect)
+app.command()(tasks.tasks)
 for command in (versions.versions, versions.data, versions.pull):
     app.command()(command)
 
@@ -265,42 +265,6 @@ def bless(
         else:
             profile = reference.bless_run(dataset, settings, by=by, why=why)
     out.print(f"{profile.task}: {profile.rows:,} rows, SHA-256 {profile.data_sha256[:12]}, are the reference now")
-
-
-@app.command()
-def tasks(
-    as_json: AsJson = False,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of task.yaml instead")] = False,
-) -> None:
-    """List the tasks: those that ship, those of packages, those of the folder of task files."""
-    if schema:
-        from regraft_core.definition import json_schema
-
-        sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
-        return
-    from regraft_pipeline.tasks import BrokenTask, find_tasks
-
-    found = find_tasks()
-    if as_json:
-        _print_json([_described(task) for task in found.values()])
-        return
-    table = Table("task", "kind", "features", "target", "what", box=None)
-    for task in found.values():
-        if isinstance(task, BrokenTask):
-            table.add_row(task.name, "[red]broken[/]", "", "", Text(task.error.message))
-            continue
-        features = ", ".join(task.contract.feature_names)
-        table.add_row(task.name, task.kind, features, task.contract.target.name, task.description)
-    out.print(table)
-
-
-def _described(task: Task | BrokenTask) -> dict[str, Any]:
-    from regraft_pipeline.tasks import BrokenTask
-
-    if isinstance(task, BrokenTask):
-        return {"name": task.name, "state": "broken", "source": task.source, "reason": task.error.message}
-    head = {"name": task.name, "state": "ready", "source": task.source, "definition": task.definition}
-    return head | {"kind": task.kind, **task.contract.model_dump(mode="json")}
 
 
 def task_names() -> list[str]:

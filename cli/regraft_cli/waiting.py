@@ -35,7 +35,7 @@ def wait_ready(stack: Stack, err: Console) -> None:
 
         stack.wait_ready(watch)
     for task, why in stack.broken.items():
-        err.print(Text(f"{task} is broken and is not served: {why}", "red"), soft_wrap=True)
+        err.print(Text(f"{task} is broken: {why}", "red"), soft_wrap=True)
     err.print(Text(f"ready after {time.monotonic() - began:.1f} s"))
 
 

@@ -9,6 +9,7 @@ from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, NotFoundError, RegraftError
 from regraft_core.logs import get_logger
+from regraft_core.reference import read_reference
 from regraft_core.runs import now
 from regraft_core.stores.objects import ObjectStore, get_model, open_store, put_model
 from regraft_core.verdict import Verdict
@@ -22,7 +23,7 @@ log = get_logger(__name__)
 
 def current(task: Task, store: ObjectStore) -> Profile:
     """Return the reference of a task: the one in the store, else that of the dataset that ships with the task."""
-    return get_model(store, layout.reference(task.name), Profile) or shipped(task)
+    return read_reference(store, task.name) or shipped(task)
 
 
 def shipped(task: Task) -> Profile:

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from regraft_core.definition import task_files
 from regraft_core.errors import RegraftError
 from regraft_core.logs import get_logger
+from regraft_core.reference import read_reference
 from regraft_core.runs import Cause
 from regraft_core.settings import CoreSettings
 from regraft_core.stores.objects import open_store
@@ -19,16 +20,18 @@ log = get_logger(__name__)
 
 
 def check(name: str, settings: PipelineSettings) -> Task | None:
-    """Return a task that can be loaded; of one that cannot, why is logged and written down."""
+    """Return a task that can be loaded; of one that cannot be worked with, why is logged and written down."""
+    store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
     state, task = TaskState(name=name, source=_source(name)), None
     try:
         task = sound_task(name)
         state.kind, state.description, state.definition = task.kind, task.description, task.definition
         state.newest = None if task.file is None else task.file.newest
+        read_reference(store, name)
     except RegraftError as error:
         log.error("task is broken", task=name, reason=error.message, exc_info=error.__cause__)  # noqa: TRY400
         state.broken = Cause(code=error.code, message=error.message)
-    write_state(open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url), state)
+    write_state(store, state)
     return task
 
 

@@ -64,7 +64,7 @@ class Status(BaseModel):
 class Ready(Status):
     """The service can accept a run now."""
 
-    broken: list[TaskShown] = Field(description="Tasks that cannot be worked with; all others can")
+    broken: list[TaskShown] = Field(description="Tasks that are broken or of which no state is known; all others work")
 
 
 class Tasks(BaseModel):
@@ -289,7 +289,7 @@ async def health() -> Status:
 async def ready(service: Current) -> Ready:
     """Say whether a trigger could be accepted now, and which tasks are broken: they keep nobody else from his."""
     await service.check_ready()
-    broken = [task for task in await service.tasks() if task.state == "broken"]
+    broken = [task for task in await service.tasks() if task.reason is not None]
     return Ready(status="ready", broken=broken)
 
 

@@ -30,7 +30,7 @@ def create_app(settings: TriggerSettings, backend: Backend) -> FastAPI:
     """Return the service on a backend, which it closes when it stops."""
     metrics = Metrics(settings.tasks)
     feed = Feed(backend, settings.heartbeat_seconds, metrics.observe)
-    predictors = Predictors(settings.predictor_url, settings.tasks)
+    predictors = Predictors(settings.predictor_url, settings.tasks, backend.pods)
     uploads = Uploads(max_bytes=settings.max_dataset_bytes, at_once=settings.max_uploads)
     collector = Collector(
         backend.objects, settings.tasks, _pods(settings, backend), backend.serving, FitGauges(metrics.registry)

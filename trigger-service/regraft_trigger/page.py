@@ -88,6 +88,8 @@ class InService(BaseModel):
     task: str
     serving: Serving | None = None
     trouble: str = ""
+    is_refused: bool = False
+    """Whether no predictor takes what is to serve."""
     traffic: Traffic | None = None
     columns: list[Column] = []
     trial: Trial | None = None
@@ -293,6 +295,7 @@ async def _in_service(service: Service, task: str, trial: Trial | None) -> InSer
     state = await service.task(task)
     if state.state == "broken" and state.reason:
         shown.trouble = f"this task is broken: {state.reason.message}"
+        shown.is_refused = state.reason == service.predictors.trouble(task)
     return shown
 
 

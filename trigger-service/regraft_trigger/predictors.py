@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
@@ -18,8 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
 from regraft_core.codes import Code
-from regraft_core.errors import BadRequestError, UnavailableError
-from regraft_core.logs import get_logger
+from regraft_core.errors import BadRequestError, RegraftError, UnavailableError
+from regraft_core.logs import get_logger, log_once
+from regraft_core.runs import Cause
+from regraft_trigger.backends.backend import PredictorPod
 from regraft_trigger.reasons import Reasons
 
 SCRAPE_SECONDS = 5.0
@@ -39,6 +41,12 @@ PREDICT_SECONDS = 10.0
 
 VERSION_HEADER = "Regraft-Model-Version"
 """In which a predictor tells the version that answered."""
+
+CURE = "a newer dataset, or a rollback, puts another version into service"
+"""What helps where what is to serve cannot be served."""
+
+PREDICT_PORT = 8080
+"""Port at which the predictors' pods answer."""
 
 _REQUESTS = "regraft_predictor_requests_total"
 _STARTED = "process_start_time_seconds"
@@ -159,11 +167,25 @@ class Tally:
         )
 
 
-class Predictors:
-    """The predictors. ``url`` is a task's address, with ``{task}`` for its name; without one nothing is known."""
+type Pods = Callable[[int], Awaitable[Sequence[PredictorPod]]]
+"""Return the predictors' processes, each with its address at a port."""
 
-    def __init__(self, url: str | None, tasks: Sequence[str]) -> None:
+
+async def no_pods(_port: int) -> Sequence[PredictorPod]:
+    """Know of no process but those at the address of the task."""
+    return ()
+
+
+class Predictors:
+    """The predictors. ``url`` is a task's address, with ``{task}`` for its name; without one nothing is known.
+
+    Behind that address are those that are ready; ``pods`` are asked where none is.
+    """
+
+    def __init__(self, url: str | None, tasks: Sequence[str], pods: Pods = no_pods) -> None:
         self._url = url
+        self._pods = pods
+        self._troubles: dict[str, Cause] = {}
         self._columns: dict[str, list[Column]] = {}
         self._reasoning: set[str] = set()
         self._urls: dict[str, str] = {}
@@ -187,6 +209,7 @@ class Predictors:
             self.know(tasks())
             await asyncio.gather(*(self._scrape(address) for address in list(self._tallies)))
             await asyncio.gather(*(self._read_contract(task) for task in self._urls if task not in self._columns))
+            await asyncio.gather(*(self._look(task) for task in list(self._urls)))
             await asyncio.sleep(SCRAPE_SECONDS)
 
     def traffic(self, task: str) -> Traffic | None:
@@ -197,6 +220,10 @@ class Predictors:
     def columns(self, task: str) -> list[Column]:
         """Return what a request of a task is made of, nothing where that is not known."""
         return self._columns.get(task, [])
+
+    def trouble(self, task: str) -> Cause | None:
+        """Return why all that should serve a task refuse what they are to serve, None where one serves, or may yet."""
+        return self._troubles.get(task)
 
     async def predict(self, task: str, entered: dict[str, str]) -> Answer:
         """Ask for the prediction of one row. Raises BadRequestError with the predictor's words, UnavailableError."""
@@ -230,6 +257,36 @@ class Predictors:
     async def close(self) -> None:
         """Let go of connections."""
         await self._http.aclose()
+
+    async def _look(self, task: str) -> None:
+        """Learn whether what is to serve a task is refused."""
+        words = await self._health(self._urls[task], task)
+        if words is None:  # behind the address is none that is ready
+            told = [await self._health(pod.url, task) for pod in await self._pods_of(task)]
+            words = told[0] if told and all(told) else None
+        if not words:
+            self._troubles.pop(task, None)
+            return
+        message = f"the predictor refuses what is to serve: {words['detail']}; {CURE}"
+        self._troubles[task] = trouble = Cause(code=words["code"], message=message)
+        log_once(log, f"trouble/{task}/{trouble.code}", "predictor refuses a bundle", task=task, reason=trouble.message)
+
+    async def _pods_of(self, task: str) -> Sequence[PredictorPod]:
+        try:
+            return [pod for pod in await self._pods(PREDICT_PORT) if pod.task == task and not pod.ends]
+        except RegraftError as error:
+            log.debug("predictors cannot be found now", task=task, error=error.message)
+            return ()
+
+    async def _health(self, address: str, task: str) -> dict[str, str] | None:
+        """Return the final word of a predictor that does not serve a task; empty: it serves; None: nobody says."""
+        try:
+            response = await self._http.get(f"{address}/{task}/health")
+            words = {} if response.is_success else {name: str(response.json()[name]) for name in ("code", "detail")}
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
+            return None
+        is_final = response.status_code == 503 and words["code"] != Code.BUNDLE_NOT_LOADED
+        return words if response.is_success or is_final else None
 
     async def _scrape(self, address: str) -> None:
         tally = self._tallies[address]

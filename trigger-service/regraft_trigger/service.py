@@ -162,8 +162,8 @@ class Service:
             return TaskShown(name=name, state="unknown", reason=Cause(code=error.code, message=error.message))
         known = self.backend.found_tasks().get(name) or kept or TaskState(name=name)
         about = {"name": name, "version": serving and serving.version, **known.model_dump(include=_SHOWN)}
-        state = "broken" if known.broken else "serving" if serving else "starting"
-        return TaskShown(state=state, reason=known.broken, **about)
+        reason = known.broken or (self.predictors.trouble(name) if serving else None)
+        return TaskShown(state="broken" if reason else "serving" if serving else "starting", reason=reason, **about)
 
     async def fit(self, name: str, window: Window) -> Fit:
         """Return whether what serves still fits its requests. Raises NotFoundError, UnavailableError."""

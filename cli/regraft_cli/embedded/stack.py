@@ -173,7 +173,7 @@ class Stack:
                 if dying or time.monotonic() > deadline:
                     raise self._not_ready(ready)
                 time.sleep(POLL_SECONDS)
-                ready = {name: done or name in self.broken or self._answers(http, name) for name, done in ready.items()}
+                ready = {name: done or self._answers(http, name) or name in self.broken for name, done in ready.items()}
             watch(ready)
 
     def run(self) -> None:
@@ -228,11 +228,16 @@ class Stack:
         ]
 
     def _answers(self, http: httpx.Client, name: str) -> bool:
+        """Whether a process is well, or a task served. One whose bundle is refused is noted as broken."""
         url = next((child.health_url for child in self.children if child.name == name), None)
         try:
-            response = http.get(url or f"{self.predict_url}/{name}/schema")
-        except httpx.TransportError:
+            response = http.get(url or f"{self.predict_url}/{name}/health")
+            problem = {} if response.is_success else response.json()
+        except (httpx.TransportError, ValueError):
             return False
+        is_refused = response.status_code == 503 and problem.get("code") != Code.BUNDLE_NOT_LOADED
+        if url is None and is_refused:
+            self.broken[name] = f"{problem.get('detail')}"
         return response.is_success
 
     def _look_for_broken(self) -> None:

@@ -8,10 +8,11 @@ import pandas as pd
 
 from regraft_core import layout
 from regraft_core.codes import Code
-from regraft_core.errors import RegraftError, UnreadableError
+from regraft_core.errors import RegraftError
 from regraft_core.fit.asked import asked_lately
+from regraft_core.reference import read_reference
 from regraft_core.runs import Cause, RunState
-from regraft_core.stores.objects import get_model, put_model
+from regraft_core.stores.objects import put_model
 from regraft_core.verdict import Verdict
 from regraft_pipeline import gates
 from regraft_pipeline.gates import Evaluation, Profile
@@ -47,11 +48,7 @@ def run(context: Context) -> ValidateResult:
 
 
 def _reference(context: Context) -> Profile:
-    try:
-        found = get_model(context.store, layout.reference(context.task.name), Profile)
-    except UnreadableError as error:
-        message = f"{error.message}; `regraft bless` makes another dataset the reference of {context.task.name}"
-        raise RegraftError(message, code=Code.REFERENCE_UNREADABLE) from error
+    found = read_reference(context.store, context.task.name)
     if found is None:
         raise RegraftError(
             f"{context.task.name} has no reference; the bootstrap makes the first one, or `regraft bless`",

@@ -13,6 +13,8 @@ from regraft_cli import terminal
 from regraft_cli.following import EXIT_CODES
 from regraft_core.errors import UnavailableError
 from regraft_core.runs import Cause, Run, RunRequest, RunState, now
+from regraft_core.stores.objects import FileStore
+from regraft_core.taskstate import TaskState, write_state
 from regraft_core.version import __version__
 from tests.checker import datasets
 
@@ -73,10 +75,17 @@ def test_the_reasons_are_told_to_people_and_written_as_a_page(tmp_path: Path) ->
     assert "This dataset was rejected" in page.read_text()
 
 
-def test_the_tasks_are_listed(tmp_path: Path) -> None:
-    listed = json.loads(runner.invoke(cli.app, ["tasks", "--json"]).stdout)
+def test_the_tasks_are_listed_with_what_a_stack_that_is_down_has_left(tmp_path: Path) -> None:
+    why = Cause(code="bootstrap_failed", message="the first version could not be made: no memory")
+    write_state(FileStore(tmp_path / "bucket"), TaskState(name="heart-disease", broken=why))
+    nobody = ["--url", "http://127.0.0.1:9", "--data", str(tmp_path)]
+    listed = json.loads(runner.invoke(cli.app, ["tasks", "--json", *nobody]).stdout)
     assert [task["name"] for task in listed] == ["passwords", "heart-disease"] == cli.task_names()
-    assert "Password" in runner.invoke(cli.app, ["tasks"]).stdout
+    assert [(task["state"], task.get("reason")) for task in listed] == [("ready", None), ("broken", why.message)]
+    shown = runner.invoke(cli.app, ["tasks", *nobody]).stdout
+    assert "Password" in shown
+    assert "broken" in shown
+    assert "memory" in shown
 
 
 def test_a_trigger_service_that_is_not_there_is_told() -> None:

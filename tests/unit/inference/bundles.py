@@ -42,13 +42,15 @@ HEART_ROWS: dict[str, list[float]] = {
 HEART_ANSWERS = [0, 1, 0, 1]
 
 
-def write_passwords_bundle(folder: Path, *, answer: float = 1.0, version: str = "1") -> Path:
+def write_passwords_bundle(
+    folder: Path, *, answer: float = 1.0, version: str = "1", task: str = PASSWORDS.task
+) -> Path:
     """Write a bundle that answers every password with the same number."""
     model = DummyRegressor(strategy="constant", constant=answer)
     estimator = SklearnEstimator(model, features=["Password"], integer=False)
     golden = {"Password": [f"password-{row}" for row in range(20)]}
     estimator.fit(golden, np.full(20, answer))
-    return _write(folder, PASSWORDS, estimator, golden, version)
+    return _write(folder, PASSWORDS.model_copy(update={"task": task}), estimator, golden, version)
 
 
 def write_heart_bundle(folder: Path, *, version: str = "1", profile: Profile | None = None, **info: Any) -> Path:

@@ -250,7 +250,7 @@ def test_tasks_are_listed_with_their_state_and_a_broken_one_with_its_reason(serv
     assert "serving/heart-disease.json" in tasks["heart-disease"]["reason"]["message"]
     assert tasks["penguins"]["reason"] == why.model_dump()
     assert ready.status_code == 200
-    assert [task["reason"]["code"] for task in ready.json()["broken"]] == ["task_broken"]
+    assert [task["reason"]["code"] for task in ready.json()["broken"]] == ["object_unreadable", "task_broken"]
     assert "no pygmo" in page.text
     assert service.accept(task="heart-disease").state == RunState.QUEUED
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import islice
@@ -15,7 +15,7 @@ from regraft_core import record as records
 from regraft_core.codes import Code
 from regraft_core.definition import TaskDefinition
 from regraft_core.definition.objects import reference_hash
-from regraft_core.errors import UnavailableError, UnreadableError
+from regraft_core.errors import KeyReusedError, RegraftError, UnavailableError, UnreadableError
 from regraft_core.logs import get_logger, log_once
 from regraft_core.profile import Profile
 from regraft_core.runs import Cause, Run, RunRequest, now
@@ -97,14 +97,14 @@ class Archive:
         """Ask for the end of a run, of whoever works on it."""
         await self._ask(lambda: records.cancel(self._objects, run_id))
 
-    async def places(self, *, task: str | None, after: str, limit: int) -> list[str]:
+    async def places(self, *, task: str | None, after: str, limit: int, seconds: float = STORE_SECONDS) -> list[str]:
         """Return the first places in the history after the given one, those of a task where one is given."""
 
         def read() -> list[str]:
             places = self._objects.keys(layout.HISTORY, after=after)
             return list(islice((place for place in places if task in (None, layout.task_of(place))), limit))
 
-        return await self._ask(read)
+        return await self._ask(read, seconds)
 
     async def keep_address(self, run_id: str, address: str) -> bool:
         """Keep the whole address of a run for the step that reads it."""
@@ -169,3 +169,13 @@ class Archive:
             raise UnavailableError(
                 f"the object store has not answered within {seconds:.1f} s", code=Code.STORE_UNREACHABLE
             ) from error
+
+
+async def or_unavailable[T](asked: Awaitable[T]) -> T:
+    """Return what the object store answers; without it no run can be accepted."""
+    try:
+        return await asked
+    except KeyReusedError:
+        raise
+    except RegraftError as error:
+        raise UnavailableError(f"the run was not accepted: {error.message}", code=Code.STORE_UNREACHABLE) from error

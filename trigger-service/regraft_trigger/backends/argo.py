@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,19 @@ from pydantic import Field
 
 from regraft_core import layout
 from regraft_core.codes import Code
-from regraft_core.errors import KeyReusedError, NotFoundError, RegraftError, TemporaryError, UnavailableError
+from regraft_core.errors import NotFoundError, RegraftError, TemporaryError, UnavailableError, UnreadableError
 from regraft_core.kube import MERGE_PATCH, Cluster, answer, reaching, watch
-from regraft_core.logs import get_logger
+from regraft_core.logs import get_logger, log_once
 from regraft_core.record import CANCELLED
-from regraft_core.runs import Run, RunRequest, StepState, now
+from regraft_core.runs import Cause, Run, RunRequest, StepState, now
 from regraft_core.serving import Serving
 from regraft_core.settings import CoreSettings
 from regraft_core.stores.objects import ObjectStore, open_store
 from regraft_core.taskstate import TaskState
 from regraft_core.workflows import API_VERSION, TASK_LABEL
-from regraft_trigger.backends.archive import Archive
+from regraft_trigger.backends.archive import Archive, or_unavailable
 from regraft_trigger.backends.backend import PredictorPod
+from regraft_trigger.backends.moments import Moments
 from regraft_trigger.backends.pods import predictor_pods
 from regraft_trigger.backends.reconcile import Reconciler
 from regraft_trigger.backends.tasks import TaskObjects
@@ -36,7 +37,7 @@ READY_SECONDS = 2
 """How long it may take to say that it would."""
 
 DUPLICATE_SECONDS = 0.3
-"""How long a trigger waits to hear whether a run of its id has ended long ago; its steps would see it too."""
+"""How long a trigger waits to hear of the past: whether a run of its id has ended long ago, which is the newest."""
 
 PAGE = 200
 """Most Workflows in one answer of the API server."""
@@ -101,7 +102,7 @@ class ArgoBackend:
         self._reconciler = Reconciler(self._archive)
         self._listed = asyncio.Event()
         self._followed: dict[str, Run] | None = None
-        self._last_accepted = datetime.min.replace(tzinfo=UTC)
+        self._moments = Moments(self._newest)
 
     async def pods(self, port: int) -> Sequence[PredictorPod]:
         """Return the predictors' pods that have an address."""
@@ -113,23 +114,23 @@ class ArgoBackend:
             return past
         self._check_room(request)
         await self._give_task(request)
-        self._last_accepted = max(request.accepted_at, self._last_accepted + timedelta(microseconds=1))
-        run = await self._accept(request.model_copy(update={"accepted_at": self._last_accepted}))
+        moment = await self._moments.after_all(request.accepted_at)
+        run = await self._accept(request.model_copy(update={"accepted_at": moment}))
         if self._followed is not None:
             self._followed.setdefault(run.run_id, run)
         return run
 
     async def keep_address(self, run_id: str, address: str) -> bool:
         """Keep the whole address of a run beside its Workflow, which shows it to everybody."""
-        return await _or_unavailable(self._archive.keep_address(run_id, address))
+        return await or_unavailable(self._archive.keep_address(run_id, address))
 
     async def forget_address(self, run_id: str) -> None:
         """Let nothing of a kept address remain."""
-        await _or_unavailable(self._archive.forget_address(run_id))
+        await or_unavailable(self._archive.forget_address(run_id))
 
     async def put_dataset(self, sha256: str, path: Path) -> None:
         """Put a dataset into the store from a file."""
-        await _or_unavailable(self._archive.put_dataset(sha256, path))
+        await or_unavailable(self._archive.put_dataset(sha256, path))
 
     async def get(self, run_id: str) -> Run | None:
         """Return a run, None where there is none."""
@@ -247,7 +248,13 @@ class ArgoBackend:
         """Keep the definition that a run is accepted with. Raises TaskFileError where the task's object is wrong."""
         if request.task not in self._tasks.known or (found := await self._tasks.read(request.task)) is None:
             return  # a task that is a package: the steps have it
-        await _or_unavailable(self._archive.give_task(request.run_id, *found.sound()))
+        await or_unavailable(self._archive.give_task(request.run_id, *found.sound()))
+
+    async def _newest(self) -> list[datetime]:
+        """Return when runs were accepted, as the Workflows tell, and the newest of those that are history."""
+        runs = (await self._list())[0] if self._followed is None else self._followed
+        past = await self._archive.places(task=None, after="", limit=1, seconds=DUPLICATE_SECONDS)
+        return [*(run.accepted_at for run in runs.values()), *map(layout.accepted_of, past)]
 
     async def _past(self, run_id: str) -> Run | None:
         try:
@@ -345,6 +352,7 @@ class ArgoBackend:
         self._listed.set()
         for run in runs.values():
             self._reconciler.see(run)
+            self._moments.saw(run)
         for run in (before or {}).values():
             if run.run_id not in runs and not run.state.ended:
                 self._reconciler.miss(run)
@@ -361,6 +369,7 @@ class ArgoBackend:
                 self._reconciler.miss(run)
             return None
         self._reconciler.see(run)
+        self._moments.saw(run)
         is_news = followed.get(run.run_id) != run
         followed[run.run_id] = run
         return run if is_news else None
@@ -379,19 +388,12 @@ class ArgoBackend:
                 return await self._archive.record(run.run_id, run.finished_at) or run
             if any(step.name == "validate" and step.state == StepState.SUCCEEDED for step in run.steps):
                 return run.model_copy(update={"verdict": await self._archive.verdict(run.run_id)})
+        except UnreadableError as error:
+            log_once(log, f"details/{run.run_id}", "details are left aside", run_id=run.run_id, reason=error.message)
+            return run.model_copy(update={"cause": run.cause or Cause(code=error.code, message=error.message)})
         except RegraftError as error:
             log.warning("details cannot be read", run_id=run.run_id, error=error.message)
         return run
-
-
-async def _or_unavailable[T](asked: Awaitable[T]) -> T:
-    """Return what the object store answers; without it no run can be accepted."""
-    try:
-        return await asked
-    except KeyReusedError:
-        raise
-    except RegraftError as error:
-        raise UnavailableError(f"the run was not accepted: {error.message}", code=Code.STORE_UNREACHABLE) from error
 
 
 def _place(run: Run) -> str:

@@ -9,6 +9,8 @@ import pytest
 from regraft_cli.embedded import stack as stacks
 from regraft_cli.embedded.stack import Child, Ports, Stack, record_of
 from regraft_core.errors import RegraftError
+from tests.unit.inference.bundles import write_passwords_bundle
+from tests.unit.inference.serving import serving
 
 
 def child(tmp_path: Path, *arguments: str) -> Child:
@@ -54,6 +56,26 @@ def test_a_child_that_dies_is_started_again_later_each_time(tmp_path: Path) -> N
     assert b"Beautiful is better than ugly." in (tmp_path / "child.log").read_bytes()
 
 
+def test_nothing_of_the_working_folder_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("this", "secrets", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('of the working folder')\n")
+    monkeypatch.chdir(tmp_path)
+    careful = child(tmp_path, "this")
+    careful.start()
+    wait_until_dead(careful)
+    assert b"Beautiful is better than ugly." in careful.log.read_bytes()
+    assert b"of the working folder" not in careful.log.read_bytes()
+
+
+def test_a_child_that_dies_for_hours_is_waited_for_no_longer_than_before(tmp_path: Path) -> None:
+    dying = child(tmp_path, "this")
+    dying.start()
+    wait_until_dead(dying)
+    dying.failures = 100_000
+    dying.supervise()
+    assert 0 < dying.start_after - time.monotonic() <= stacks.LONGEST_PAUSE
+
+
 def test_a_child_that_does_not_end_when_asked_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacks, "STOP_SECONDS", 0.2)
     (tmp_path / "stubborn.py").write_text(
@@ -67,6 +89,19 @@ def test_a_child_that_does_not_end_when_asked_is_ended(tmp_path: Path, monkeypat
     stubborn.stop()
     assert stubborn.process is not None
     assert stubborn.process.returncode == -9
+
+
+def test_a_task_whose_bundle_is_refused_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    for task in ("passwords", "heart-disease"):
+        write_passwords_bundle(tmp_path / "models" / task, task=task)
+    (tmp_path / "models" / "passwords" / "contract.json").write_text("{}")
+    stack = Stack(tmp_path, Ports(trigger=0, predict=0, mlflow=0), ["passwords", "heart-disease"])
+    stack.children = []
+    with serving(tmp_path / "models") as port:
+        stack.predict_url = f"http://127.0.0.1:{port}"
+        stack.wait_ready(lambda ready: None)
+    assert list(stack.broken) == ["passwords"]
+    assert "contract.json" in stack.broken["passwords"]
 
 
 def test_the_record_of_a_stack_that_is_gone_is_not_believed(tmp_path: Path) -> None:

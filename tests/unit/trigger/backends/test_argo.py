@@ -190,6 +190,21 @@ class TestSubmit:
             runs = [await backend.submit(request(f"run-{number}", after=-number)) for number in range(3)]
         assert runs[0].accepted_at < runs[1].accepted_at < runs[2].accepted_at
 
+    @pytest.mark.parametrize("workflow_is_gone", [True, False])
+    async def test_acceptance_is_in_strict_order_whatever_the_clock_of_the_process_before_said(
+        self, api: ApiServer, store: FileStore, workflow_is_gone: bool
+    ) -> None:
+        async with opened(api, store) as backend:
+            before = await backend.submit(request())
+        record(store, before.request())
+        if workflow_is_gone:
+            api.objects.clear()
+        async with opened(api, store) as backend, opened(api, store) as replica:
+            runs = await asyncio.gather(*(backend.submit(request(f"run-{x}", after=-3600)) for x in "bc"))
+            runs.append(await replica.submit(request("run-d", after=-7200)))
+        assert before.accepted_at < min(run.accepted_at for run in runs)
+        assert len({run.accepted_at for run in runs}) == 3
+
     @pytest.mark.parametrize("status", [403, 422, 500, 503])
     async def test_there_is_no_run_where_the_cluster_refuses(
         self, api: ApiServer, store: FileStore, status: int

@@ -1,0 +1,86 @@
+"""The command ``tasks``: what there is, and how it is."""
+# ruff: noqa: PLC0415  (imports only what is used)
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from regraft_cli import terminal
+from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, Token, Url
+
+if TYPE_CHECKING:
+    from regraft_core.taskstate import TaskShown
+    from regraft_pipeline.tasks import BrokenTask, Task
+
+
+def tasks(
+    as_json: AsJson = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of task.yaml instead")] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """List the tasks: those that ship, those of packages, those of the folder of task files.
+
+    Which of them are broken says the stack besides; where none answers, what it left in the data folder.
+    """
+    if schema:
+        from regraft_core.definition import json_schema
+
+        sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
+        return
+    from regraft_pipeline.tasks import find_tasks
+
+    out, found = terminal.make_console(), find_tasks()
+    told = _told(url, token, data, list(found))
+    described = [_described(task, told.pop(task.name, None)) for task in found.values()]
+    described += [shown.model_dump(mode="json", exclude_none=True) | _reason(shown) for shown in told.values()]
+    if as_json:
+        out.print_json(json.dumps(described))
+        return
+    table = Table("task", "kind", "features", "target", "what", box=None)
+    for one in described:
+        if one.get("reason"):
+            table.add_row(one["name"], f"[red]{one['state']}[/]", "", "", Text(one["reason"]))
+            continue
+        features = ", ".join(column["name"] for column in one.get("features", ()))
+        target = one.get("target", {}).get("name", "")
+        table.add_row(one["name"], one.get("kind"), features, target, one.get("description"))
+    out.print(table)
+
+
+def _told(url: str, token: str | None, data: Path, names: list[str]) -> dict[str, TaskShown]:
+    """Return the tasks as the stack shows them; where none answers, those found as they were written down last."""
+    from regraft_cli.client import TriggerClient
+    from regraft_core.errors import RegraftError
+    from regraft_core.stores.objects import FileStore
+    from regraft_core.taskstate import TaskShown, read_state
+
+    try:
+        return {task.name: task for task in TriggerClient(url, token).tasks()}
+    except RegraftError:
+        store = FileStore(data / "bucket")
+        states = (read_state(store, name) for name in names)
+        broken = (state for state in states if state and state.broken)
+        return {state.name: TaskShown(name=state.name, state="broken", reason=state.broken) for state in broken}
+
+
+def _reason(shown: TaskShown | None) -> dict[str, Any]:
+    return {"state": shown.state, "reason": shown.reason.message} if shown and shown.reason else {}
+
+
+def _described(task: Task | BrokenTask, shown: TaskShown | None) -> dict[str, Any]:
+    from regraft_pipeline.tasks import BrokenTask
+
+    if isinstance(task, BrokenTask):
+        return {"name": task.name, "state": "broken", "source": task.source, "reason": task.error.message}
+    head = {"name": task.name, "state": "ready", "source": task.source, "definition": task.definition}
+    about = {"kind": task.kind, "description": task.description, **task.contract.model_dump(mode="json")}
+    return head | about | _reason(shown)
