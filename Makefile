@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# Where this is set, each of the many processes that tests start compiles all of the source again.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 MEMBERS := core inference pipeline trigger-service cli
 STAMP := .venv/.ready
@@ -22,7 +25,11 @@ demo: $(STAMP)  ## The whole loop in front of your eyes, no cluster (KEEP=1 leav
 
 .PHONY: test
 test: $(STAMP) lint  ## Everything that needs no cluster: lint, types, unit and integration tests with coverage
-	@$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term
+	@$(BIN)/pytest --quiet -m "not long" --numprocesses 2 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term
+
+.PHONY: test-long
+test-long: $(STAMP)  ## What takes longer: many random courses, kill -9 at each step, documents whose commands train
+	@$(BIN)/pytest --quiet -m long --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 AXE := .tools/axe/node_modules/axe-core/axe.min.js
 AXE_VERSION := 4.14.1

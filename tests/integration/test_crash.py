@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import closing
 
 import httpx
 import pytest
@@ -16,27 +14,13 @@ from regraft_core.serving import Serving
 from regraft_core.steps import STEPS
 from regraft_core.stores.objects import FileStore, get_model
 from regraft_core.stores.queue import RunStore
-from tests.checker import datasets
 from tests.checker.client import Service
-from tests.checker.datasets import DatasetServer
 from tests.checker.stack import Stack
+from tests.integration.conftest import Poster
+from tests.proofs import some
 
 MODEL = "regraft-mlops-project-model"
 READY_SECONDS = 300
-
-
-@pytest.fixture(scope="module")
-def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("crash")).start()
-    stack.wait_ready(timeout=READY_SECONDS)
-    yield stack
-    stack.stop()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[DatasetServer]:
-    with datasets.serving() as server:
-        yield server
 
 
 def kill_at(stack: Stack, run_id: str, step: str) -> None:
@@ -78,14 +62,11 @@ def assert_all_agree(stack: Stack, run: Run) -> None:
     assert [str(version.version) for version in made] == [run.version]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("step", STEPS)
-def test_a_run_survives_the_death_of_everything(crashing: Stack, server: DatasetServer, step: str) -> None:
-    url = f"http://127.0.0.1:{server.port}/good.csv?seed={700 + list(STEPS).index(step)}"
-    with closing(Service(crashing.trigger_url, crashing.predict_url)) as service:
-        run_id = service.trigger(url).run_id
-    kill_at(crashing, run_id, step)
-    crashing.start().wait_ready(timeout=READY_SECONDS)
-    run = ended(crashing, run_id)
+@pytest.mark.parametrize("step", some(STEPS, short=["register"]))
+def test_a_run_survives_the_death_of_everything(stack: Stack, service: Service, poster: Poster, step: str) -> None:
+    run_id = service.trigger(poster.address("good", 700 + list(STEPS).index(step))).run_id
+    kill_at(stack, run_id, step)
+    stack.start().wait_ready(timeout=READY_SECONDS)
+    run = ended(stack, run_id)
     assert run.state == "promoted", run.cause
-    assert_all_agree(crashing, run)
+    assert_all_agree(stack, run)

@@ -20,6 +20,7 @@ import pytest
 
 from tests.checker.datasets import DatasetServer
 from tests.checker.stack import Stack
+from tests.proofs import some
 from tests.unit.docs.commands import DOCUMENTS, ROOT, Command, commands
 
 EXAMPLE = "https://data.example.org/passwords.csv"
@@ -27,6 +28,8 @@ TUTORIAL_PORT = 9000
 """Where the tutorial serves its dataset."""
 
 RUNNABLE = [document for document in DOCUMENTS if any(command.is_run for command in commands(document))]
+LONG = {ROOT / "docs" / name for name in ("python.md", "requirements.md", "tutorial.md")}
+"""Whose commands train and judge again and again."""
 TIMEOUT = 120
 
 
@@ -111,7 +114,9 @@ def pattern(lines: list[str]) -> re.Pattern[str]:
 
 
 @pytest.mark.timeout(600)  # one document is up to twenty commands
-@pytest.mark.parametrize("document", RUNNABLE, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "document", some(RUNNABLE, short=set(RUNNABLE) - LONG), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_commands_do_what_the_document_says(
     document: Path, stack: Stack, dataset_server: DatasetServer, tmp_path: Path
 ) -> None:

@@ -19,13 +19,13 @@ GATE = """
 from pathlib import Path
 from regraft_pipeline.gates import judge
 from regraft_pipeline.report.report import QUESTIONS
-from regraft_pipeline.tasks import heart_disease
+from regraft_pipeline.tasks import passwords
 
-rows = heart_disease.TASK.first_dataset().decode().splitlines(keepends=True)
+rows = passwords.TASK.first_dataset().decode().splitlines(keepends=True)
 Path("whole.csv").write_text("".join(rows))
 Path("part.csv").write_text("".join(rows[: len(rows) // 3]))
-reference = judge(Path("whole.csv"), heart_disease.TASK, reference=None, incumbent=None).profile
-verdict = judge(Path("part.csv"), heart_disease.TASK, reference=reference, incumbent=None).verdict
+reference = judge(Path("whole.csv"), passwords.TASK, reference=None, incumbent=None).profile
+verdict = judge(Path("part.csv"), passwords.TASK, reference=reference, incumbent=None).verdict
 assert [reason.code for reason in verdict.reasons if reason.gate == "size"] == ["too_few_rows"], verdict
 assert QUESTIONS["size"] == "Is the dataset whole?"
 """

@@ -1,0 +1,14 @@
+"""Long proofs: what takes minutes and says more of a rule that a short form in ``make test`` holds already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+
+def some(cases: Iterable[Any], short: Iterable[Any]) -> list[Any]:
+    """Return the cases as parameters; all but the short ones are left to ``make test-long``."""
+    kept = list(short)
+    return [case if case in kept else pytest.param(case, marks=pytest.mark.long) for case in cases]
