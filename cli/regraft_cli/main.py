@@ -13,7 +13,6 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +22,7 @@ from rich.text import Text
 
 from regraft_cli import collecting, init, manifests, predict, prune, tasks, terminal, versions
 from regraft_cli.following import EXIT_CODES, tell_accepted, watch_run
-from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of
+from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of, task_names
 from regraft_cli.waiting import addresses, ending_on_signals, wait_ready
 from regraft_core.errors import RegraftError
 from regraft_core.runs import RunState
@@ -267,26 +266,10 @@ def bless(
     out.print(f"{profile.task}: {profile.rows:,} rows, SHA-256 {profile.data_sha256[:12]}, are the reference now")
 
 
-def task_names() -> list[str]:
-    """Return the names of all tasks, broken ones too, the default one first, without importing any."""
-    from regraft_core.definition import task_files
-    from regraft_core.settings import CoreSettings
-
-    names = {entry.name for entry in entry_points(group="regraft.tasks")}
-    names |= {file.name for file in task_files(CoreSettings().tasks_dir)}
-    return sorted(names, key=lambda name: (name != "passwords", name))
-
-
 def served_tasks() -> list[str]:
     """Return the names of the tasks that a stack serves: those of REGRAFT_TASKS, else all, the broken ones as well."""
-    from regraft_core.definition import task_files
-    from regraft_core.settings import CoreSettings
-
-    if chosen := [name.strip() for name in os.environ.get("REGRAFT_TASKS", "").split(",") if name.strip()]:
-        return chosen
-    names = {entry.name for entry in entry_points(group="regraft.tasks")}
-    names |= {file.name for file in task_files(CoreSettings().tasks_dir)}
-    return sorted(names, key=lambda name: (name != "passwords", name))
+    chosen = [name.strip() for name in os.environ.get("REGRAFT_TASKS", "").split(",") if name.strip()]
+    return chosen or task_names()
 
 
 def _client(url: str, token: str | None) -> TriggerClient:

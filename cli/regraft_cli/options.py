@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,3 +43,13 @@ def settings_of(data: Path) -> PipelineSettings:
 def url_option(url: str) -> str:
     """Return the option that names a service in a command that is shown, nothing for the usual one."""
     return "" if url == DEFAULT_URL else f" --url {shlex.quote(url)}"
+
+
+def task_names() -> list[str]:
+    """Return the names of all tasks, broken ones too, the default one first, without importing any."""
+    from regraft_core.definition import task_files
+    from regraft_core.settings import CoreSettings
+
+    names = {entry.name for entry in entry_points(group="regraft.tasks")}
+    names |= {file.name for file in task_files(CoreSettings().tasks_dir)}
+    return sorted(names, key=lambda name: (name != "passwords", name))

@@ -15,12 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from regraft_cli import terminal
-from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of
+from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of, task_names
 
 Number = Annotated[str, typer.Argument(metavar="VERSION", help="Number of the version")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write it")]
-
-DEFAULT_TASK = "passwords"
 
 
 def versions(task: TaskName = None, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
@@ -28,7 +26,7 @@ def versions(task: TaskName = None, url: Url = DEFAULT_URL, token: Token = None,
     from regraft_cli.client import TriggerClient
 
     out = terminal.make_console()
-    found = TriggerClient(url, token).versions(task or DEFAULT_TASK)
+    found = TriggerClient(url, token).versions(task or task_names()[0])
     if as_json:
         out.print_json(json.dumps([shown.model_dump(mode="json") for shown in found]))
         return
@@ -60,7 +58,7 @@ def data(version: Number, task: TaskName = None, output: Output = None, folder: 
 
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "data"
-        found = dataset_of(load_task(task or DEFAULT_TASK), version, settings_of(folder), path)
+        found = dataset_of(load_task(task or task_names()[0]), version, settings_of(folder), path)
         if output is not None:
             shutil.move(path, output)
             terminal.make_console(stderr=True).print(Text(f"{output}: SHA-256 {found.data_sha256}"), soft_wrap=True)
@@ -78,7 +76,7 @@ def pull(version: Number, task: TaskName = None, output: Output = None, folder: 
     from regraft_pipeline.taking import pull as take
     from regraft_pipeline.tasks import load_task
 
-    name = task or DEFAULT_TASK
+    name = task or task_names()[0]
     home = output or Path(f"{name}-{version}")
     take(load_task(name), version, settings_of(folder), home)
     out = terminal.make_console()

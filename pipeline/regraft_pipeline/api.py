@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from regraft_core.codes import Code
-from regraft_core.definition import TaskFileError, read_definition
+from regraft_core.definition import read_file
 from regraft_core.errors import BadRequestError
 from regraft_core.profile import Profile
 from regraft_core.verdict import Verdict
@@ -92,10 +92,7 @@ def _task(task: AnyTask) -> Task:
     path = Path(task)
     if isinstance(task, str) and path.suffix not in (".yaml", ".yml"):
         return load_task(task)
-    try:
-        return task_of(read_definition(path.read_bytes(), str(path)), path.parent)
-    except OSError as error:
-        raise TaskFileError(f"{path} cannot be read: {error.strerror}") from error
+    return task_of(read_file(path), path.parent)
 
 
 def _profile(reference: pd.DataFrame | Profile | None, task: Task) -> Profile | None:

@@ -11,14 +11,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 
 import httpx
 
 from tests.checker import datasets
 from tests.checker.client import PASSWORDS, CheckError, Prediction, Service
+from tests.checker.threads import going_on
 
 ROWS = 20
 
@@ -32,7 +33,6 @@ class Load:
     answers: Counter[tuple[str, str, tuple[float, ...]]] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     slowest: float = 0.0
-    _stopping: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -48,22 +48,13 @@ class Load:
             seen.setdefault(version, set()).add(values)
         return seen
 
-    @contextmanager
-    def running(self, clients: int) -> Iterator[None]:
+    def running(self, clients: int) -> AbstractContextManager[None]:
         """Let clients ask until the block is left. Half of them keep their connections, half open one a request."""
-        threads = [threading.Thread(target=self._ask, args=(number % 2 == 0,)) for number in range(clients)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._stopping.set()
-            for thread in threads:
-                thread.join()
+        return going_on([partial(self._ask, number % 2 == 0) for number in range(clients)])
 
-    def _ask(self, keep_alive: bool) -> None:
+    def _ask(self, keep_alive: bool, stopping: threading.Event) -> None:
         with Service(*self.service_urls, keep_alive=keep_alive) as service:
-            while not self._stopping.is_set():
+            while not stopping.is_set():
                 started = time.monotonic()
                 try:
                     result: Prediction | str = service.predict(PASSWORDS, self.columns)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
 
 from tests.checker import datasets
 from tests.checker.client import PASSWORDS, CheckError, Service
+from tests.checker.threads import going_on
 
 KNOWN_SECONDS = 3.0
 """How long requests may still be led to a pod that was killed without any grace: until all proxies have heard of it."""
@@ -42,22 +44,12 @@ class Asking:
     """Seconds between an answer and the next request of a client."""
     answered: int = 0
     failures: list[Failure] = field(default_factory=list)
-    _stopping: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> AbstractContextManager[None]:
         """Ask until the block is left."""
         clients = [(task, number % 2 == 0) for task in self.tasks for number in range(self.clients)]
-        threads = [threading.Thread(target=self._ask, args=client) for client in clients]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._stopping.set()
-            for thread in threads:
-                thread.join()
+        return going_on([partial(self._ask, *client) for client in clients])
 
     @contextmanager
     def killing(self) -> Iterator[None]:
@@ -77,10 +69,10 @@ class Asking:
     def _is_at_a_kill(self, failure: Failure) -> bool:
         return any(failure.began <= done + KNOWN_SECONDS and failure.ended >= asked for asked, done in self.kills)
 
-    def _ask(self, task: str, keep_alive: bool) -> None:
+    def _ask(self, task: str, keep_alive: bool, stopping: threading.Event) -> None:
         rows = datasets.unseen("good" if task == PASSWORDS else "heart_good", 1, 4).columns
         with Service(*self.urls, keep_alive=keep_alive) as service:
-            while not self._stopping.is_set():
+            while not stopping.is_set():
                 self._ask_once(service, task, rows)
                 time.sleep(self.pause)
 

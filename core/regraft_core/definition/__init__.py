@@ -1,6 +1,6 @@
 """A task as a file: ``task.yaml``, its model, and how it is read."""
 
-from regraft_core.definition.files import FILE_NAME, TaskFile, task_files
+from regraft_core.definition.files import FILE_NAME, TaskFile, read_file, task_files
 from regraft_core.definition.gates import GateSettings
 from regraft_core.definition.requests import RequestSettings
 from regraft_core.definition.task import API_VERSION, ColumnDefinition, TaskDefinition, json_schema
@@ -18,5 +18,6 @@ __all__ = [
     "json_schema",
     "line_of",
     "read_definition",
+    "read_file",
     "task_files",
 ]

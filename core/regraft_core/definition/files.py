@@ -33,11 +33,17 @@ def task_files(folder: Path) -> list[TaskFile]:
     return list(found.values())
 
 
+def read_file(path: Path) -> TaskDefinition:
+    """Return the definition in a file. Raises TaskFileError."""
+    try:
+        return read_definition(path.read_bytes(), str(path))
+    except OSError as error:
+        raise TaskFileError(f"{path} cannot be read: {error.strerror}") from error
+
+
 def _read(path: Path) -> TaskFile:
     try:
-        definition = read_definition(path.read_bytes(), str(path))
+        definition = read_file(path)
     except TaskFileError as error:
         return TaskFile(path, path.parent.name, error=error)
-    except OSError as error:
-        return TaskFile(path, path.parent.name, error=TaskFileError(f"{path} cannot be read: {error.strerror}"))
     return TaskFile(path, definition.name, definition)

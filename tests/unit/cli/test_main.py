@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from regraft_cli import main as cli
-from regraft_cli import terminal
+from regraft_cli import options, terminal
 from regraft_cli.following import EXIT_CODES
 from regraft_core.errors import UnavailableError
 from regraft_core.runs import Cause, Run, RunRequest, RunState, now
@@ -80,7 +80,7 @@ def test_the_tasks_are_listed_with_what_a_stack_that_is_down_has_left(tmp_path: 
     write_state(FileStore(tmp_path / "bucket"), TaskState(name="heart-disease", broken=why))
     nobody = ["--url", "http://127.0.0.1:9", "--data", str(tmp_path)]
     listed = json.loads(runner.invoke(cli.app, ["tasks", "--json", *nobody]).stdout)
-    assert [task["name"] for task in listed] == ["passwords", "heart-disease"] == cli.task_names()
+    assert [task["name"] for task in listed] == ["passwords", "heart-disease"] == options.task_names()
     assert [(task["state"], task.get("reason")) for task in listed] == [("ready", None), ("broken", why.message)]
     shown = runner.invoke(cli.app, ["tasks", *nobody]).stdout
     assert "Password" in shown
