@@ -49,7 +49,7 @@ OUTCOMES = {
     RunState.PROMOTED: "Version {version} of {task} serves.",
     RunState.UNCHANGED: "Nothing to do: this very dataset serves already. --force trains on it anew.",
     RunState.SUPERSEDED: "A dataset that was accepted later was promoted first; that one serves.",
-    RunState.ROLLED_BACK: "The new version did not stand; the one before serves on.",
+    RunState.ROLLED_BACK: "The new version did not become ready; the one before serves on.",
     RunState.CANCELLED: "Somebody ended it; what served before serves on.",
 }
 """What an end means, in a sentence."""

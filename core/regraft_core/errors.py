@@ -134,7 +134,7 @@ class DeployError(RegraftError):
     """A version did not come into service within its deadline, or not as itself."""
 
     code = Code.ROLLOUT_FAILED
-    title = "The new version did not stand"
+    title = "The new version did not become ready"
 
 
 class TemporaryError(RegraftError):

@@ -72,7 +72,7 @@ class Script:
     seed: str
     random: Random = field(init=False)
     bad: frozenset[str] = field(init=False)
-    """Datasets whose version does not stand."""
+    """Datasets whose version does not become ready."""
     base: str | None = field(init=False)
     """The dataset of what is in service before."""
     plans: list[Plan] = field(init=False)

@@ -1,4 +1,4 @@
-"""Versions that passed all gates and do not stand: each is rolled back, and the old one serves all the while."""
+"""Versions that passed all gates and do not become ready: each is rolled back, and the old one serves all the while."""
 
 from __future__ import annotations
 

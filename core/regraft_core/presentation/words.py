@@ -29,7 +29,7 @@ _OUTCOMES = {
     RunState.REJECTED: "The gates refused the dataset.",
     RunState.UNCHANGED: "This very dataset is in service already.",
     RunState.SUPERSEDED: "A later dataset was promoted first.",
-    RunState.ROLLED_BACK: "The new version did not stand; the one before serves.",
+    RunState.ROLLED_BACK: "The new version did not become ready; the one before serves.",
     RunState.CANCELLED: "Somebody ended it.",
     RunState.FAILED: "Ended early; the log has more.",
 }

@@ -53,7 +53,7 @@ class Deployer(Protocol):
         """Wait, and return when every answer comes from the version that is set.
 
         May be called again at any time. ``heed`` is called all the while and may raise to end the wait. Raises
-        DeployError with the reason where the version does not stand before the deadline, DisplacedError as soon as
+        DeployError with the reason where the version is not ready before the deadline, DisplacedError as soon as
         another one is set; what is set stays as it is.
         """
         ...

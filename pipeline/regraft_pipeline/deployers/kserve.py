@@ -40,7 +40,7 @@ PATIENCE_SECONDS = 30.0
 
 POLL_SECONDS = 0.5
 MAX_RESTARTS = 2
-"""A predictor that still ends after this many restarts will not stand; the kubelet waits 10 and 20 s between them."""
+"""A predictor that still ends after this many restarts is never ready; the kubelet waits 10 and 20 s between them."""
 
 HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"})
 """Reasons for which a container waits that do not pass by themselves."""
@@ -107,7 +107,7 @@ class KServeDeployer:
     def prove(self, task: str, place: Place, heed: Callable[[], None] = lambda: None) -> None:
         """Wait for the pods, and return when the Service answers with the version only.
 
-        Raises DeployError: ``rollout_failed`` as soon as it is certain that the version will not stand,
+        Raises DeployError: ``rollout_failed`` as soon as it is certain that the version will not become ready,
         ``rollout_timeout`` at the deadline; both with what the pods say.
         """
         deadline = time.monotonic() + self._timeout

@@ -41,7 +41,7 @@ def run(context: Context) -> DeployResult:
     """Bring the run's version into service, or for a rollback an earlier one, unless a later run did.
 
     The run ends ``unchanged`` where the version in service was trained on its very dataset, which counts as a promotion
-    of what serves, ``rolled_back`` where its version does not stand, ``superseded`` where a later run was promoted.
+    of what serves, ``rolled_back`` where its version is never ready, ``superseded`` where a later run was promoted.
     """
     return context.finish("deploy", Deploy(context, context.open_deployer()).to_end())
 
@@ -192,7 +192,7 @@ class Deploy:
     def _fall(self, mine: Place, candidate: Version, prod: Version | None, error: Exception) -> DeployResult:
         """Take the version back because of what went wrong, unless the alias has moved. Raises what is no end."""
         code = error.code if isinstance(error, RegraftError) else Code.INTERNAL_ERROR
-        self._context.log.warning("version did not stand", version=candidate.number, code=code, reason=str(error))
+        self._context.log.warning("version was never ready", version=candidate.number, code=code, reason=str(error))
         self._deciding = True
         back = self._take_back(mine, prod, because=error)
         if back is not None and back.number == candidate.number:
@@ -204,7 +204,7 @@ class Deploy:
         before = self._before(back)
         served = f"version {before.version}" if before.version else "what was there before"
         serving = f"{served} serves on" if before.uri else "nothing was in service before"
-        message = f"version {candidate.number} did not stand, {serving}: {error.message}"
+        message = f"version {candidate.number} did not become ready, {serving}: {error.message}"
         return DeployResult(
             end=RunState.ROLLED_BACK,
             version=candidate.number,

@@ -57,6 +57,14 @@ def test_what_the_table_of_places_names_is_there() -> None:
     assert [place for place in places if not (ROOT / place).exists()] == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_modules_that_a_document_names_are_there(document: Path) -> None:
+    named = re.findall(r"`([a-z-]+/regraft_[\w/]+\.py|tests/[\w/]+\.py)`", document.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    named = re.findall(r"`(?:core|inference|pipeline|trigger-service|cli)/[\w/]+\.py`", document.read_text())
+    assert [name for name in named if "/regraft_" not in name] == []
+
+
 def test_the_release_is_said_in_the_changelog_and_in_the_overlay_for_production() -> None:
     assert f"\n## {__version__} " in (ROOT / "CHANGELOG.md").read_text()
     assert f"\nTAG={__version__}\n" in (ROOT / "k8s" / "overlays" / "production" / "settings.env").read_text()
