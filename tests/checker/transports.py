@@ -35,7 +35,7 @@ def silence() -> Iterator[bytes]:
 
 def dripping() -> Iterator[bytes]:
     """A line a moment, never silent for long."""
-    yield OK + b"Content-Length: 9000000\r\n\r\nPassword,Times\n"
+    yield OK + b"Content-Length: 1000000\r\n\r\nPassword,Times\n"
     for number in count():
         time.sleep(0.2)
         yield b"word%d,1\n" % number

@@ -14,7 +14,7 @@ MOST_CPU_SECONDS = 10.0
 """For what is given up after little more than a second; the server here takes a part of it."""
 
 MOST_MIB = 64
-LIMITS = Limits(max_bytes=20_000_000, connect_seconds=2, read_seconds=0.3, total_seconds=1.2, attempts=2)
+LIMITS = Limits(max_bytes=2_000_000, connect_seconds=2, read_seconds=0.3, total_seconds=1.2, attempts=2)
 
 
 def used() -> tuple[float, int]:
