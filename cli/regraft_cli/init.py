@@ -52,10 +52,10 @@ def init(
     if as_json:
         out.print_json(json.dumps(_document(found, written)))
     else:
-        out.print(_told(found, written, tasks))
+        out.print(_told(found, written, tasks, repeated=table.repeated))
 
 
-def _told(draft: Draft, written: Written, tasks: Path) -> Group:
+def _told(draft: Draft, written: Written, tasks: Path, *, repeated: int) -> Group:
     table = Table("column", "taken for", "what is done with it, and why", box=None)
     for column in draft.columns:
         what = Text("left aside", "dim") if column.ignored else Text(column.type)
@@ -66,9 +66,11 @@ def _told(draft: Draft, written: Written, tasks: Path) -> Group:
         Text(),
         table,
     ]
-    look = [one for one in draft.suspicions if one.code != "note"]
+    look = [f"  {one.column}: {one.message}" for one in draft.suspicions if one.code != "note"]
+    if repeated:
+        look.append(f"  the header stands {repeated} times more below itself: left out of the reference")
     if look:
-        parts += [Text(), Text("look at", "bold"), *(Text(f"  {one.column}: {one.message}") for one in look)]
+        parts += [Text(), Text("look at", "bold"), *map(Text, look)]
     option = "" if tasks == DEFAULT_TASKS else f" --tasks {shlex.quote(str(tasks))}"
     reference = written.path.with_name("reference.csv")
     parts += [

@@ -92,11 +92,11 @@ def _kept(name: str) -> Result | None:
     return Result(Trip(**found["trip"]), Told(**found["told"]), tuple(found["duckdb"]))
 
 
-def run(names: Sequence[str], *, splits: int, minutes: float, console: Console) -> list[Result]:
+def run(names: Sequence[str], *, splits: int, minutes: float, workers: int, console: Console) -> list[Result]:
     """Measure the tables that are not measured yet, as far as the time goes; return all that are."""
     until = time.monotonic() + 60 * minutes
     todo = [name for name in names if (kept := _kept(name)) is None or (splits >= 0 and not kept.trip.tried)]
-    with ProcessPoolExecutor(max_workers=2, initializer=_prepare) as pool:
+    with ProcessPoolExecutor(max_workers=workers, initializer=_prepare) as pool:
         jobs = {pool.submit(_measured, name, splits, until): name for name in todo}
         for job in as_completed(jobs):
             if (result := job.result()) is not None:
@@ -211,6 +211,7 @@ def main() -> int:
     parser.add_argument("--decide", action="store_true", help="only decide what the columns are: no model, no answer")
     parser.add_argument("--only", nargs="*", help="names of tables")
     parser.add_argument("--splits", type=int, help="random halves of each table, 20 by default")
+    parser.add_argument("--workers", type=int, default=2, help="tables at once")
     parser.add_argument("--generated", type=int, help="generated tables, 200 by default")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -220,10 +221,10 @@ def main() -> int:
     generated = options.generated if options.generated is not None else 30 if options.quick else messy.NUMBER
     console = Console(width=160)
     names = options.only or [table.name for table in real.TABLES]
-    results = run(names, splits=splits, minutes=options.minutes, console=console)
+    results = run(names, splits=splits, minutes=options.minutes, workers=options.workers, console=console)
     if not options.only:
         made = [f"messy-{seed}" for seed in range(generated)]
-        results += run(made, splits=min(splits, 0), minutes=options.minutes, console=console)
+        results += run(made, splits=min(splits, 0), minutes=options.minutes, workers=options.workers, console=console)
     text = report(results)
     print(text)
     if not options.only:

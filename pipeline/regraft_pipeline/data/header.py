@@ -55,12 +55,7 @@ def find_header(path: Path, contract: Contract) -> Header | None:
     """Return the header: the first line that is not blank. None where it cannot be read."""
     with path.open("rb") as file:
         content = file.read(HEADER_BYTES)
-    start = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
-    line, said = 1, None
-    while blank := _BLANK.match(content, start):
-        start, line = blank.end(), line + 1
-    if separator := _SEPARATOR.match(content, start):  # Excel writes it and does not show it
-        start, line, said = separator.end(), line + 1, separator[1].decode()
+    start, line, said = header_start(content)
     best: Header | None = None
     for delimiter in (said,) if said in DELIMITERS else DELIMITERS:
         names = _names(content[start:], delimiter)
@@ -73,6 +68,17 @@ def find_header(path: Path, contract: Contract) -> Header | None:
         if best is None or _known(found, contract) > _known(best, contract):
             best = found
     return best
+
+
+def header_start(content: bytes) -> tuple[int, int, str | None]:
+    """Return where the header begins, byte and line, and the delimiter that a line before it says."""
+    start = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
+    line, said = 1, None
+    while blank := _BLANK.match(content, start):
+        start, line = blank.end(), line + 1
+    if separator := _SEPARATOR.match(content, start):  # Excel writes it and does not show it
+        start, line, said = separator.end(), line + 1, separator[1].decode("utf-8", "replace")
+    return start, line, said
 
 
 def options(delimiter: str, skip: Callable[[csv.InvalidRow], str], block_bytes: int) -> dict[str, object]:

@@ -57,7 +57,11 @@ class NumberFormat:
         """Return numbers as they are mostly written; what does not follow the format becomes no number."""
         if self == NumberFormat():
             return values
-        found = values.str.removeprefix(self.before).str.strip() if self.before else values
+        found = values
+        if self.before or self.after:  # of money, less than nothing is written (5), too
+            found = found.str.replace(r"^\((.+)\)$", r"-\1", regex=True)
+        if self.before:
+            found = found.str.replace(rf"^([+-]?)\s*{re.escape(self.before)}\s*", r"\1", regex=True)
         if self.after:
             found = found.str.removesuffix(self.after).str.strip()
         if self.thousands:

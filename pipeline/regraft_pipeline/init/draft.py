@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from regraft_core.codes import Code
 from regraft_core.definition.task import Problem
 from regraft_core.errors import BadRequestError
+from regraft_pipeline.data.types import NUMBER
 from regraft_pipeline.init import suspicions
 from regraft_pipeline.init.kinds import MAX_CATEGORIES, Kind, kind_of
 from regraft_pipeline.init.suspicions import Suspicion
@@ -22,7 +24,13 @@ TIME_NAME = re.compile(r"year|time|date|day|month|week|jahr|age|hour", re.IGNORE
 UNIQUE = 0.9
 """Share of different values from which short strings without a space stand for the row."""
 
+POSTAL_NAME = re.compile(r"zip|postal|postcode|post_code|plz", re.IGNORECASE)
+"""Codes of places are many, too, but they say where."""
+
 FEW_LEVELS = 20
+MOST_NAMED = 30
+"""Most columns of a table that are named in a message."""
+
 MAX_CLASSES = 20
 """Most different whole numbers that are taken for classes when they are the target."""
 
@@ -95,17 +103,17 @@ def draft(frame: pd.DataFrame, target: str, *, ignore: Collection[str] = ()) -> 
     """
     for name in (target, *ignore):
         if name not in frame.columns:
-            there_are = f"there is no column {name!r}; there are: {', '.join(frame.columns)}"
-            raise BadRequestError(there_are, code=Code.COLUMN_MISSING)
+            raise BadRequestError(_no_column(name, [*frame.columns]), code=Code.COLUMN_MISSING)
     kinds = {name: kind_of(frame[name], name=name, target=name == target) for name in frame.columns}
     aim, problem = _target(target, kinds[target], len(frame))
     truth = suspicions.truth_of(frame[target], kinds[target], problem)
+    timed = any(suspicions.is_sorted(kind) for kind in kinds.values() if kind.type in ("date", "datetime"))
     columns, found = [], []
     for name, kind in kinds.items():
         if name == target:
             columns.append(aim)
             continue
-        column = _feature(name, kind, frame[name])
+        column = _feature(name, kind, frame[name], timed=timed)
         if name in ignore:
             column = ColumnDraft(name, kind, ignored="left aside, as you say")
         elif column.ignored is None and (copy := suspicions.copy_of_target(frame[name], kind, truth, frame[target])):
@@ -121,13 +129,27 @@ def draft(frame: pd.DataFrame, target: str, *, ignore: Collection[str] = ()) -> 
     return Draft(tuple(columns), aim, problem, len(frame), tuple(found))
 
 
+def _no_column(name: str, names: list[str]) -> str:
+    alike = [one for one in names if one.strip() == name.strip()]
+    told = f"there is no column {name!r}; there are: {', '.join(map(repr, names[:MOST_NAMED]))}"
+    if len(names) > MOST_NAMED:
+        told += f" and {len(names) - MOST_NAMED} more"
+    if alike:
+        return f"{told}. Blanks count: the column is {alike[0]!r}"
+    if all(re.fullmatch(NUMBER, one.strip()) for one in names):
+        return f"{told}. Those are numbers: a table needs a first line with the names of its columns"
+    close = get_close_matches(name, names, n=1)
+    return f"{told}. Did you mean {close[0]!r}?" if close else told
+
+
 def _target(name: str, kind: Kind, rows: int) -> tuple[ColumnDraft, Problem]:
     if len(kind.counts) < 2:
         raise _unusable(f"the target {name!r} has one value in all rows: there is nothing to learn")
     if kind.type in ("date", "datetime", "text") or (kind.type == "string" and kind.categories is None):
         many = f"{len(kind.counts):,} different values" if kind.type == "string" else f"{kind.type}s"
-        raise _unusable(f"the target {name!r} has {many}: it must be numbers or a few labels")
-    unit = _unit(name)
+        notes = "".join(f"; {note}" for note in kind.notes)
+        raise _unusable(f"the target {name!r} has {many}: it must be numbers or a few labels{notes}")
+    unit = _unit(name) or _sign(kind)
     gaps = (f"{kind.gaps} of {rows} rows have none: they are left out",) if kind.gaps else ()
     if kind.type == "integer" and len(kind.counts) <= min(MAX_CLASSES, max(2, rows // 10)) and kind.others == 0:
         values = tuple(sorted({int(float(word)) for word in kind.counts})) if kind.format is None else None
@@ -147,9 +169,9 @@ def _unusable(why: str) -> BadRequestError:
     return BadRequestError(why, code=Code.TARGET_UNUSABLE)
 
 
-def _feature(name: str, kind: Kind, values: pd.Series[str]) -> ColumnDraft:
+def _feature(name: str, kind: Kind, values: pd.Series[str], *, timed: bool) -> ColumnDraft:
     if ignored := _useless(name, kind, values):
-        return ColumnDraft(name, kind, ignored=ignored)
+        return ColumnDraft(name, kind, ignored=ignored, notes=kind.notes)
     notes: list[str] = list(kind.notes)
     low = high = None
     if kind.type in ("number", "integer"):
@@ -157,9 +179,10 @@ def _feature(name: str, kind: Kind, values: pd.Series[str]) -> ColumnDraft:
             kind = replace(kind, categories=codes, why="the codes 0 and 1")
         elif (numbers := kind.numbers) is not None:
             low, high = _range(numbers)
-    trend = suspicions.trend(kind)
+    trend = suspicions.trend(kind, name, timed=timed)
     if trend:
         notes.append(trend)
+        low = high = None  # where the values will go nobody knows
     if kind.gaps:
         notes.append(f"{kind.gaps / len(values):.1%} are missing")
     return ColumnDraft(name, kind, None, False, _unit(name) or _sign(kind), low, high, bool(trend), tuple(notes))
@@ -180,11 +203,13 @@ def _identifier(name: str, kind: Kind) -> str | None:
     named = ID_NAME.search(name) is not None or ID_NAME.search(name.lower()) is not None
     if kind.type == "integer" and kind.numbers is not None and different == kind.rows:
         low, high = np.nanmin(kind.numbers), np.nanmax(kind.numbers)
-        if high - low == different - 1 and low in (0, 1) and not TIME_NAME.search(name):
+        counted = low in (0, 1) or suspicions.is_sorted(kind)
+        if high - low == different - 1 and counted and not TIME_NAME.search(name):
             return f"counts the rows from {low:.0f} to {high:.0f}"
     elif kind.type in ("string", "text") and kind.categories is None:
         words = [word for word in kind.counts if " " in word]
-        if different >= UNIQUE * kind.rows and not words:
+        place = POSTAL_NAME.search(name) is not None and different < kind.rows
+        if different >= UNIQUE * kind.rows and not words and not place:
             return "an identifier: another value in (nearly) every row"
     if named and different > FEW_LEVELS and kind.type in ("string", "integer"):
         return f"an identifier by its name, {different:,} different values"
@@ -192,13 +217,14 @@ def _identifier(name: str, kind: Kind) -> str | None:
 
 
 def _with_a_feature(columns: list[ColumnDraft]) -> list[ColumnDraft]:
-    """Return the columns with at least one feature: a string that looks like an identifier may be all there is."""
+    """Return the columns with at least one feature: what looks like an identifier may be all there is."""
     if any(not column.ignored and not column.is_target for column in columns):
         return columns
     for place, column in enumerate(columns):
-        if column.is_target or len(column.kind.counts) < 2 or column.kind.type not in ("string", "text"):
+        if column.is_target or len(column.kind.counts) < 2 or column.kind.type not in ("string", "text", "integer"):
             continue
-        kind = replace(column.kind, type="string", why="looks like an identifier, but there is nothing else")
+        kind = replace(column.kind, why="looks like an identifier, but there is nothing else")
+        kind = replace(kind, type="integer" if kind.type == "integer" else "string")
         return [*columns[:place], ColumnDraft(column.name, kind), *columns[place + 1 :]]
     raise _unusable("no column is left that could tell of the target")
 

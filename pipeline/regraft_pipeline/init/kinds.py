@@ -38,7 +38,11 @@ _PAIRS = ({"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"}, {"on", "off"
 _NUMBER = re.compile(NUMBER)
 _INTEGER = re.compile(r"[+-]?\d+(\.0+)?")
 _LEADING_ZERO = re.compile(r"0\d+")
-_AFFIX = re.compile(r"(?P<before>[^\d+\-.,]{0,5})(?P<sign>[+-]?)(?P<number>[\d.,'  ]*\d)(?P<after>[^\d]{0,8})")
+_AFFIX = re.compile(
+    r"(?:[+-](?=\D)|(?P<open>\())?(?P<before>[^\d+\-.,()]{0,5})[+-]?"
+    r"(?P<number>[\d.,'  ]*\d)(?P<after>[^\d()]{0,8})(?(open)\))"
+)
+"""A number with what stands before and after it; less than nothing is written -$5, $-5 or ($5)."""
 _GROUPED = (
     ("1,234.5", re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?"), re.compile(r"\d,\d{3}")),
     ("1.234,5", re.compile(r"\d{1,3}(\.\d{3})+(,\d+)?|\d+(,\d+)?"), re.compile(r"\d,\d|\d\.\d{3}\.\d")),
@@ -224,9 +228,13 @@ def _string(all_counts: Counter[str]) -> Kind:
     folded = Counter(word.lower() for word in counts)
     if alike := sorted(word for word in counts if folded[word.lower()] > 1):
         notes.append(f"values differ in case only: {', '.join(alike[:4])}")
-    numeric = sum(count for word, count in counts.items() if _NUMBER.fullmatch(word))
+    numbers = {word for word in counts if _NUMBER.fullmatch(word) or _is_measure(word)}
+    numeric = sum(counts[word] for word in numbers)
     if 0.1 * total < numeric < total:
-        notes.append(f"{numeric} of {total} values are numbers, the others words: two kinds in one column")
+        such = _first(counts, numbers)
+        notes.append(f"{numeric} of {total} values are numbers, others words such as {such!r}: two kinds in one column")
+    elif 0 < numeric == total and not all(map(_NUMBER.fullmatch, counts)):
+        notes.append(f"numbers that are written in several ways, such as {' and '.join(map(repr, _two(counts)))}")
     if all(word.isdigit() for word in counts):
         why = "digits with leading zeros: codes, not counts"
         if not any(word.startswith("0") for word in counts):
@@ -241,6 +249,23 @@ def _string(all_counts: Counter[str]) -> Kind:
     if words >= TEXT_WORDS or length >= TEXT_LENGTH or (len(counts) > 0.9 * total and words >= 1.5):
         return Kind("text", f"free text, {words:.0f} words on average", gaps, counts, notes=tuple(notes))
     return Kind("string", f"{why}, {len(counts):,} different", gaps, counts, notes=tuple(notes))
+
+
+def _is_measure(word: str) -> bool:
+    """Whether a word is a number with a currency or a unit."""
+    found = _AFFIX.fullmatch(word)
+    if found is None:
+        return False
+    before, after = found["before"].strip(), found["after"].strip()
+    return bool(before or after) and before in CURRENCIES | {""} and after in CURRENCIES | MEASURES | {""}
+
+
+def _two(counts: Counter[str]) -> list[str]:
+    """Return two words that are written in different ways."""
+    shapes: dict[str, str] = {}
+    for word in counts:
+        shapes.setdefault(re.sub(r"[\d.,' ]+", "1", word), word)
+    return list(shapes.values())[:2]
 
 
 def _numeric(values: pd.Series[str], kind: Kind) -> NDArray[np.float64]:

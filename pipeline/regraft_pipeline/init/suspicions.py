@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +27,11 @@ COPY_CORRELATION = 0.9999
 TREND = 0.9
 FEW = 10
 """Rows of a class below which it is said that there are few."""
+
+TIME_NAME = re.compile(r"time|date|epoch|unix|stamp|(^|[_. ])(ts|at|when)($|[_. ])|[a-z]at$", re.IGNORECASE)
+SINCE_1970 = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+YEAR_2000, YEAR_2100 = 946_684_800, 4_102_444_800
+"""Seconds since 1970."""
 
 SEED = 1
 
@@ -107,19 +113,43 @@ def leak(values: pd.Series[str], kind: Kind, truth: Truth) -> str | None:
     return None
 
 
-def trend(kind: Kind) -> str | None:
-    """Return how the values move from the first row to the last, None where they do not."""
+def trend(kind: Kind, name: str, *, timed: bool) -> str | None:
+    """Return how the values move from the first row to the last, None where they do not.
+
+    A table may have been sorted by a number; that its rows are in the order of a time (``timed``) tells them apart.
+    """
     if kind.numbers is None or len(kind.counts) < MIN_ROWS:
         return None
+    if (since := _since_1970(kind.numbers, name)) is not None:
+        return f"{since} since 1970, by name and values: later rows will have other values"
+    if is_sorted(kind):
+        sorted_by_time = timed or kind.type in ("date", "datetime")
+        return "sorted by it: later rows will have other values" if sorted_by_time else None
     known = np.flatnonzero(~np.isnan(kind.numbers))
     values = kind.numbers[known]
     if np.ptp(values) == 0:
         return None
-    if (np.diff(values) >= 0).all() or (np.diff(values) <= 0).all():
-        return "sorted by it: later rows will have other values" if kind.type in ("date", "datetime") else None
     moves = float(spearmanr(known, values).statistic)
     told = f"moves with the rows (rank correlation {moves:.2f}): later rows will have other values"
     return told if abs(moves) >= TREND else None
+
+
+def is_sorted(kind: Kind) -> bool:
+    """Whether the values only rise, or only fall, from the first row to the last, and are not all the same."""
+    if kind.numbers is None:
+        return False
+    steps = np.diff(kind.numbers[~np.isnan(kind.numbers)])
+    return bool(steps.any() and ((steps >= 0).all() or (steps <= 0).all()))
+
+
+def _since_1970(numbers: NDArray[np.float64], name: str) -> str | None:
+    """Return the unit in which points in time are counted, None where they are not."""
+    if TIME_NAME.search(name) is None:
+        return None
+    low, high = np.nanmin(numbers), np.nanmax(numbers)
+    return next(
+        (unit for unit, step in SINCE_1970.items() if low >= YEAR_2000 * step and high < YEAR_2100 * step), None
+    )
 
 
 def few_rows(kind: Kind, problem: Problem, target: str) -> list[Suspicion]:

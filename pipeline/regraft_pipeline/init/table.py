@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import csv as stdlib_csv
+import io
+import re
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import csv
 
 from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError
 from regraft_core.verdict import Reason
+from regraft_pipeline.data.header import DELIMITERS, HEADER_BYTES, header_start
 from regraft_pipeline.data.packed import unpacked
 
-DELIMITERS = (",", ";", "\t", "|")
-SAMPLE_BYTES = 1 << 16
+_RAGGED = re.compile(r"Expected (\d+) columns, got (\d+): ?(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Table:
-    """The values of a CSV as text, by column. ``plain``: the file is comma-separated already, and not packed."""
+    """The values of a CSV as text, by column.
+
+    ``packed``: the file is a CSV only when it is unpacked; ``repeated``: so often the header stands again below itself.
+    """
 
     frame: pd.DataFrame
     delimiter: str
     packed: bool = False
+    repeated: int = 0
 
     @property
     def plain(self) -> bool:
         """Whether the gates read the very file."""
-        return self.delimiter == "," and not self.packed
+        return self.delimiter == "," and not self.packed and not self.repeated
 
 
 def read_table(path: Path) -> Table:
@@ -49,34 +57,68 @@ def read_table(path: Path) -> Table:
 
 def _read(plain: Path, path: Path) -> Table:
     """Read the CSV that a file holds."""
+    with plain.open("rb") as file:
+        content = file.read(HEADER_BYTES)
+    start, _, said = header_start(content)
     try:
-        with plain.open(encoding="utf-8-sig") as file:
-            head = file.read(SAMPLE_BYTES)
+        head = content[start:].decode()
     except UnicodeDecodeError as error:
-        raise _no_table(path, f"it is not UTF-8 ({error.reason}); save it as UTF-8") from None
+        if error.end < len(content) - start:  # the end may be cut within a character
+            raise _no_table(path, f"it is not UTF-8 ({error.reason}); save it as UTF-8") from None
+        head = content[start:].decode(errors="ignore")
     if not head.strip():
         raise _no_table(path, "it is empty")
-    delimiter = _delimiter(head)
-    header = next(stdlib_csv.reader(head.splitlines(), delimiter=delimiter))
-    if doubled := [name for name, count in Counter(header).items() if count > 1]:
-        raise _no_table(path, f"column {doubled[0]!r} is there {header.count(doubled[0])} times")
-    if len(header) < 2:
-        raise _no_table(path, "it has one column; a task needs a target and something that tells of it")
+    delimiter = said if said in DELIMITERS else _delimiter(head)
+    header = _header(head, delimiter, path)
     try:
-        table = csv.read_csv(
-            plain,
-            read_options=csv.ReadOptions(use_threads=False),
-            parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
-            ),
-        )
+        with pa.OSFile(str(plain)) as source:
+            source.seek(start)
+            table = csv.read_csv(
+                source,
+                read_options=csv.ReadOptions(use_threads=False),
+                parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+                convert_options=csv.ConvertOptions(
+                    column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
+                ),
+            )
     except pa.ArrowInvalid as error:
-        raise _no_table(path, str(error)) from None
-    if not len(table):
+        raise _no_table(path, _ragged(str(error))) from None
+    frame: pd.DataFrame = table.to_pandas().astype(object)
+    again, blank = _all_equal(frame, header), _all_equal(frame, [""] * len(header))
+    if (again | blank).all():
         raise _no_table(path, "it has a header and no row")
-    frame: pd.DataFrame = table.to_pandas()
-    return Table(frame.astype(object), delimiter)
+    return Table(frame[~(again | blank)].reset_index(drop=True), delimiter, repeated=int(again.sum()))
+
+
+def _header(head: str, delimiter: str, path: Path) -> list[str]:
+    """Return the names of the columns."""
+    rows = stdlib_csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
+    header, second = next(rows), next(rows, [])
+    if doubled := [name for name, count in Counter(header).items() if count > 1]:
+        times = header.count(doubled[0])
+        raise _no_table(path, f"column {doubled[0]!r} is there {times} times; give each column a name of its own")
+    if len(header) > 1:
+        return header
+    if len(second) > 1:
+        first = f"its first line, {header[0][:60]!r}, has one value, the second has {len(second)}"
+        raise _no_table(path, f"{first}; the first line has to name the columns")
+    raise _no_table(path, "it has one column; a task needs a target and something that tells of it")
+
+
+def _all_equal(frame: pd.DataFrame, values: list[str]) -> NDArray[np.bool_]:
+    """Return which rows have these values."""
+    equal = np.ones(len(frame), dtype=bool)
+    for name, value in zip(frame.columns, values, strict=True):
+        equal[equal] = frame[name].to_numpy()[equal] == value
+    return equal
+
+
+def _ragged(message: str) -> str:
+    """Return in our words what the reader says."""
+    if (found := _RAGGED.search(message)) is None:
+        return message
+    wanted, there, row = found.groups()
+    return f"the header has {wanted} names, and a row has {there} values: {row.strip()[:200]!r}"
 
 
 def _delimiter(head: str) -> str:
@@ -84,11 +126,12 @@ def _delimiter(head: str) -> str:
     lines = head.splitlines()[:20]
     lines = lines[:-1] or lines
 
-    def parts(delimiter: str) -> tuple[bool, int]:
-        counts = [len(row) for row in stdlib_csv.reader(lines, delimiter=delimiter) if row]
-        return len(set(counts)) == 1, counts[0] if counts else 0
+    def parts(delimiter: str) -> tuple[bool, bool, int]:
+        counts = Counter(len(row) for row in stdlib_csv.reader(lines, delimiter=delimiter) if row)
+        most = max(counts, key=lambda count: (counts[count], count), default=0)
+        return most > 1, len(counts) == 1, most
 
-    return max(DELIMITERS, key=lambda delimiter: (parts(delimiter)[1] > 1, *parts(delimiter)))
+    return max(DELIMITERS, key=parts)
 
 
 def _no_table(path: Path, why: str) -> BadRequestError:

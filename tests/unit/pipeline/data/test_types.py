@@ -44,6 +44,8 @@ def read(tmp_path: Path, task: Task, *rows: str) -> tuple[pd.DataFrame, list[str
         (Column(name="a", type="text", nullable=True), ['"two words, and more"', ""], ["two words, and more", None]),
         (Column(name="a", type="number", format="1.234,5"), ['"1.234,5"', '"0,25"', "7"], [1234.5, 0.25, 7]),
         (Column(name="a", type="number", format="$1,234.5"), ['"$1,234.5"', "12", "$3"], [1234.5, 12, 3]),
+        (Column(name="a", type="number", format="$1,234.5"), ["-$12.50", '"($1,200)"', "$-3"], [-12.5, -1200, -3]),
+        (Column(name="a", type="number", format="1.234,5€"), ['"(0,50 €)"', '"-1.000,25€"'], [-0.5, -1000.25]),
         (Column(name="a", type="integer", format="1 234 km"), ["12 345 km", "12"], [12345, 12]),
         (Column(name="a", type="number", format="1234%"), ["12%", "3.5 %"], [12, 3.5]),
     ],

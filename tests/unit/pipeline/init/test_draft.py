@@ -89,6 +89,53 @@ def test_a_password_is_no_identifier_where_there_is_nothing_else() -> None:
     assert [column.type for column in draft(frame, "Times").columns] == ["string", "integer"]
 
 
+def test_what_moves_on_with_time_has_no_bounds() -> None:
+    """A meter beside dates in order moves with them; a table that was sorted by a number does not move at all."""
+    meter, since = np.arange(ROWS) * 7 + 100, RNG.integers(1_600_000_000, 1_700_000_000, ROWS)
+    by_name = {column.name: column for column in drafted(meter=meter, created_at=since, large=since).columns}
+    for name, trend in (("meter", True), ("created_at", True), ("large", False)):
+        assert by_name[name].trend is trend
+        assert (by_name[name].maximum is None) is trend
+    alone = draft(table(meter=meter).drop(columns="seen"), "species")
+    assert next(column for column in alone.columns if column.name == "meter").trend is False
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "type_"),
+    [
+        ("customer", np.arange(1000, 1000 + ROWS), "ignored"),
+        ("customer", RNG.permutation(np.arange(1000, 1000 + ROWS)), "integer"),
+        ("postal code", [f"{code:05d}" for code in [*RNG.permutation(99_999)[: ROWS - 2], 7, 7]], "string"),
+        ("ticket", [f"T{code:05d}" for code in [*RNG.permutation(99_999)[: ROWS - 2], 7, 7]], "ignored"),
+    ],
+)
+def test_what_only_tells_rows_apart_is_left_aside(name: str, values: object, type_: str) -> None:
+    assert [one.type for one in drafted(**{name: values}).columns if one.name == name] == [type_]
+
+
+def test_numbers_in_a_row_are_learned_from_where_there_is_nothing_else() -> None:
+    frame = pd.DataFrame({"x": np.arange(60), "y": np.arange(60) * 0.5}).astype(str).astype(object)
+    assert [column.type for column in draft(frame.assign(y=RNG.random(60).astype(str)), "y").columns] == [
+        "integer",
+        "number",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "target", "told"),
+    [
+        (["a", " y"], "y", "Blanks count: the column is ' y'"),
+        (["1.5", "2"], "y", "Those are numbers: a table needs a first line"),
+        (["height", "weight"], "wieght", "Did you mean 'weight'?"),
+        ([f"c{place}" for place in range(99)], "y", "and 69 more"),
+    ],
+)
+def test_a_target_that_is_not_there_is_said_so_that_it_is_found(names: list[str], target: str, told: str) -> None:
+    with pytest.raises(BadRequestError) as error:
+        draft(pd.DataFrame({name: ["1", "2"] for name in names}), target)
+    assert told in error.value.message
+
+
 @pytest.mark.parametrize(
     ("target", "code"),
     [
@@ -131,6 +178,42 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(BadRequestError, match="is no table"):
         read_table(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a,b\n1,x\n2,y\n",
+        "\ufeffa,b\r\n1,x\r\n2,y\r\n",
+        "sep=;\na;b\n1;x\n2;y\n",
+        "\n \na,b\n\n1,x\n,\n2,y\n\n",
+        "a,b\n1,x\na,b\n2,y\na,b\n",
+    ],
+)
+def test_what_is_no_row_is_no_row(tmp_path: Path, content: str) -> None:
+    """Blank lines, rows of commas, what Excel says before the header, and the header once more."""
+    path = tmp_path / "a.csv"
+    path.write_text(content, encoding="utf-8", newline="")
+    read = read_table(path)
+    assert read.frame.to_dict("list") == {"a": ["1", "2"], "b": ["x", "y"]}
+    assert read.repeated == content.count("a,b") - 1 if "a,b" in content else not read.plain
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("# exported\na,b\n1,2\n", "its first line, '# exported', has one value, the second has 2"),
+        ("a,b,a\n1,2,3\n", "column 'a' is there 2 times; give each column a name of its own"),
+        ("a,b\n1,2\n1,2,3\n", "the header has 2 names, and a row has 3 values: '1,2,3'"),
+        ("a,b\n\n,\n", "it has a header and no row"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said(tmp_path: Path, content: str, told: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    with pytest.raises(BadRequestError) as error:
+        read_table(path)
+    assert told in error.value.message
 
 
 def test_a_table_is_plain_where_it_has_commas() -> None:

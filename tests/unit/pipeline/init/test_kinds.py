@@ -28,6 +28,9 @@ CASES = [
     ("price", ["12,50 €", "3,00 €"], "number", "1.234,5€"),
     ("share", ["12%", "3.5%"], "number", "1234.5%"),
     ("way", ["12 km", "3 km"], "integer", "1234.5 km"),
+    ("balance", ["$1,200.50", "($3.00)", "-$4.50"], "number", "$1,234.5"),
+    ("balance", ["(3,50 €)", "-12,00 €", "1.000,25 €"], "number", "1.234,5€"),
+    ("balance", ["(3)", "(4)", "5"], "string", None),
     ("count", ["1", "2", "-3"], "integer", None),
     ("size", ["1.5", "NA", "?", "2e3"], "number", None),
     ("size", ["0.5", "0.25", "10"], "number", None),
@@ -67,6 +70,8 @@ def test_a_target_keeps_its_words() -> None:
         (["Male", "male", "female"] * 10, "differ in case only: Male, male"),
         (["$1", "$2"], "written with '$'"),
         (["1,234", "5,678"], "a comma before three digits is taken for thousands"),
+        (["$5.00", "€ 4.00"], "written in several ways, such as '$5.00' and '€ 4.00'"),
+        (["$5.00", "€ 4.00", "free"], "2 of 3 values are numbers, others words such as 'free'"),
     ],
 )
 def test_what_is_doubtful_is_said(values: list[str], note: str) -> None:
