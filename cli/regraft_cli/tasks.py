@@ -41,7 +41,7 @@ def tasks(
     out, found = terminal.make_console(), find_tasks()
     told = _told(url, token, data, list(found))
     described = [_described(task, told.pop(task.name, None)) for task in found.values()]
-    described += [shown.model_dump(mode="json", exclude_none=True) | _reason(shown) for shown in told.values()]
+    described += [shown.model_dump(mode="json", exclude_none=True) | _shown(shown) for shown in told.values()]
     if as_json:
         out.print_json(json.dumps(described))
         return
@@ -54,6 +54,9 @@ def tasks(
         target = one.get("target", {}).get("name", "")
         table.add_row(one["name"], one.get("kind"), features, target, one.get("description"))
     out.print(table)
+    for one in described:
+        for change in one["changes"]:
+            out.print(Text(f"{one['name']}: {change}", "yellow"), soft_wrap=True)
 
 
 def _told(url: str, token: str | None, data: Path, names: list[str]) -> dict[str, TaskShown]:
@@ -72,15 +75,23 @@ def _told(url: str, token: str | None, data: Path, names: list[str]) -> dict[str
         return {state.name: TaskShown(name=state.name, state="broken", reason=state.broken) for state in broken}
 
 
-def _reason(shown: TaskShown | None) -> dict[str, Any]:
-    return {"state": shown.state, "reason": shown.reason.message} if shown and shown.reason else {}
+def _shown(shown: TaskShown | None) -> dict[str, Any]:
+    """Return what a stack says of a task: its trouble, and what clients will notice of its definition."""
+    changes = {"changes": [change.message for change in shown.changes] if shown else []}
+    return changes | ({"state": shown.state, "reason": shown.reason.message} if shown and shown.reason else {})
 
 
 def _described(task: Task | BrokenTask, shown: TaskShown | None) -> dict[str, Any]:
     from regraft_pipeline.tasks import BrokenTask
 
     if isinstance(task, BrokenTask):
-        return {"name": task.name, "state": "broken", "source": task.source, "reason": task.error.message}
+        return {
+            "name": task.name,
+            "state": "broken",
+            "source": task.source,
+            "reason": task.error.message,
+            "changes": [],
+        }
     head = {"name": task.name, "state": "ready", "source": task.source, "definition": task.definition}
     about = {"kind": task.kind, "description": task.description, **task.contract.model_dump(mode="json")}
-    return head | about | _reason(shown)
+    return head | about | _shown(shown)

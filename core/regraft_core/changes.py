@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
+from regraft_core.states import Cause
 
 SHOWN = 5
 """Values that are named; of more how many there are."""
@@ -43,6 +45,12 @@ def changes(now: Contract, then: Contract) -> list[Change]:
         *(Change(then.target.name, message) for message in _answers(now.target, then.target)),
         *_rows(now, then),
     ]
+
+
+def announced(now: Contract, then: Contract) -> list[Cause]:
+    """Return the changes in sentences that say when."""
+    told = (f"from the next promotion on: {change.message}" for change in changes(now, then))
+    return [Cause(code=Code.CONTRACT_CHANGED, message=message) for message in told]
 
 
 def comparable(now: Contract, then: Contract) -> bool:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from regraft_core.formats import Versioned
 
-Scale = Literal["classes", "linear", "log"]
+Scale = Literal["classes", "linear", "squares", "log"]
 """What skill is measured on: shares of classes, differences, or differences of logarithms."""
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

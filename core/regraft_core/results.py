@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from regraft_core.contract import Contract
 from regraft_core.states import Cause, RunState, Step
 
 CONTINUE = "continue"
@@ -48,6 +49,7 @@ class TrainResult(Result):
     metrics: dict[str, float]
     parameters: dict[str, Any]
     seconds: float
+    contract: Contract | None = Field(None, description="What the model is asked with; none: 0.1 did not say")
 
 
 class RegisterResult(Result):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
+from regraft_core.contract import Contract
 from regraft_core.states import Cause
 
 
@@ -20,4 +21,5 @@ class Serving(BaseModel):
     data_sha256: str | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     warnings: list[Cause] = Field(default_factory=list, description="What the gates warned of in its dataset")
+    contract: Contract | None = Field(None, description="What it is asked with; none: it is not known")
     since: datetime

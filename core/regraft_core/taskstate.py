@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from regraft_core import layout
 from regraft_core.codes import Code
+from regraft_core.contract import Contract
 from regraft_core.runs import Cause, Run, RunState, now
 from regraft_core.stores.objects import ObjectStore, find_model, put_model
 
@@ -25,6 +26,7 @@ class TaskState(BaseModel):
     definition: str = Field("", description="What tells two definitions of the task apart: a SHA-256")
     kind: str = Field("", description="regression or classification, where that is known")
     description: str = ""
+    contract: Contract | None = Field(None, description="What the next version is asked with, where that is known")
     newest: str | None = Field(None, description="Address that is run where what serves is unfit; none: nothing is")
     checked_at: datetime = Field(default_factory=now)
 
@@ -42,6 +44,9 @@ class TaskShown(BaseModel):
     definition: str = Field("", description="What tells two definitions of the task apart: a SHA-256")
     kind: str = ""
     description: str = ""
+    changes: list[Cause] = Field(
+        default_factory=list, description="What clients of the version in service will notice when the next one serves"
+    )
 
 
 def read_state(store: ObjectStore, task: str) -> TaskState | None:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from regraft_core.codes import Code
-from regraft_core.contract import Contract
+from regraft_core.contract import EXPLAIN, PROBABILITIES, Contract
 from regraft_core.errors import ContractError
 from regraft_inference.options import PARAMETERS, OptionReader, Options
 from regraft_inference.values import ColumnReader, Values, kind_of, reader_of, refuse_repeated_keys, shown
@@ -23,6 +23,9 @@ BESIDE = frozenset({*PARAMETERS, "signature_name"})
 
 type Untyped = dict[str, list[Any]]
 """Columns whose names and lengths are right, and whose values nobody has looked at yet."""
+
+ASKING = BESIDE | {PROBABILITIES, EXPLAIN}
+"""What may stand beside the key of a format."""
 
 SINGLE = (str, int, float, bool, type(None))
 """Python types of a single value."""
@@ -76,13 +79,12 @@ class RequestReader:
         self._max_rows = contract.max_request_rows
         self._readers: list[tuple[str, ColumnReader]] = [(each.name, reader_of(each)) for each in contract.features]
         self._key_texts = [orjson.dumps(name) for name in self._names]
-        formats: dict[str, Callable[[Any], dict[str, Any]]] = {
+        self._formats: dict[str, Callable[[Any], dict[str, Any]]] = {
             "dataframe_split": self._from_split,
             "dataframe_records": self._from_records,
             "instances": self._from_instances,
             "inputs": self._from_inputs,
         }
-        self._formats = {key: read for key, read in formats.items() if key not in self._keys}
 
     def read(self, body: bytes) -> dict[str, Values]:
         """Read a request in any of its formats: columns, or one of MLflow's."""
@@ -99,7 +101,7 @@ class RequestReader:
     def untyped_asking(self, body: bytes, *, by_name: bool = False) -> tuple[Untyped, Options]:
         """Read a request that may have options beside its rows; ``by_name`` as ``read_by_name`` does."""
         payload = parse_json(body)
-        options = self.options.take(payload)
+        options = self.take_options(payload)
         columns = self._shaped(self._by_name(payload) if by_name else payload)
         if self.options.may_be_repeated_in(body) or self._may_repeat_a_key(body, payload):
             refuse_repeated_keys(body)
@@ -125,6 +127,10 @@ class RequestReader:
         """Read a request that may have options beside its rows; ``by_name`` as ``read_by_name`` does."""
         columns, options = self.untyped_asking(body, by_name=by_name)
         return self.typed(columns), options
+
+    def take_options(self, payload: Any) -> Options:
+        """Take the options out of a request that is parsed. Raises as ``OptionReader.take``."""
+        return self.options.take(payload, wrapped=type(payload) is dict and self._wrapper(payload) is not None)
 
     def read_payload(self, payload: Any) -> dict[str, Values]:
         """Read a request that is parsed already."""
@@ -358,7 +364,11 @@ class RequestReader:
         """Return the key that the columns stand under, None where they stand by themselves, as they mostly do."""
         if self._formats.keys().isdisjoint(payload):
             return None
-        return next(key for key in self._formats if key in payload)
+        return next((key for key in self._formats if key in payload and self._is_wrapper(key, payload)), None)
+
+    def _is_wrapper(self, key: str, payload: Mapping[str, Any]) -> bool:
+        """Whether a key is no column: one that is called like it would have the other columns beside it."""
+        return key not in self._keys or (len(self._keys) > 1 and (self._keys & payload.keys()) - ASKING == {key})
 
 
 def _in_order(split: dict[str, Any], names: list[Any], wanted: list[str]) -> dict[str, Any]:

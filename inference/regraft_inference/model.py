@@ -274,7 +274,7 @@ class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
             payload = parse_json(payload)
         if not isinstance(payload, dict) or "instances" not in payload:
             raise ContractError('the request must be an object {"instances": [...]}', code=Code.NOT_AN_OBJECT)
-        options = version.reader.options.take(payload)
+        options = version.reader.take_options(payload)
         answered = await _predict(version, version.reader.read_payload(payload), options.explain)
         return {"predictions": answered.values.tolist(), **version.told_reasons(answered)}
 

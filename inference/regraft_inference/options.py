@@ -31,7 +31,10 @@ class Options:
 
 
 class OptionReader:
-    """Reads the options of requests to one model. A column that is called like an option comes first."""
+    """Reads the options of requests to one model.
+
+    A column that is called like an option comes first, where columns stand by themselves.
+    """
 
     def __init__(self, contract: Contract, *, probabilities: bool, reasons: bool) -> None:
         self._gives = {PROBABILITIES: probabilities, EXPLAIN: reasons}
@@ -47,18 +50,19 @@ class OptionReader:
         """Whether an option may be there twice."""
         return any(body.count(text) > 1 for text in TEXTS)
 
-    def take(self, payload: Any) -> Options:
-        """Take the options out of a request that is parsed.
+    def take(self, payload: Any, *, wrapped: bool = False) -> Options:
+        """Take the options out of a request that is parsed; ``wrapped``: its columns stand under a key of a format.
 
         Raises ContractError: ``wrong_type``, ``no_probabilities``, ``no_reasons``, or ``duplicate_key`` where the
         parameters say something else than what stands beside the rows.
         """
         if type(payload) is not dict:
             return Options()
-        probabilities = self._taken(payload, PROBABILITIES)
-        explain = self._taken(payload, EXPLAIN)
+        columns = frozenset[str]() if wrapped else self._columns
+        probabilities = self._taken(payload, PROBABILITIES, columns)
+        explain = self._taken(payload, EXPLAIN, columns)
         for key in PARAMETERS:
-            if key in self._columns or type(parameters := payload.get(key)) is not dict:
+            if key in columns or type(parameters := payload.get(key)) is not dict:
                 continue
             asked = self.in_parameters(parameters)
             if asked is not None and explain not in (None, asked):
@@ -72,8 +76,8 @@ class OptionReader:
         """Return what the parameters of a request say of ``explain``, None for nothing. Raises as ``take``."""
         return None if not parameters or EXPLAIN not in parameters else self._checked(EXPLAIN, parameters[EXPLAIN])
 
-    def _taken(self, payload: dict[str, Any], option: str) -> bool | None:
-        if option not in payload or option in self._columns:
+    def _taken(self, payload: dict[str, Any], option: str, columns: frozenset[str]) -> bool | None:
+        if option not in payload or option in columns:
             return None
         return self._checked(option, payload.pop(option))
 

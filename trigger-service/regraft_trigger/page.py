@@ -21,6 +21,7 @@ from regraft_core.presentation import words
 from regraft_core.presentation.distributions import target_of
 from regraft_core.runs import Run, StepState
 from regraft_core.serving import Serving
+from regraft_core.states import Cause
 from regraft_trigger.access import SIGN_IN, cookie_of, may_read
 from regraft_trigger.bodies import Body, RollbackBody, TriggerBody, read_bytes, refusal
 from regraft_trigger.fit.shown import FitShown
@@ -94,6 +95,7 @@ class InService(BaseModel):
     columns: list[Column] = []
     trial: Trial | None = None
     fit: FitShown | None = None
+    changes: list[Cause] = []
 
 
 class Trial(BaseModel):
@@ -293,6 +295,7 @@ async def _in_service(service: Service, task: str, trial: Trial | None) -> InSer
     except RegraftError as error:
         shown.trouble = error.message
     state = await service.task(task)
+    shown.changes = state.changes
     if state.state == "broken" and state.reason:
         shown.trouble = f"this task is broken: {state.reason.message}"
         shown.is_refused = state.reason == service.predictors.trouble(task)

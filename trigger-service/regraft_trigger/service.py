@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from regraft_core.addresses import in_buckets, redacted, s3_parts
+from regraft_core.changes import announced
 from regraft_core.codes import Code
 from regraft_core.errors import (
     BadRequestError,
@@ -163,7 +164,8 @@ class Service:
         known = self.backend.found_tasks().get(name) or kept or TaskState(name=name)
         about = {"name": name, "version": serving and serving.version, **known.model_dump(include=_SHOWN)}
         reason = known.broken or (self.predictors.trouble(name) if serving else None)
-        return TaskShown(state="broken" if reason else "serving" if serving else "starting", reason=reason, **about)
+        state = "broken" if reason else "serving" if serving else "starting"
+        return TaskShown(state=state, reason=reason, changes=_to_come(serving, known), **about)
 
     async def fit(self, name: str, window: Window) -> Fit:
         """Return whether what serves still fits its requests. Raises NotFoundError, UnavailableError."""
@@ -266,3 +268,10 @@ async def _current(request: Request) -> Service:
 
 Current = Annotated[Service, Depends(_current)]
 """The service that a request came to, as a parameter of a route."""
+
+
+def _to_come(serving: Serving | None, known: TaskState) -> list[Cause]:
+    """Return what clients of the version in service will notice when the next one serves."""
+    if serving is None or serving.contract is None or known.contract is None:
+        return []
+    return announced(serving.contract, known.contract)

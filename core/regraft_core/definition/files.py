@@ -25,7 +25,7 @@ def task_files(folder: Path) -> list[TaskFile]:
     """Return the task files of a folder, by their names; none where there is no such folder."""
     found: dict[str, TaskFile] = {}
     for path in sorted(folder.glob(f"*/{FILE_NAME}")):
-        file = _read(path)
+        file = task_file(path)
         if file.name in found:
             message = f"{path}: there is a task {file.name!r} already, in {found[file.name].path}"
             file = TaskFile(path, path.parent.name, error=TaskFileError(message))
@@ -41,7 +41,8 @@ def read_file(path: Path) -> TaskDefinition:
         raise TaskFileError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _read(path: Path) -> TaskFile:
+def task_file(path: Path) -> TaskFile:
+    """Return what a file defines, or why it defines nothing."""
     try:
         definition = read_file(path)
     except TaskFileError as error:

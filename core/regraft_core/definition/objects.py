@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from regraft_core.definition.files import FILE_NAME
+from regraft_core.definition.state import as_defined
 from regraft_core.definition.task import TaskDefinition
 from regraft_core.definition.yaml import TaskFileError, read_definition
 from regraft_core.profile import Profile
@@ -44,10 +45,7 @@ class TaskObject:
         state = TaskState(name=self.name, source=self.source)
         if self.error is not None:
             state.broken = Cause(code=self.error.code, message=self.error.message)
-        if self.definition is not None:
-            state.definition, state.kind = self.definition.hash, self.definition.problem_type
-            state.description, state.newest = self.definition.description, self.definition.newest
-        return state
+        return state if self.definition is None else as_defined(state, self.definition)
 
     def sound(self) -> tuple[TaskDefinition, Profile]:
         """Return definition and reference. Raises TaskFileError (``task_invalid``) with line and cure."""

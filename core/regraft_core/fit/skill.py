@@ -54,6 +54,8 @@ def _of_numbers(pairs: Sequence[Pair], scale: Scale) -> Skill | None:
     truths, answers = [float(pair.truth) for pair in pairs], [float(pair.answer) for pair in pairs]
     if scale == "log" and min(truths) >= 0:
         truths, answers = [math.log1p(one) for one in truths], [math.log1p(max(one, 0.0)) for one in answers]
+        scale = "squares"
+    if scale == "squares":
         middle = fmean(truths)
         wrong = [(a - b) ** 2 for a, b in zip(answers, truths, strict=True)]
         constant = [(one - middle) ** 2 for one in truths]

@@ -20,3 +20,8 @@ def has_heavy_tail(target: NDArray[Any]) -> bool:
         return False
     median, high = np.quantile(target, (0.5, 0.99))
     return bool(1 + high > HEAVY_TAIL * (1 + median))
+
+
+def has_usual_value(target: NDArray[Any]) -> bool:
+    """Whether more than half of a target are one value: who always says it has nearly the least absolute error."""
+    return bool(2 * np.unique(target, return_counts=True)[1].max() > len(target))

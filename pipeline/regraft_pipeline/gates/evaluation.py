@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from regraft_core.profile import Scale
 from regraft_inference.bundle import Bundle
 from regraft_inference.estimators import Columns, Estimator, rows_of
-from regraft_inference.estimators.targets import has_heavy_tail
+from regraft_inference.estimators.targets import has_heavy_tail, has_usual_value
 from regraft_pipeline.data.reasons import EXAMPLES, examples
 from regraft_pipeline.tasks import Task
 
@@ -42,8 +42,9 @@ class Evaluation:
     """Truth and predictions on the rows that were evaluated, in one order, with what was computed from them.
 
     ``probabilities`` are those of the second class, of a binary classifier that gives any. ``scale`` says what skill
-    means: ``linear``: 1 - absolute error / that of the median; ``log``: R2 of log(1 + target); ``classes``: 2 ROC AUC
-    - 1 where there are probabilities of two classes, else mean recall, rescaled so that guessing has 0.
+    means: ``linear``: 1 - absolute error / that of the median; ``squares``: R2, where one value is in more than half of
+    the rows, and the median tells nothing; ``log``: R2 of log(1 + target); ``classes``: 2 ROC AUC - 1 where there are
+    probabilities of two classes, else mean recall, rescaled so that guessing has 0.
     ``frame`` holds the rows, for reasons to show some of them.
     """
 
@@ -179,7 +180,9 @@ def scale_of(target: NDArray[Any], task: Task) -> Scale:
     """Return what errors of this target are measured on."""
     if task.kind == "classification":
         return "classes"
-    return "log" if has_heavy_tail(target) else "linear"
+    if has_heavy_tail(target):
+        return "log"
+    return "squares" if has_usual_value(target) else "linear"
 
 
 def folds_of(target: NDArray[Any], number: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -205,7 +208,10 @@ def _regression(target: Floats, predicted: Floats, scale: Scale) -> dict[str, fl
     error = np.abs(predicted - target)
     mae = error.mean()
     found = {"mae": mae, "rmse": np.sqrt(np.square(error).mean()), "within_0.05": (error <= CLOSE).mean()}
-    skill = _skill(mae, np.abs(target - np.median(target)).mean())
+    if scale == "squares":
+        skill = _skill(np.square(error).mean(), target.var())
+    else:
+        skill = _skill(mae, np.abs(target - np.median(target)).mean())
     if target.min() >= 0:
         logs = np.log1p(target)
         squared = np.square(np.log1p(np.maximum(predicted, 0)) - logs).mean()

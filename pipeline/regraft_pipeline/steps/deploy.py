@@ -378,6 +378,7 @@ def _serving(context: Context, version: Version) -> Serving:
         data_url=version.data_url,
         data_sha256=version.data_sha256,
         metrics=trained.metrics if trained else {},
+        contract=trained.contract if trained else None,
         warnings=warnings_of(find_model(context.store, layout.verdict(version.run_id), Verdict)),
         since=now(),
     )

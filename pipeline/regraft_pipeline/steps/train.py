@@ -54,6 +54,7 @@ def run(context: Context) -> TrainResult:
             metrics=verdict.metrics,
             parameters=estimator.parameters(),
             seconds=seconds,
+            contract=context.task.contract,
             message=f"fitted on {len(data):,} rows in {seconds:.1f} s",
         ),
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from regraft_core.changes import changes, comparable
+from regraft_core.changes import announced, changes, comparable
 from regraft_core.contract import Column, Contract
 
 MASS: dict[str, Any] = {"name": "mass", "type": "number", "minimum": 0, "maximum": 9000, "unit": "g", "nullable": True}
@@ -45,6 +45,7 @@ def test_what_clients_notice_is_named_by_column(then: Contract, column: str, tol
     (change,) = changes(NOW, then)
     assert change.column == column
     assert told in change.message
+    assert [one.message for one in announced(NOW, then)] == [f"from the next promotion on: {change.message}"]
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,28 @@ def test_a_column_may_be_called_like_a_format() -> None:
     assert refusal(reader, {"inputs": ["c"]}).code == "value_not_in_categories"
 
 
+def test_columns_may_be_called_like_formats_and_options() -> None:
+    """What is meant is told by what stands beside: all columns by themselves, or one key of a format."""
+    names = ("inputs", "instances", "dataframe_split", "dataframe_records", "probabilities", "explain", "params", "a")
+    features = tuple(Column(name=name, type="integer") for name in names)
+    target = Column(name="sure", type="integer", categories=(0, 1))
+    odd = RequestReader(Contract(task="odd", features=features, target=target), probabilities=True, reasons=True)
+    record = {name: place for place, name in enumerate(names)}
+    columns: Any = {name: [value] for name, value in record.items()}
+    wrapped: list[dict[str, Any]] = [
+        {"inputs": columns},
+        {"instances": [record]},
+        {"dataframe_records": [record]},
+        {"dataframe_split": {"columns": list(names), "data": [list(record.values())]}},
+    ]
+    for payload in (columns, record, [record], *wrapped):
+        assert odd.read_asking(orjson.dumps(payload)) == (columns, Options())
+    for payload in wrapped[1:]:
+        asking = orjson.dumps(payload | {"explain": True})
+        assert odd.read_asking(asking) == (columns, Options(explain=True))
+    assert refusal(odd, {"inputs": [1], "a": [1]}).code == "column_missing"
+
+
 FORMATS: list[dict[str, Any]] = [
     {name: [value] for name, value in RECORD.items()},
     {"inputs": [RECORD]},

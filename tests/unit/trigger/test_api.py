@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from regraft_core import layout
+from regraft_core.definition import read_definition
 from regraft_core.record import is_cancelled
 from regraft_core.runs import Cause, Run, RunState, new_run_id
 from regraft_core.serving import Serving
@@ -253,6 +254,38 @@ def test_tasks_are_listed_with_their_state_and_a_broken_one_with_its_reason(serv
     assert [task["reason"]["code"] for task in ready.json()["broken"]] == ["object_unreadable", "task_broken"]
     assert "no pygmo" in page.text
     assert service.accept(task="heart-disease").state == RunState.QUEUED
+
+
+def test_what_a_changed_file_will_change_is_seen_before_a_run(serve: Serve, tmp_path: Path) -> None:
+    service = serve(tasks=["pets"])
+    path = tmp_path / "pets" / "task.yaml"
+    path.parent.mkdir()
+    text = (
+        "apiVersion: regraft.dev/v1\nkind: Task\nname: pets\ntarget: cat\ncolumns:\n"
+        "  - {name: mass, type: number}\n  - {name: cat, type: boolean}\n"
+    )
+    path.write_text(text)
+    contract = read_definition(text).contract()
+    write_state(service.objects, TaskState(name="pets", source=str(path), definition=read_definition(text).hash))
+    serving = Serving(
+        task="pets", version="1", run_id="run-a", uri="s3://b/", since=datetime.now(UTC), contract=contract
+    )
+    put_model(service.objects, layout.serving("pets"), serving)
+
+    def shown() -> dict[str, Any]:
+        (task,) = service.client.get("/tasks").json()["tasks"]
+        return {key: task[key] for key in ("state", "reason", "changes")}
+
+    assert shown() == {"state": "serving", "reason": None, "changes": []}
+    path.write_text(text.replace("{name: mass, type: number}", "{name: mass, type: number, maximum: 90}"))
+    (change,) = shown()["changes"]
+    assert change["code"] == "contract_changed"
+    assert "mass" in change["message"]
+    assert change["message"][1:] in service.client.get("/").text
+    path.write_text(text.replace("type: number", "type: nmber"))
+    assert (shown()["state"], "line 6" in shown()["reason"]["message"]) == ("broken", True)
+    path.write_text(text)
+    assert shown() == {"state": "serving", "reason": None, "changes": []}
 
 
 def test_a_background_task_that_dies_makes_the_service_unready(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

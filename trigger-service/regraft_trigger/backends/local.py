@@ -10,6 +10,7 @@ from pathlib import Path
 
 from regraft_core import layout
 from regraft_core.codes import Code
+from regraft_core.definition.state import as_the_file_says
 from regraft_core.errors import RegraftError, UnavailableError
 from regraft_core.logs import get_logger
 from regraft_core.record import cancel, compose, keep
@@ -105,8 +106,12 @@ class LocalBackend:
         return await _in_thread(lambda: get_model(self._objects, layout.serving(task), Serving))
 
     async def task_state(self, task: str) -> TaskState | None:
-        """Return whether a task can be worked with, None where nobody has looked yet."""
-        return await _in_thread(lambda: read_state(self._objects, task))
+        """Return whether a task can be worked with, by its file as it is now; None where nobody has looked yet."""
+        return await _in_thread(lambda: self._state_now(task))
+
+    def _state_now(self, task: str) -> TaskState | None:
+        kept = read_state(self._objects, task)
+        return None if kept is None else as_the_file_says(kept)
 
     def found_tasks(self) -> dict[str, TaskState]:
         """The settings name all tasks: a stack knows them when it starts."""

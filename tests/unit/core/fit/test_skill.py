@@ -19,6 +19,11 @@ def numbers(rng: np.random.Generator, rows: int) -> Sample:
     return truth, truth + rng.normal(0, 5, rows), None
 
 
+def mostly_none(rng: np.random.Generator, rows: int) -> Sample:
+    expected = rng.random(rows)
+    return rng.poisson(expected), expected, None
+
+
 def codes(rng: np.random.Generator, rows: int) -> Sample:
     chance = rng.random(rows)
     return (rng.random(rows) < chance).astype(int), (chance > 0.5).astype(int), chance
@@ -37,6 +42,7 @@ def words(rng: np.random.Generator, rows: int) -> Sample:
 CASES: list[tuple[Any, Scale, Any]] = [
     (numbers, "linear", None),
     (numbers, "log", None),
+    (mostly_none, "squares", None),
     (codes, "classes", (0, 1)),
     (ties, "classes", (0, 1)),
     (words, "classes", ("a", "b", "c")),

@@ -54,6 +54,15 @@ def test_the_scale_follows_the_target() -> None:
     assert scale_of(np.floor(rng.pareto(0.8, 5000)), passwords.TASK) == "log"
     assert scale_of(-np.floor(rng.pareto(0.8, 5000)), passwords.TASK) == "linear"
     assert scale_of(ZEROS_AND_ONES, passwords.TASK) == "linear"
+    assert scale_of(rng.poisson(0.5, 100), passwords.TASK) == "squares"
+
+
+def test_who_knows_the_mean_of_what_is_mostly_one_value_has_skill() -> None:
+    """The absolute error of the median is the least there is, though it knows nothing."""
+    expected = np.random.default_rng(1).uniform(0, 1, 2000)
+    target = np.random.default_rng(2).poisson(expected).astype(float)
+    assert metrics_of(target, expected, "linear")["skill"] < 0 < metrics_of(target, expected, "squares")["skill"]
+    assert metrics_of(target, np.full(2000, target.mean()), "squares")["skill"] == pytest.approx(0, abs=1e-6)
     assert scale_of(ZEROS_AND_ONES, heart_disease.TASK) == "classes"
 
 
