@@ -77,9 +77,20 @@ $(TABLES): requirements/bench-tables.txt | $(STAMP)
 	  --target .tools/tables --requirement $<
 	@touch $@
 
+# A learner that `auto` is held against, and that nothing of ours imports.
+RIVALS := .tools/rivals/.ready
+
+$(RIVALS): requirements/bench-rivals.txt | $(STAMP)
+	@rm -rf .tools/rivals
+	@PATH="$(CURDIR)/.tools/bin:$$PATH" uv pip install --quiet --no-deps --require-hashes --python $(BIN)/python \
+	  --target .tools/rivals --requirement $<
+	@touch $@
+
 .PHONY: bench-tables
-bench-tables: $(STAMP) $(TABLES)  ## regraft init on real and messy tables, to an answer; writes docs/tables.md (QUICK=1 MINUTES=4 FRESH=1)
-	@$(BIN)/python -m tests.bench.tables $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FRESH),--fresh)
+bench-tables: $(STAMP) $(TABLES) $(RIVALS)  ## regraft init on real and messy tables, to an answer; writes docs/tables.md (QUICK=1 MINUTES=4 FRESH=1)
+	@status=0; $(BIN)/python -m tests.bench.tables $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES)) \
+	  $(if $(FRESH),--fresh) || status=1; \
+	  $(BIN)/python -m tests.bench.tabular.skill $(if $(MINUTES),--minutes $(MINUTES)) || status=1; exit $$status
 
 .PHONY: bench-scale
 bench-scale: $(STAMP)  ## Whole runs from a thousand to ten million rows; writes docs/scale.md and docs/scale.svg
@@ -144,6 +155,8 @@ lock:  ## Compile requirements/*.txt from the pyproject files
 	@$(LOCK) inference/pyproject.toml --extra server --extra s3 $(call without,$(NO_CLIENT)) -c requirements/dev.txt -o requirements/inference.txt
 	@$(LOCK) pipeline/pyproject.toml cli/pyproject.toml $(call without,prettytable tzdata wcwidth) -c requirements/dev.txt -o requirements/pipeline.txt
 	@$(LOCK) --no-deps requirements/bench-tables.in -o requirements/bench-tables.txt
+	@$(LOCK) --no-deps requirements/bench-rivals.in -o requirements/bench-rivals.txt
+	@$(LOCK) requirements/bench-servers.in -o requirements/bench-servers.txt
 	@$(LOCK) trigger-service/pyproject.toml $(call without,watchfiles websockets) -c requirements/dev.txt -o requirements/trigger.txt
 
 -include k8s.mk

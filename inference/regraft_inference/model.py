@@ -19,12 +19,11 @@ from typing import Any
 import numpy as np
 import orjson
 from kserve import Model, ModelRepository
-from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.infer_type import InferOutput, InferRequest, InferResponse
 from numpy.typing import NDArray
 
 from regraft_core.codes import Code
-from regraft_core.errors import BadRequestError, BundleError, ContractError, NotFoundError, UnavailableError
+from regraft_core.errors import BundleError, ContractError, NotFoundError, UnavailableError
 from regraft_core.fit.kept import InputsAnswered, InputsAsked
 from regraft_core.logs import get_logger
 from regraft_inference import metrics
@@ -36,6 +35,7 @@ from regraft_inference.fit.keeper import KEPT
 from regraft_inference.fit.known import known_of
 from regraft_inference.formats import RequestReader, Tensor, Untyped, parse_json
 from regraft_inference.headers import header_lines
+from regraft_inference.options import Options
 from regraft_inference.values import Values
 
 log = get_logger(__name__)
@@ -128,14 +128,11 @@ class Version:
 
         Raises ContractError.
         """
-        batcher = self._plain
-        if not self.reader.options.may_be_in(body):
-            columns = self.reader.untyped(body)
-        else:
-            columns, options = self.reader.untyped_asking(body)
-            if options.probabilities:
-                return False
-            batcher = self._explained if options.explain else self._plain
+        asks = self.reader.options.may_be_in(body)
+        columns, options = self.reader.untyped_asking(body) if asks else (self.reader.untyped(body), Options())
+        if options.probabilities:
+            return False
+        batcher = self._explained if options.explain else self._plain
         batcher.add(columns, partial(self._answer_one, request, columns, tell))
         return True
 
@@ -362,24 +359,6 @@ class TaskRepository(ModelRepository):  # type: ignore[misc]  # kserve has no ty
 
     def _placeholder(self, name: str) -> TaskModel:
         return TaskModel(name, (self.folder or Path()) / name)
-
-
-class StrictDataPlane(DataPlane):  # type: ignore[misc]  # kserve has no types
-    """KServe's data plane. What it cannot decode is the client's fault, whatever exception it makes of it."""
-
-    async def ready(self) -> bool:
-        """Whether every task has a version that serves."""
-        models = self.model_registry.get_models().values()
-        return bool(models) and all(model.ready for model in models)
-
-    def decode(self, *args: Any, **kwargs: Any) -> Any:
-        """Decode V1, V2, its binary extension, or a cloud event. Raises BadRequestError (``not_decodable``)."""
-        try:
-            return super().decode(*args, **kwargs)
-        except Exception as error:
-            raise BadRequestError(
-                f"the request cannot be decoded: {type(error).__name__}: {error}", code=Code.NOT_DECODABLE
-            ) from error
 
 
 async def _predict(version: Version, columns: Mapping[str, Values], asks: bool) -> Answered:

@@ -9,6 +9,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from kserve.errors import InvalidInput, ServerNotReady
+from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
@@ -20,7 +21,7 @@ from regraft_core.errors import PROBLEM_JSON, BadRequestError, RegraftError, Una
 from regraft_core.version import __version__
 from regraft_inference.exchange import JSON_TYPE, failed, problem_of
 from regraft_inference.formats import parse_json
-from regraft_inference.model import ANSWERING, StrictDataPlane, TaskRepository, Version
+from regraft_inference.model import ANSWERING, TaskRepository, Version
 
 BINARY_HEADER = b"inference-header-content-length"
 """Header of the V2 protocol's binary extension: how long the JSON at the beginning of the body is."""
@@ -32,6 +33,24 @@ PLATFORM = "regraft"
 
 UNDONE_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 """Headers that say how the body came; behind ours it comes as it is."""
+
+
+class StrictDataPlane(DataPlane):  # type: ignore[misc]  # kserve has no types
+    """KServe's data plane. What it cannot decode is the client's fault, whatever exception it makes of it."""
+
+    async def ready(self) -> bool:
+        """Whether every task has a version that serves."""
+        models = self.model_registry.get_models().values()
+        return bool(models) and all(model.ready for model in models)
+
+    def decode(self, *args: Any, **kwargs: Any) -> Any:
+        """Decode V1, V2, its binary extension, or a cloud event. Raises BadRequestError (``not_decodable``)."""
+        try:
+            return super().decode(*args, **kwargs)
+        except Exception as error:
+            raise BadRequestError(
+                f"the request cannot be decoded: {type(error).__name__}: {error}", code=Code.NOT_DECODABLE
+            ) from error
 
 
 def kserve_application(repository: TaskRepository) -> FastAPI:
