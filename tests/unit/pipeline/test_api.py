@@ -34,9 +34,9 @@ def task(tmp_path: Path) -> Path:
 
 def seals(seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    kind = rng.integers(0, 3, 300)
-    length = (kind + rng.normal(0, 0.2, 300)).round(3)
-    return pd.DataFrame({"length": length, "kind": np.array(["grey", "harbour", "monk"])[kind]}, index=range(7, 307))
+    kind = rng.integers(0, 3, 150)
+    length = (kind + rng.normal(0, 0.2, 150)).round(3)
+    return pd.DataFrame({"length": length, "kind": np.array(["grey", "harbour", "monk"])[kind]}, index=range(7, 157))
 
 
 def test_a_frame_is_judged_trained_on_and_its_model_read_again(task: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from regraft_core.errors import RegraftError
 from regraft_pipeline.manifests import Place, budget, inference_service, ingress, render
 
 ROOT = Path(__file__).parents[3]
+ROWS = 150
 TEXT = """\
 # What a seal weighs
 apiVersion: regraft.dev/v1
@@ -32,8 +33,8 @@ gates: {one_target_per_input: false}
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     rng = np.random.default_rng(1)
-    length = rng.normal(2, 0.3, 300).round(3)
-    heavy = np.where(length + rng.normal(0, 0.1, 300) > 2, "true", "false")
+    length = rng.normal(2, 0.3, ROWS).round(3)
+    heavy = np.where(length + rng.normal(0, 0.1, ROWS) > 2, "true", "false")
     pd.DataFrame({"length": length, "heavy": heavy}).to_csv(tmp_path / "reference.csv", index=False)
     (tmp_path / "task.yaml").write_text(TEXT)
     return tmp_path / "task.yaml"
@@ -47,7 +48,7 @@ def test_a_file_becomes_objects_that_are_the_task_again(file: Path) -> None:
     assert {item["metadata"]["namespace"] for item in objects} == {"regraft"}
     definition, reference = read_object(objects[0]).sound()
     assert definition == read_definition(TEXT)
-    assert (reference.rows, reference.task) == (300, "seals")
+    assert (reference.rows, reference.task) == (ROWS, "seals")
     assert "storageUri" not in text
     assert "    # What a seal weighs\n" in text
     assert render(file, Place()) == text

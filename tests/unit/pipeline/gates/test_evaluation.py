@@ -83,8 +83,8 @@ def test_an_evaluation_is_repeatable_and_looks_at_some_of_the_rows(incumbent: Bu
 
 
 def test_a_classifier_gives_probabilities_and_so_does_the_version_in_service(heart_incumbent: Bundle) -> None:
-    found = evaluate(heart_disease.generate(5, 300), heart_disease.TASK, heart_incumbent)
+    found = evaluate(heart_disease.generate(5, 190), heart_disease.TASK, heart_incumbent)
     assert found.probabilities is not None
-    assert found.probabilities.shape == (300,)
+    assert found.probabilities.shape == (190,)
     assert found.metrics["roc_auc"] > 0.75
     assert found.incumbent_metrics["roc_auc"] > 0.75
