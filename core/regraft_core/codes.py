@@ -134,6 +134,7 @@ class Code(StrEnum):
     CONFLICT = "conflict", "What was asked for does not go with how things stand now."
     RUN_ENDED = "run_ended", "The run has ended already."
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", "The idempotency key stands for another request."
+    ORIGIN_NOT_ALLOWED = "origin_not_allowed", "A page of another origin asked whether it may ask, and may not."
     HOST_NOT_ALLOWED = "host_not_allowed", "The service was asked for by a name that it is not known by."
     UPLOADS_FULL = "uploads_full", "As many datasets are being received as may."
     BODY_INCOMPLETE = "body_incomplete", "The body stopped before its end, or took too long."

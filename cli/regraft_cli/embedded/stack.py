@@ -27,6 +27,9 @@ from regraft_core.stores.objects import FileStore
 from regraft_core.taskstate import read_state
 
 HOST = "127.0.0.1"
+OWN_PAGES = "http://localhost,http://localhost:*,http://127.0.0.1,http://127.0.0.1:*"
+"""Origins of pages that this very machine serves: they may ask the predictor, unless a setting says otherwise."""
+
 POLL_SECONDS = 0.1
 START_SECONDS = 180.0
 """How long the whole stack may take to be ready."""
@@ -134,7 +137,7 @@ class Stack:
         self.trigger_url = f"http://{HOST}:{self.ports.trigger}"
         self.predict_url = f"http://{HOST}:{self.ports.predict}"
         self.mlflow_url = f"http://{HOST}:{self.ports.mlflow}"
-        environment = {**os.environ, **self._environment()}
+        environment = {"REGRAFT_CORS_ORIGINS": OWN_PAGES, **os.environ, **self._environment()}
         self.children = [
             Child(name, arguments, health, folder / "logs" / f"{name}.log", environment=environment)
             for name, arguments, health in self._commands()
