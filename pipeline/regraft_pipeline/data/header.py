@@ -33,7 +33,7 @@ MAX_COMPARED = 200
 _BLANK = re.compile(rb"[ \t]*(\r\n|\n|\r)")
 _SEPARATOR = re.compile(rb'"?sep=(.)"?[ \t]*(\r\n|\n|\r)', re.IGNORECASE)
 _COMMENTS = ("#", "%", "//")
-_UNNAMED = re.compile(r"|Unnamed: ?\d+")
+_UNNAMED = re.compile(r"|Unnamed: ?\d+|__index_level_\d+__")
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _unnamed(place: int) -> Reason:
     return reason(
         Code.COLUMN_UNNAMED,
         f"column {place} has no name; pandas writes its index so",
-        "the file without that column: to_csv(..., index=False)",
+        "the file without that column: pandas leaves its index out with index=False",
         figures={"place": place},
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,7 +30,8 @@ PIECE_BYTES = 1 << 26
 
 
 DAMAGED = (
-    *(OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError),  # encrypted, or by a method that is not known
+    *(OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile),
+    RuntimeError,  # encrypted, or packed by a method that is not known
     *(pa.ArrowException, ValueError, OverflowError, MemoryError),  # names that are no text, sizes that cannot be
 )
 """What the unpackers raise for what they cannot unpack."""
@@ -72,7 +74,9 @@ def _zip(path: Path, target: Path) -> Reason | None:
 
 
 def _is_content(info: zipfile.ZipInfo) -> bool:
-    return not info.is_dir() and not info.filename.startswith("__MACOSX/")
+    """Whether an entry is more than what file managers leave: folders, macOS' shadows, hidden files."""
+    hidden = info.filename.rpartition("/")[2].startswith(".")
+    return not info.is_dir() and not hidden and not info.filename.startswith("__MACOSX/")
 
 
 def _parquet(path: Path, target: Path) -> Reason | None:

@@ -50,6 +50,7 @@ def code(folder: Path, content: bytes) -> str:
         gzip.compress(PLAIN[:20], mtime=0) + gzip.compress(b"", mtime=0) + gzip.compress(PLAIN[20:], mtime=0),
         zipped(**{"train.csv": PLAIN}),
         zipped(**{"data/": b"", "data/train.csv": PLAIN, "__MACOSX/._train.csv": b"x"}),
+        zipped(**{"train.csv": PLAIN, ".DS_Store": b"x", "data/.gitkeep": b""}),
     ],
 )
 def test_the_one_file_is_unpacked_as_it_is(tmp_path: Path, content: bytes) -> None:
