@@ -7,7 +7,8 @@ Needs uvicorn and httptools, which the images of the servers have.
 | a head or trailers of more than ``head_bytes`` | 431, however they come |
 | a request that does not come in its time | 408; a large body may take as long as its size at the least rate |
 | ``Upgrade: h2c`` or ``websocket`` | taken as if it were not there, as RFC 9110 section 7.8 allows: the body is read |
-| what is no HTTP, no or two ``Host``, a transfer coding that is not plain chunked | 400 |
+| what is no HTTP, no or two ``Host``, a transfer coding that is not plain chunked | 400; 505 for another version |
+| the end of what a client sends, before its answer has begun | the answer, and then the end of the connection |
 | more connections than ``connections`` | the longest idle one makes room; 503 where all are being answered |
 
 All of them are problem details, and the connection ends with them.
@@ -42,6 +43,7 @@ PIECE_BYTES = 1 << 14
 SPARE_FILES = 64
 """Descriptors that are kept from connections: logs, models, sockets to other services."""
 
+SPOKEN = ("1.1", "1.0")
 UPGRADE_HEADERS = (b"upgrade", b"http2-settings", b"connection")
 
 
@@ -91,6 +93,14 @@ class RequestTimeoutError(RegraftError):
     code = Code.REQUEST_TIMEOUT
     status = 408
     title = "The request did not come in time"
+
+
+class HttpVersionError(RegraftError):
+    """A version of HTTP that is written in another way."""
+
+    code = Code.HTTP_INVALID
+    status = 505
+    title = "This version of HTTP is not spoken"
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -154,6 +164,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never keeps it open
+        """Keep the way back open where a client has said all, and waits for its answer; then the connection ends.
+
+        An answer that has begun has nobody to hear it any more: streams of events end with their listener.
+        """
+        waits = self.is_answering and self.cycle is not None and not self.cycle.response_started
+        if waits and self._coming and self.pipeline:
+            self.pipeline.popleft()  # it will never be there as a whole
+        self._refused = True
+        self._stop_waiting()
+        return waits
+
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and go on reading where it stops for an upgrade that nobody makes."""
         if self._refused:
@@ -204,7 +226,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if size > self._limits.head_bytes:
             self._refuse_head()
             return
-        if (wrong := _wrong_head(self.headers, self.parser.get_http_version())) is not None:
+        if (version := self.parser.get_http_version()) not in SPOKEN:
+            self.refuse(HttpVersionError(f"this is HTTP/{version}; HTTP/1.1 is spoken here"))
+            return
+        if (wrong := _wrong_head(self.headers, version)) is not None:
             self.refuse(BadRequestError(wrong, code=Code.HTTP_INVALID))
             return
         if self.parser.should_upgrade():

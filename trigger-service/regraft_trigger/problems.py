@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regraft_core.codes import Code
@@ -132,6 +133,8 @@ class BugCatcher:
 
         try:
             await self.app(scope, receive, send_noting)
+        except ClientDisconnect:
+            return  # nobody is there to be told
         except Exception as error:
             if begun or scope["type"] != "http":
                 raise

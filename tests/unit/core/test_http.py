@@ -152,6 +152,30 @@ def test_what_could_be_understood_in_two_ways_is_refused(port: int, request_: by
     assert problem(said(port, request_)) == (400, "http_invalid")
 
 
+@pytest.mark.parametrize("version", [b"0.9", b"2.0"])
+def test_another_version_of_http_is_505(port: int, version: bytes) -> None:
+    assert problem(said(port, b"GET / HTTP/%s\r\nHost: a\r\n\r\n" % version)) == (505, "http_invalid")
+
+
+def said_at_once(port: int, request: bytes) -> bytes:
+    """Say all, close the way there, and return what comes back until the server closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_client_that_has_said_all_still_hears_its_answers(port: int, count: int) -> None:
+    answer = said_at_once(port, (HEAD + b"\r\nhello") * count)
+    assert answer.count(b"HTTP/1.1 200") == answer.count(b'"body": "hello"}') == count
+
+
+def test_of_a_client_that_has_said_all_what_is_not_whole_is_left_aside(port: int) -> None:
+    assert said_at_once(port, HEAD + b"\r\nhel") == b""
+    assert said_at_once(port, HEAD + b"\r\nhello" + HEAD + b"\r\nhel").count(b"HTTP/1.1") == 1
+
+
 @pytest.mark.parametrize("half", [HEAD, HEAD + b"\r\nhel", b"G"])
 def test_half_a_request_is_408_after_its_time(port: int, half: bytes) -> None:
     assert problem(said(port, half)) == (408, "request_timeout")

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from time import sleep
+from typing import Any
 
 import uvicorn
 
-from regraft_core.http import BoundedProtocol
+from regraft_core.http import BoundedProtocol, HttpLimits
 from regraft_inference.app import Front
 from regraft_inference.fast.wire import ShortCutProtocol
 from regraft_inference.model import TaskRepository
@@ -19,17 +20,19 @@ from regraft_inference.settings import PredictorSettings
 
 
 @contextmanager
-def serving(models_dir: Path, *, fast: bool = True) -> Iterator[int]:
+def serving(models_dir: Path, *, fast: bool = True, **settings: Any) -> Iterator[int]:
     """Serve the bundles of a folder, with the short cut or without, and lend the port."""
+    known = PredictorSettings(**settings)
+    limits = HttpLimits.of(known)
     repository = TaskRepository(models_dir=models_dir)
     repository.load_all()
-    front = Front(repository, PredictorSettings())
-    short = partial(ShortCutProtocol, offer=front.short_cut, most_bytes=32 << 10)
+    front = Front(repository, known)
+    short = partial(ShortCutProtocol, offer=front.short_cut, most_bytes=32 << 10, limits=limits)
     config = uvicorn.Config(
         front,
         host="127.0.0.1",
         port=0,
-        http=short if fast else BoundedProtocol,  # type: ignore[arg-type]  # as in server.py
+        http=short if fast else partial(BoundedProtocol, limits=limits),  # type: ignore[arg-type]  # as in server.py
         interface="asgi3",
         lifespan="off",
         ws="none",

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import uvicorn
 
+from regraft_core.http import BoundedProtocol, HttpLimits
 from regraft_core.runs import Run
 from regraft_core.stores.objects import FileStore
 from regraft_core.stores.queue import RunStore
@@ -52,8 +54,10 @@ Serve = Callable[..., Running]
 def running(folder: Path, backend: Backend | None = None, **settings: Any) -> Iterator[Running]:
     """Run a service in a thread."""
     runs, objects = RunStore(folder / "regraft.db"), FileStore(folder / "bucket")
-    app = create_app(TriggerSettings(**{"allowed_hosts": ["*"], **settings}), backend or LocalBackend(runs, objects))
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    known = TriggerSettings(**{"allowed_hosts": ["*"], **settings})
+    app = create_app(known, backend or LocalBackend(runs, objects))
+    http: Any = partial(BoundedProtocol, limits=HttpLimits.of(known))
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5, http=http, ws="none")
     server = Server(config, app.state.service.feed)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
