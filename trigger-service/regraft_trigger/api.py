@@ -203,7 +203,7 @@ async def trigger(
 ) -> JSONResponse:
     """Accept a run on a dataset, named or sent. The answer comes when the run is durable, not when it has ended."""
     if is_upload(request.headers):
-        await service.known_task(asked.task or service.settings.tasks[0])
+        await service.known_task(service.default_task if asked.task is None else asked.task)
         with service.uploads.room(), workspace() as folder:
             upload = await service.uploads.receive(request, folder)
             return _accepted(request, await service.trigger_upload(upload, asked, key))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -13,7 +15,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from regraft_core.addresses import redacted_text, s3_parts
 from regraft_core.codes import Code
+from regraft_core.codings import CodingError, unpacked
 from regraft_core.errors import BadRequestError, TooLargeError
+from regraft_core.repeats import repeated_key
 
 MAX_URL_LENGTH = 8192
 
@@ -103,21 +107,58 @@ async def read_body[B: Body](request: Request, kind: type[B], limit: int) -> B:
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:
-    """Return the body of a request as it is. Raises TooLargeError where it has more than ``limit`` bytes."""
+    """Return the body of a request as it was before it was packed, at most ``limit`` bytes.
+
+    Raises TooLargeError, BadRequestError (``not_decodable``).
+    """
+    declared = request.headers.get("content-length", "")
     data = bytearray()
+    _check_size(int(declared) if declared.isdigit() else 0, limit)
     async for chunk in request.stream():
         data += chunk
-        if len(data) > limit:
-            raise TooLargeError(f"the body has more than {limit} bytes", limit=limit)
-    return bytes(data)
+        _check_size(len(data), limit)
+    coding = content_coding(request)
+    return await asyncio.to_thread(_unpacked, bytes(data), coding, limit) if coding else bytes(data)
+
+
+def content_coding(request: Request) -> str:
+    """Return what a body is packed in, from all headers that say so."""
+    return ",".join(request.headers.getlist("content-encoding"))
+
+
+@contextmanager
+def coding_errors() -> Iterator[None]:
+    """Raise BadRequestError (``not_decodable``) for a body that is not what its coding says."""
+    try:
+        yield
+    except CodingError as error:
+        raise BadRequestError(f"the body cannot be read: {error}", code=Code.NOT_DECODABLE) from error
+
+
+def _unpacked(data: bytes, coding: str, limit: int) -> bytes:
+    found = bytearray()
+    with coding_errors():
+        for piece in unpacked([data], coding):
+            found += piece
+            _check_size(len(found), limit)
+    return bytes(found)
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise TooLargeError(f"the body has more than {limit} bytes", limit=limit)
 
 
 def parse_body[B: Body](data: bytes, kind: type[B]) -> B:
     """Read a body from JSON. Raises BadRequestError with the code of the first thing that is wrong, and all of them."""
+    text = data.removeprefix(codecs.BOM_UTF8)
     try:
-        return kind.model_validate_json(data.removeprefix(codecs.BOM_UTF8))
+        found = kind.model_validate_json(text)
     except ValidationError as error:
         raise refusal(error, kind) from error
+    if (key := repeated_key(text)) is not None:
+        raise BadRequestError(f"the field {key[:100]!r} is there twice", code=Code.DUPLICATE_KEY, field=key[:100])
+    return found
 
 
 def refusal(error: ValidationError, kind: type[Body]) -> BadRequestError:

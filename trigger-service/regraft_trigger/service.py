@@ -87,7 +87,7 @@ class Service:
         """Accept a run on a dataset. The same key gives the same run. Raises KeyReusedError."""
         request = RunRequest(
             run_id=new_run_id(key and f"trigger {key}"),
-            task=await self.known_task(body.task or self.settings.tasks[0]),
+            task=await self.known_task(self.default_task if body.task is None else body.task),
             data_url=redacted(body.data_url),
             force=body.force,
             accepted_at=now(),
@@ -101,7 +101,7 @@ class Service:
         """Accept a run on a dataset that was sent itself; it is in the store before the run is accepted."""
         request = RunRequest(
             run_id=new_run_id(key and f"trigger {key}"),
-            task=await self.known_task(asked.task or self.settings.tasks[0]),
+            task=await self.known_task(self.default_task if asked.task is None else asked.task),
             data_url=upload.address,
             force=asked.force,
             accepted_at=now(),
@@ -214,6 +214,11 @@ class Service:
         """The tasks that there are now: those of the settings, then those that were found."""
         found = sorted(self.backend.found_tasks())
         return [*self.settings.tasks, *(name for name in found if name not in self.settings.tasks)]
+
+    @property
+    def default_task(self) -> str:
+        """The task of a trigger that names none."""
+        return self.settings.tasks[0]
 
     async def known_task(self, name: str) -> str:
         """Return the name of a task that there is. Raises BadRequestError (``task_unknown``)."""

@@ -19,8 +19,9 @@ from starlette.datastructures import Headers
 
 from regraft_core.addresses import upload_address
 from regraft_core.codes import Code
-from regraft_core.codings import CodingError, Unpacker, unpacker
+from regraft_core.codings import Unpacker, unpacker
 from regraft_core.errors import BadRequestError, TooLargeError, UnavailableError
+from regraft_trigger.bodies import coding_errors, content_coding
 
 TYPES = frozenset(
     {
@@ -116,14 +117,14 @@ class Uploads:
         if declared.isdigit() and int(declared) > self._max_bytes:
             raise self._too_large()
         path, digest, size = folder / "dataset", hashlib.sha256(), 0
-        with _coding_errors():
-            stages = unpacker(request.headers.get("content-encoding", ""))
+        with coding_errors():
+            stages = unpacker(content_coding(request))
         with path.open("wb") as file:
             async for batch in _batches(request.stream()):
-                with _coding_errors():
+                with coding_errors():
                     write = partial(self._write, batch, stages, file, digest, size)
                     size = await asyncio.get_running_loop().run_in_executor(self._threads, write)
-        with _coding_errors():
+        with coding_errors():
             stages.finish()
         return Upload(path, digest.hexdigest(), _name(request.headers.get("content-disposition", "")))
 
@@ -161,14 +162,6 @@ async def _batches(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             batch.clear()
     if batch:
         yield bytes(batch)
-
-
-@contextmanager
-def _coding_errors() -> Iterator[None]:
-    try:
-        yield
-    except CodingError as error:
-        raise BadRequestError(f"the body cannot be read: {error}", code=Code.NOT_DECODABLE) from error
 
 
 def _name(disposition: str) -> str:

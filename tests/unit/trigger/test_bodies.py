@@ -56,6 +56,8 @@ def test_a_body_may_name_task_and_force() -> None:
         (b'{"data_url": "s3://bucket"}', "data_url_invalid", "data_url"),
         (b'{"data_url": "s3:///key"}', "data_url_invalid", "data_url"),
         (b'{"data_url": "upload:0123"}', "data_url_invalid", "data_url"),
+        (b'{"data_url": "https://a.b/", "data_url": "https://c.d/"}', "duplicate_key", "data_url"),
+        (b'{"data_url": "https://a.b/", "\\u0064ata_url": "https://c.d/"}', "duplicate_key", "data_url"),
     ],
 )
 def test_a_wrong_body_is_refused_by_code_and_field(data: bytes, code: str, field: str | None) -> None:
