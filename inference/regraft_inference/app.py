@@ -19,7 +19,6 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qs
 
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,6 +30,7 @@ from regraft_core.logs import get_logger
 from regraft_inference import metrics
 from regraft_inference.bodies import Bodies, GoneError
 from regraft_inference.bundle import MLFLOW_VERSION
+from regraft_inference.cors import Cors
 from regraft_inference.exchange import TEXT_TYPE, Exchange, failed, without_body
 from regraft_inference.fast.short_cut import PredictionShortCut
 from regraft_inference.model import ANSWERED, ANSWERING, TaskModel, TaskRepository, Version
@@ -49,6 +49,7 @@ from regraft_inference.protocols import (
 from regraft_inference.request_id import request_id
 from regraft_inference.routes import Answer, TaskRoute
 from regraft_inference.settings import PredictorSettings
+from regraft_inference.turns import Turns
 
 log = get_logger(__name__)
 
@@ -70,22 +71,19 @@ class Front:
     def __init__(self, repository: TaskRepository, settings: PredictorSettings) -> None:
         self._repository = repository
         self._settings = settings
+        self._turns = Turns()
         self._bodies = Bodies(
-            limit=settings.max_request_bytes, small=settings.background_bytes, most=settings.max_bytes_in_flight
+            limit=settings.max_request_bytes,
+            small=settings.background_bytes,
+            most=settings.max_bytes_in_flight,
+            turns=self._turns,
         )
-        self._one_at_a_time = asyncio.Semaphore()
         self._kserve = kserve_application(repository)
         self._router = Router(self._routes(), redirect_slashes=False, default=self._elsewhere)
         self._short_cuts = self._all_short_cuts()
         self._app: ASGIApp = self._router
         if settings.cors_origins:
-            self._app = CORSMiddleware(
-                self._router,
-                allow_origins=settings.cors_origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=["*"],
-                expose_headers=["Regraft-Model-Version", "Regraft-Data-Sha256", "Regraft-Request-Id", "Retry-After"],
-            )
+            self._app = Cors(self._router, settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -218,7 +216,7 @@ class Front:
 
     async def _in_background[T](self, exchange: Exchange, work: Callable[[bytes], T], body: bytes) -> T:
         """Work on a body that would hold up the event loop. Nothing is done for a client that has gone meanwhile."""
-        turn = self._one_at_a_time if len(body) > LARGE_BYTES else contextlib.nullcontext()
+        turn = self._turns.take() if len(body) > LARGE_BYTES else contextlib.nullcontext()
         async with _watched(exchange.receive) as gone, turn:
             if gone.done():
                 raise GoneError

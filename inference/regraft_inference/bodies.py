@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+import asyncio
+import codecs
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from regraft_core.codes import Code
 from regraft_core.codings import CodingError, packings, unpacked
 from regraft_core.errors import BadRequestError, TooLargeError, UnavailableError
+from regraft_inference.turns import Turns
 
 type Message = MutableMapping[str, Any]
 type Scope = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
+
+PIECES = 16
+"""How much of a packed body is unpacked between two looks at its size, pieces of 64 KiB."""
 
 RETRY_SECONDS = 1
 """When a request that found no room may come again."""
@@ -33,7 +40,8 @@ class GoneError(Exception):
 class Bodies:
     """Reads bodies. All that are held at a moment share a bound, in bytes; small ones are free."""
 
-    def __init__(self, *, limit: int, small: int, most: int) -> None:
+    def __init__(self, *, limit: int, small: int, most: int, turns: Turns | None = None) -> None:
+        self._turns = turns or Turns()
         self._limit = limit
         self._small = small
         self._most = max(most, 2 * limit)  # one alone, packed and unpacked, always has room
@@ -68,28 +76,44 @@ class Bodies:
             if size > self._limit:
                 raise self._too_large()
             share.grow(len(chunks[-1]))
-        return self._unpacked(scope, chunks[0] if len(chunks) == 1 else b"".join(chunks), share)
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        coding = b",".join(value for name, value in scope["headers"] if name == b"content-encoding")
+        if coding:
+            body = await self._unpacked(coding.decode("latin-1"), body, share)
+        return body.removeprefix(codecs.BOM_UTF8)  # some programs write it, and it says nothing
 
-    def _unpacked(self, scope: Scope, body: bytes, share: _Share) -> bytes:
-        """Return a body without its content coding. Raises CodingNotReadError, BadRequestError, TooLargeError."""
-        coding = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"content-encoding"), "")
-        if not coding:
-            return body
+    async def _unpacked(self, coding: str, body: bytes, share: _Share) -> bytes:
+        """Return a body without its content coding. Raises CodingNotReadError, BadRequestError, TooLargeError.
+
+        What turns out to be large is unpacked off the event loop: a small body may hold it.
+        """
         try:
             packings(coding)
         except CodingError as error:
             raise CodingNotReadError(f"the body cannot be read: {error}") from None
-        parts, size = [], 0
+        pieces, parts = unpacked([body], coding), bytearray()
         try:
-            for part in unpacked([body], coding):
-                size += len(part)
-                if size > self._limit:
-                    raise self._too_large()
-                share.grow(len(part))
-                parts.append(part)
+            for piece in pieces:
+                parts += piece
+                if len(parts) > self._small:
+                    await self._unpack_more(pieces, parts, share)
         except CodingError as error:
             raise BadRequestError(f"the body is not what it says: {error}", code=Code.NOT_DECODABLE) from None
-        return b"".join(parts)
+        return bytes(parts)
+
+    async def _unpack_more(self, pieces: Iterator[bytes], parts: bytearray, share: _Share) -> None:
+        def more() -> None:
+            for piece in itertools.islice(pieces, PIECES):
+                parts.extend(piece)
+
+        async with self._turns.take():
+            taken = 0
+            while len(parts) > taken:
+                if len(parts) > self._limit:
+                    raise self._too_large()
+                share.grow(len(parts) - taken)
+                taken = len(parts)
+                await asyncio.to_thread(more)
 
     def take(self, size: int) -> None:
         """Take room for so many bytes more. Raises UnavailableError where there is none."""

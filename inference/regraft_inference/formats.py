@@ -13,7 +13,16 @@ from regraft_core.codes import Code
 from regraft_core.contract import EXPLAIN, PROBABILITIES, Contract
 from regraft_core.errors import ContractError
 from regraft_inference.options import PARAMETERS, OptionReader, Options
-from regraft_inference.values import ColumnReader, Values, kind_of, reader_of, refuse_repeated_keys, shown
+from regraft_inference.values import (
+    LONGEST_NAME,
+    ColumnReader,
+    Values,
+    keys_in,
+    kind_of,
+    reader_of,
+    refuse_repeated_keys,
+    shown,
+)
 
 NO_JSON_WORD = re.compile(rb"[\[,:]\s*(-?Infinity|NaN|nan|inf)\b")
 """What programs write for numbers that JSON has no word for."""
@@ -50,9 +59,17 @@ def parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        word = NO_JSON_WORD.search(body)
-        said = f"{word[1].decode()} is no JSON; leave the row out, or send null where it may be" if word else error
-        raise ContractError(f"the body is not JSON: {said}", code=Code.NOT_JSON) from None
+        raise ContractError(f"the body is not JSON: {_why_not(body, error)}", code=Code.NOT_JSON) from None
+
+
+def _why_not(body: bytes, error: orjson.JSONDecodeError) -> str:
+    if word := NO_JSON_WORD.search(body):
+        return f"{word[1].decode()} is no JSON; leave the row out, or send null where it may be"
+    try:
+        body.decode()
+    except UnicodeDecodeError as found:
+        return f"it is not UTF-8, byte {found.start} of it is 0x{body[found.start]:02x}"
+    return str(error)
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,6 @@ class RequestReader:
         self._leaves_aside = contract.leaves_aside
         self._max_rows = contract.max_request_rows
         self._readers: list[tuple[str, ColumnReader]] = [(each.name, reader_of(each)) for each in contract.features]
-        self._key_texts = [orjson.dumps(name) for name in self._names]
         self._formats: dict[str, Callable[[Any], dict[str, Any]]] = {
             "dataframe_split": self._from_split,
             "dataframe_records": self._from_records,
@@ -101,11 +117,10 @@ class RequestReader:
     def untyped_asking(self, body: bytes, *, by_name: bool = False) -> tuple[Untyped, Options]:
         """Read a request that may have options beside its rows; ``by_name`` as ``read_by_name`` does."""
         payload = parse_json(body)
+        size = len(payload) if type(payload) is dict else 0
         options = self.take_options(payload)
-        columns = self._shaped(self._by_name(payload) if by_name else payload)
-        if self.options.may_be_repeated_in(body) or self._may_repeat_a_key(body, payload):
-            refuse_repeated_keys(body)
-        return columns, options
+        taken = size - len(payload) if size else 0
+        return self._unique(body, self._by_name(payload) if by_name else payload, taken), options
 
     def typed(self, columns: Untyped) -> dict[str, Values]:
         """Check the values of columns, and type them."""
@@ -117,10 +132,10 @@ class RequestReader:
             return {**payload, "dataframe_split": _in_order(split, names, self._names)}
         return payload
 
-    def _unique(self, body: bytes, payload: Any) -> Untyped:
+    def _unique(self, body: bytes, payload: Any, taken: int = 0) -> Untyped:
+        """Return the columns of a request of which so many keys have been taken out. No key may be there twice."""
         columns = self._shaped(payload)
-        if self._may_repeat_a_key(body, payload):
-            refuse_repeated_keys(body)
+        refuse_repeated_keys(body, keys_in(payload) + taken)
         return columns
 
     def read_asking(self, body: bytes, *, by_name: bool = False) -> tuple[dict[str, Values], Options]:
@@ -148,7 +163,7 @@ class RequestReader:
             is_columns = type(next(iter(payload.values()), None)) is list  # as nearly always
             return self._check(payload if is_columns else _one_row(payload))
         if len(payload) > 1 and (others := [key for key in payload if key != wrapper and key not in BESIDE]):
-            other = others[0]
+            other = others[0][:LONGEST_NAME]
             raise ContractError(
                 f"{other!r} does not belong beside {wrapper!r}",
                 code=Code.COLUMN_UNKNOWN,
@@ -195,9 +210,9 @@ class RequestReader:
         for name in names:
             if name not in self._keys:
                 raise ContractError(
-                    f"there is no column {name!r}; the columns are {', '.join(self._names)}",
+                    f"there is no column {name[:LONGEST_NAME]!r}; the columns are {', '.join(self._names)}",
                     code=Code.COLUMN_UNKNOWN,
-                    column=name,
+                    column=name[:LONGEST_NAME],
                     rule="known name",
                     **where,
                 )
@@ -340,25 +355,6 @@ class RequestReader:
                 rule="shape [rows] or [rows, 1]",
             )
         return data
-
-    def _may_repeat_a_key(self, body: bytes, payload: Any) -> bool:
-        """Whether a key may be there twice: orjson keeps the last one and says nothing.
-
-        Each name of a column is in the text once, or once in each record. Another number proves nothing (a name may be
-        a value, too), so that a slower parser has to look; the same number means that all is well, unless somebody
-        hides the second key behind escapes.
-        """
-        times = 1
-        wrapper = None if type(payload) is list else self._wrapper(payload)
-        if type(payload) is list:
-            times = len(payload)
-        elif wrapper is not None:
-            if body.count(orjson.dumps(wrapper)) != 1:
-                return True
-            content = payload[wrapper]
-            times = len(content) if type(content) is list else 1
-        counts = [body.count(text) for text in self._key_texts]
-        return counts.count(times) != len(counts)
 
     def _wrapper(self, payload: Mapping[str, Any]) -> str | None:
         """Return the key that the columns stand under, None where they stand by themselves, as they mostly do."""

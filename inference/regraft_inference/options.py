@@ -45,11 +45,6 @@ class OptionReader:
         """Whether a body may ask for more: the words may be values in it, too."""
         return TEXTS[0] in body or TEXTS[1] in body
 
-    @staticmethod
-    def may_be_repeated_in(body: bytes) -> bool:
-        """Whether an option may be there twice."""
-        return any(body.count(text) > 1 for text in TEXTS)
-
     def take(self, payload: Any, *, wrapped: bool = False) -> Options:
         """Take the options out of a request that is parsed; ``wrapped``: its columns stand under a key of a format.
 

@@ -22,9 +22,12 @@ from regraft_core.version import __version__
 from regraft_inference.exchange import JSON_TYPE, failed, problem_of
 from regraft_inference.formats import parse_json
 from regraft_inference.model import ANSWERING, TaskRepository, Version
+from regraft_inference.values import keys_in, refuse_repeated_keys
 
 BINARY_HEADER = b"inference-header-content-length"
 """Header of the V2 protocol's binary extension: how long the JSON at the beginning of the body is."""
+
+BINARY_TYPE = b"application/octet-stream"
 
 EXTENSIONS = ["binary_tensor_data"]
 """What V2 knows here besides the protocol itself."""
@@ -101,19 +104,22 @@ def plain_scope(scope: Scope) -> Scope:
 
 
 def said_to_be_json(scope: Scope) -> Scope:
-    """Return the scope with the content type of JSON, unless the binary extension says how the body is made.
+    """Return the scope with the content type of JSON, or of bytes where the binary extension says how the body is made.
 
-    KServe takes a V2 body of another type, or of none, for binary; clients leave the type out.
+    KServe tells the two by the type alone; clients leave it out, or say JSON in either case.
     """
-    if any(name == BINARY_HEADER for name, _ in scope["headers"]):
-        return scope
+    is_binary = any(name == BINARY_HEADER for name, _ in scope["headers"])
     others = [header for header in scope["headers"] if header[0] != b"content-type"]
-    return {**scope, "headers": [*others, (b"content-type", JSON_TYPE)]}
+    return {**scope, "headers": [*others, (b"content-type", BINARY_TYPE if is_binary else JSON_TYPE)]}
 
 
 def check_json(scope: Scope, body: bytes) -> None:
-    """Raise for what should be JSON and is not: KServe takes NaN, lone surrogates and endless depth."""
-    parse_json(_json_part(scope, body))
+    """Raise for what should be JSON and is not: KServe takes NaN, lone surrogates, endless depth, repeated keys."""
+    text = _json_part(scope, body)
+    payload = parse_json(text)
+    refuse_repeated_keys(text, keys_in(payload))
+    if any(name == BINARY_HEADER for name, _ in scope["headers"]):
+        _check_sizes(payload, len(body) - len(text))
 
 
 def server_metadata() -> dict[str, Any]:
@@ -155,6 +161,18 @@ def _translated(error: Exception) -> RegraftError:
     if isinstance(error, HTTPException | InvalidInput):
         return BadRequestError(str(error), code=Code.NOT_DECODABLE)
     return failed()
+
+
+def _check_sizes(payload: Any, rest: int) -> None:
+    """Raise BadRequestError where the tensors behind the JSON are not as long together as what is there."""
+    inputs = payload.get("inputs") if type(payload) is dict else None
+    parameters = [one.get("parameters") for one in inputs if type(one) is dict] if type(inputs) is list else []
+    sizes = [one.get("binary_data_size", 0) for one in parameters if type(one) is dict]
+    if any(type(size) is not int or size < 0 for size in sizes) or sum(sizes) != rest:
+        raise BadRequestError(
+            f"binary_data_size of the inputs must be {rest} bytes together: so many follow the JSON",
+            code=Code.NOT_DECODABLE,
+        )
 
 
 def _json_part(scope: Scope, body: bytes) -> bytes:

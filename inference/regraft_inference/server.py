@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import sys
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -32,6 +33,9 @@ from regraft_inference.model import TaskModel, TaskRepository
 from regraft_inference.settings import PredictorSettings
 
 log = get_logger(__name__)
+
+SWITCH_SECONDS = 0.0002
+"""How long a thread that works on a large request may keep the event loop waiting for Python's lock."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -105,6 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         repository.add(TaskModel(options.model_name, options.model_dir))
     else:
         repository.load_all()
+    sys.setswitchinterval(SWITCH_SECONDS)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     counts = serve_counts(options.host, settings.fit_port, repository.answers)
     server = PredictorServer(repository, settings, host=options.host, port=options.http_port)

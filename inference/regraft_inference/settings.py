@@ -20,7 +20,7 @@ class PredictorSettings(HttpSettings, CoreSettings):
     )
     cors_origins: CommaSeparated = Field(
         default_factory=list,
-        description="Origins whose pages may ask from a browser, such as https://app.example.com; * for all",
+        description="Origins whose pages may ask from a browser: https://a.example.com, http://localhost:*; * for all",
     )
     background_bytes: int = Field(32 << 10, description="Bodies above this size are answered off the event loop, bytes")
     drain_seconds: float = Field(

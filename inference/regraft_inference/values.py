@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, NoReturn, cast
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from regraft_core.codes import Code
 from regraft_core.contract import Column
 from regraft_core.errors import ContractError
+from regraft_core.repeats import repeated_key
 from regraft_inference.columns import TIME, parse_time, typed_values
 
 type Values = list[str] | NDArray[Any]
@@ -26,6 +28,15 @@ type Values = list[str] | NDArray[Any]
 INT64 = np.iinfo(np.int64)
 NUMBERS = {int, float}
 """Python types of JSON numbers; bool is a type of its own and no number."""
+
+NESTED = (dict, list)
+DEPTH = 6
+"""How deep keys are counted: no format of a request goes deeper."""
+
+LONGEST_NAME = 200
+"""How much of a name that a client has made up is repeated to it, characters."""
+
+KEY_ENDS = re.compile(rb'"[ \t\n\r]*:')
 
 
 class ColumnReader:
@@ -133,7 +144,8 @@ class _NumberReader(ColumnReader):
         if type(value) not in NUMBERS:
             self._refuse(row, value, Code.WRONG_TYPE, f"type {self.column.type}")
         if not math.isfinite(value):
-            self._refuse(row, value, Code.VALUE_INFINITE, "a finite number")
+            code = Code.VALUE_NAN if math.isnan(value) else Code.VALUE_INFINITE
+            self._refuse(row, value, code, "a finite number")
         if self._integer and value != math.floor(value):
             self._refuse(row, value, Code.WRONG_TYPE, "type integer")
         if value < self._minimum:
@@ -220,16 +232,30 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
 
 
-def refuse_repeated_keys(body: bytes) -> None:
-    """Raise ContractError (``duplicate_key``) where a key stands twice: readers keep one silently."""
+def keys_in(value: Any, depth: int = DEPTH) -> int:
+    """Return how many keys the objects of a JSON value have. Those deep down, or behind plain values, do not count."""
+    is_object = type(value) is dict
+    count = len(value) if is_object else 0
+    for each in value.values() if is_object else value:
+        if type(each) is dict or (type(each) is list and each and type(each[0]) in NESTED):
+            count += keys_in(each, depth - 1) if depth else 0
+        elif not is_object:
+            break  # rows of values, of which there may be many
+    return count
 
-    def unique(pairs: list[tuple[str, Any]]) -> None:
-        seen = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise ContractError(
-                    f"key {key!r} is there twice", code=Code.DUPLICATE_KEY, column=key, rule="unique name"
-                )
-            seen.add(key)
 
-    json.loads(body, object_pairs_hook=unique, parse_int=str, parse_float=str)
+def refuse_repeated_keys(body: bytes, keys: int) -> None:
+    """Raise ContractError (``duplicate_key``) where a key stands twice in a text: readers keep one silently.
+
+    ``keys`` is how many they have kept. As many colons in the text mean that none is lost; only where there are more (a
+    value may have them, too) somebody has to look.
+    """
+    if body.count(b":") == keys or len(KEY_ENDS.findall(body)) == keys:
+        return
+    try:
+        key = repeated_key(body)
+    except RecursionError:
+        raise ContractError("the body is not JSON that is read here: it is too deep", code=Code.NOT_JSON) from None
+    if key is not None:
+        key = key[:LONGEST_NAME]
+        raise ContractError(f"key {key!r} is there twice", code=Code.DUPLICATE_KEY, column=key, rule="unique name")

@@ -209,6 +209,35 @@ def test_v2_answers_for_the_version_that_serves_and_for_no_other(client: Client)
         assert answer.json["error"] == answer.json["detail"]
 
 
+TENSOR = {"name": "Password", "datatype": "BYTES", "shape": [1], "data": ["a"]}
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    ("path", "payload"),
+    [
+        ("/predict", {"Password": ["a"]}),
+        ("/invocations", {"inputs": ["a"]}),
+        ("/v1/models/passwords:predict", {"instances": ["a"]}),
+        ("/v2/models/passwords/infer", {"inputs": [TENSOR]}),
+    ],
+)
+def test_in_every_protocol_a_mark_before_the_json_says_nothing_and_a_key_stands_once(
+    client: Client, path: str, payload: dict[str, Any]
+) -> None:
+    text = orjson.dumps(payload)
+    assert client.ask("POST", path, BOM + text, headers=JSON).status == 200
+    key = next(iter(payload))
+    twice = b'{"%s": [], %s' % (key.encode(), text[1:])
+    assert client.ask("POST", path, twice, headers=JSON).json["code"] == "duplicate_key"
+
+
+def test_a_body_may_be_packed_twice_by_two_headers(client: Client) -> None:
+    packed = gzip.compress(gzip.compress(b'{"Password": ["a"]}'))
+    scope_headers = {"content-encoding": "gzip, gzip"}
+    assert client.ask("POST", "/predict", packed, headers=scope_headers).status == 200
+
+
 def test_v2_names_its_binary_extension(client: Client) -> None:
     assert client.get("/v2").json["extensions"] == ["binary_tensor_data"]
 
@@ -224,7 +253,9 @@ def test_pages_of_other_origins_may_ask_where_a_setting_says_so(client: Client) 
     open_to_one = client_of(client.app._repository, cors_origins=["https://app.example.com"])
     allowed = open_to_one.ask("OPTIONS", "/predict", headers=asking)
     assert (allowed.status, allowed.headers["access-control-allow-origin"]) == (200, "https://app.example.com")
-    assert open_to_one.ask("OPTIONS", "/predict", headers=asking | {"origin": "https://x.example.com"}).status == 400
+    refused = open_to_one.ask("OPTIONS", "/predict", headers=asking | {"origin": "https://x.example.com"})
+    assert (refused.status, refused.json["code"]) == (400, "origin_not_allowed")
+    assert "access-control-allow-origin" not in refused.headers
     for payload, status in (({"Password": ["a"]}, 200), ({"Password": []}, 400)):
         answer = open_to_one.post("/predict", payload, JSON | {"origin": "https://app.example.com"})
         assert (answer.status, answer.headers["access-control-allow-origin"]) == (status, "https://app.example.com")
@@ -232,6 +263,29 @@ def test_pages_of_other_origins_may_ask_where_a_setting_says_so(client: Client) 
     assert open_to_one.app.short_cut(scope) is None
     assert open_to_one.app.short_cut({**scope, "headers": []}) is not None
     open_to_one.runner.close()
+
+
+@pytest.mark.parametrize(
+    ("listed", "origin", "allowed"),
+    [
+        ("http://localhost:*", "http://localhost:3000", True),
+        ("http://localhost:*", "http://localhost:3000@example.com", False),
+        ("http://localhost:*", "https://localhost:3000", False),
+        ("http://localhost", "http://localhost", True),
+        ("http://localhost", "http://localhost:3000", False),
+        ("https://*.example.com", "https://a.b.example.com", True),
+        ("https://*.example.com", "https://example.com", False),
+        ("https://*.example.com", "https://evil.com/.example.com", False),
+        ("https://app.example.com", "https://appXexample.com", False),
+        ("*", "null", True),
+        ("https://app.example.com", "null", False),
+    ],
+)
+def test_an_origin_is_listed_as_it_is_or_with_stars(client: Client, listed: str, origin: str, allowed: bool) -> None:
+    asking = {"origin": origin, "access-control-request-method": "POST"}
+    found = client_of(client.app._repository, cors_origins=[listed])
+    assert found.ask("OPTIONS", "/predict", headers=asking).status == (200 if allowed else 400)
+    found.runner.close()
 
 
 @pytest.mark.parametrize("path", ["/predict", "/v1/models/passwords:predict", "/v2/models/passwords/infer"])
@@ -459,6 +513,19 @@ def strings(*values: bytes) -> bytes:
 
 def binary_tensor(name: str, datatype: str, rows: int, data: bytes) -> dict[str, Any]:
     return {"name": name, "shape": [rows], "datatype": datatype, "parameters": {"binary_data_size": len(data)}}
+
+
+@pytest.mark.parametrize("rest", [b"", strings(b"a") + b"z", strings(b"a")[:-1]])
+def test_what_follows_the_json_is_just_the_tensors(client: Client, rest: bytes) -> None:
+    tensor = binary_tensor("Password", "BYTES", 1, strings(b"a"))
+    body, headers = binary({"inputs": [tensor]}, rest)
+    refused = client.ask("POST", "/v2/models/passwords/infer", body, headers=headers)
+    assert (refused.status, refused.json["code"]) == (400, "not_decodable")
+
+
+def test_a_client_of_the_binary_extension_may_call_it_json(client: Client) -> None:
+    body, headers = binary({"inputs": [binary_tensor("Password", "BYTES", 1, strings(b"a"))]}, strings(b"a"))
+    assert client.ask("POST", "/v2/models/passwords/infer", body, headers=headers | JSON).status == 200
 
 
 def test_v2_speaks_the_binary_extension_both_ways(client: Client) -> None:

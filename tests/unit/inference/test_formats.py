@@ -141,6 +141,16 @@ def test_an_integral_float_is_an_integer_as_in_json_schema() -> None:
         (b'{"age": [40], "age": [41], "sex": [1], "oldpeak": [1]}', "duplicate_key", "age", None),
         (b'{"instances": [{"age": 40, "age": 41, "sex": 1, "oldpeak": 1}]}', "duplicate_key", "age", None),
         (b'{"instances": [], "instances": [{"age": 40, "sex": 1, "oldpeak": 1}]}', "duplicate_key", "instances", None),
+        (b'{"age": [40], "\\u0061ge": [41], "sex": [1], "oldpeak": [1]}', "duplicate_key", "age", None),
+        (
+            b'{"dataframe_split": {"columns": [], "columns": ["age", "sex", "oldpeak"], "data": [[40, 1, 1]]}}',
+            "duplicate_key",
+            "columns",
+            None,
+        ),
+        (b'{"age" :[40],"sex":[1], "age"\n: [41],"oldpeak":[1]}', "duplicate_key", "age", None),
+        ({"x" * 500: [1]}, "column_unknown", "x" * 200, None),
+        (json.dumps({"age": [40]}).encode("utf-16"), "not_json", None, None),
     ],
 )
 def test_a_broken_request_is_refused_with_code_column_and_row(
