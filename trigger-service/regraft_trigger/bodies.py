@@ -157,7 +157,9 @@ def parse_body[B: Body](data: bytes, kind: type[B]) -> B:
     except ValidationError as error:
         raise refusal(error, kind) from error
     if (key := repeated_key(text)) is not None:
-        raise BadRequestError(f"the field {key[:100]!r} is there twice", code=Code.DUPLICATE_KEY, field=key[:100])
+        code, field = Code.DUPLICATE_KEY, key[:100]
+        message = f"the field {field!r} is there twice"
+        raise BadRequestError(message, code=code, errors=[{"code": code, "field": field, "message": message}])
     return found
 
 
