@@ -170,8 +170,9 @@ class BoundedProtocol(HttpToolsProtocol):
         An answer that has begun has nobody to hear it any more: streams of events end with their listener.
         """
         waits = self.is_answering and self.cycle is not None and not self.cycle.response_started
-        if waits and self._coming and self.pipeline:
-            self.pipeline.popleft()  # it will never be there as a whole
+        if self._coming and self.pipeline:
+            self.pipeline.popleft()  # it will never be there as a whole; the one before it is being answered
+            waits = True
         self._refused = True
         self._stop_waiting()
         return waits

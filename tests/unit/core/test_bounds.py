@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.unit.trigger.serving import running
 
 CONNECTIONS = 12
 ATTACKERS = 2 * CONNECTIONS
-LIMITS = {"max_head_bytes": 4096, "request_seconds": 0.4, "max_connections": CONNECTIONS}
+LIMITS: dict[str, Any] = {"max_head_bytes": 4096, "request_seconds": 0.4, "max_connections": CONNECTIONS}
 
 
 @dataclass(frozen=True)

@@ -340,7 +340,7 @@ def test_nothing_is_predicted_for_a_client_that_has_gone(client: Client, monkeyp
     monkeypatch.setattr(version, "answer", asked.append)
 
     async def talk() -> None:
-        async with client.app._one_at_a_time:
+        async with client.app._turns.take():
             waiting = asyncio.create_task(client._ask("POST", "/predict", (body,), JSON))  # its client goes at once
             for _ in range(5):
                 await asyncio.sleep(0)
