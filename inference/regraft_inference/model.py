@@ -7,6 +7,7 @@ model at it, so that whoever holds a version (a request that is being answered) 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -338,6 +339,8 @@ class TaskRepository(ModelRepository):  # type: ignore[misc]  # kserve has no ty
         """
         async with self._loading:
             model = self.models.get(name) or self._placeholder(name)
+            if name not in self.models and not await asyncio.to_thread(os.path.isdir, model.folder):
+                raise NotFoundError(f"there is no bundle for a task {name[:100]!r}", code=Code.TASK_UNKNOWN)
             try:
                 await asyncio.to_thread(model.load)
             except BundleError as error:

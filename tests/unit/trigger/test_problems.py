@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from regraft_core.serving import Serving
 from regraft_core.stores.objects import FileStore
 from regraft_core.stores.queue import RunStore
 from regraft_trigger.backends.local import LocalBackend
-from tests.unit.trigger.serving import Running, Serve, running
+from tests.unit.trigger.serving import Running, Serve, running, wait_for
 
 
 class Broken(LocalBackend):
@@ -131,3 +132,15 @@ def test_pages_of_other_sites_cannot_post(service: Running, headers: dict[str, s
     assert answer.status_code == status
     if status == 403:
         assert answer.json()["code"] == "cross_site_request"
+
+
+def test_a_client_that_goes_in_the_middle_of_its_body_is_no_failure(
+    service: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = service.client.base_url
+    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+        connection.sendall(b"POST /trigger HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+    wait_for(lambda: not service.server.server_state.tasks)
+    assert service.client.get("/health").status_code == 200
+    assert "internal_error" not in service.client.get("/metrics").text
+    assert "request failed" not in capsys.readouterr().out
