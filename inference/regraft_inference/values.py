@@ -234,6 +234,8 @@ def shown(value: Any) -> str:
 
 def keys_in(value: Any, depth: int = DEPTH) -> int:
     """Return how many keys the objects of a JSON value have. Those deep down, or behind plain values, do not count."""
+    if type(value) not in NESTED:
+        return 0
     is_object = type(value) is dict
     count = len(value) if is_object else 0
     for each in value.values() if is_object else value:
