@@ -65,6 +65,18 @@ def test_the_modules_that_a_document_names_are_there(document: Path) -> None:
     assert [name for name in named if "/regraft_" not in name] == []
 
 
+@pytest.mark.parametrize("member", ["core", "inference", "pipeline", "trigger-service", "cli"])
+def test_the_readme_of_a_package_names_modules_that_there_are(member: str) -> None:
+    package = next((ROOT / member).glob("regraft_*/__init__.py")).parent
+    there = {
+        path.stem if path.is_file() else f"{path.name}/" for path in package.glob("[!_.]*") if path.name != "py.typed"
+    }
+    lines = re.findall(r"^\| (`[^|]*) \|", (ROOT / member / "README.md").read_text(), re.MULTILINE)
+    named = [name for line in lines for name in re.findall(r"`([a-z_]+/?)`", line)]
+    assert len(named) > 5
+    assert set(named) <= there
+
+
 def test_the_release_is_said_in_the_changelog_and_in_the_overlay_for_production() -> None:
     assert f"\n## {__version__} " in (ROOT / "CHANGELOG.md").read_text()
     assert f"\nTAG={__version__}\n" in (ROOT / "k8s" / "overlays" / "production" / "settings.env").read_text()
