@@ -5,6 +5,7 @@ Only what it is, so that every part can read it; counting is the pipeline's (``r
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -79,6 +80,27 @@ class Characters(BaseModel):
 Distribution = Annotated[Levels | Bins | Characters, Field(discriminator="kind")]
 
 
+CONFIDENCE_LOG_ODDS = tuple(place / 4 for place in range(-28, 29))
+CONFIDENCE_EDGES = tuple(1 / (1 + math.exp(-odds)) for odds in CONFIDENCE_LOG_ODDS)
+"""Edges of the bins in which a classifier's probabilities are counted, even steps of log odds; one of them is 0.5. They
+belong to the bin below them."""
+
+
+class Confidence(BaseModel):
+    """How often it came true what a classifier was so sure of, for rows that it had not seen.
+
+    ``counts`` are its answers in the bins of ``CONFIDENCE_EDGES``, ``true`` those of them that came true.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    of: Literal["second", "answered"] = Field(
+        description="What the probability is of: the second of two classes; of more, the class that is answered"
+    )
+    counts: tuple[int, ...] = Field(min_length=len(CONFIDENCE_EDGES) + 1, max_length=len(CONFIDENCE_EDGES) + 1)
+    true: tuple[int, ...] = Field(min_length=len(CONFIDENCE_EDGES) + 1, max_length=len(CONFIDENCE_EDGES) + 1)
+
+
 class Profile(Versioned):
     """What is known of a dataset. ``skill`` is that of the task's own estimator on it, out of fold."""
 
@@ -97,6 +119,7 @@ class Profile(Versioned):
     predictions: Distribution | None = Field(
         None, description="How the model's answers for rows that it had not seen are distributed"
     )
+    confidence: Confidence | None = Field(None, description="What the answers of a classifier are estimated by")
     created_at: datetime | None = Field(None, description="When it became the reference")
     blessed_by: str | None = Field(None, description="Who made it the reference")
     why: str | None = Field(None, description="Why it is the reference")

@@ -47,6 +47,7 @@ from regraft_inference.estimators import (
     Estimator,
     ReasoningEstimator,
     Reasons,
+    ScoringEstimator,
     estimator_class,
 )
 
@@ -133,7 +134,7 @@ def write_bundle(
         raise BundleError(f"{folder} is not empty; a bundle needs a folder of its own", code=Code.BUNDLE_EXISTS)
     columns = _typed(contract, golden)
     requests = {column.name: json_values(column, columns[column.name]) for column in contract.features}
-    answers = _json_list(estimator.predict(columns))
+    answers = np.asarray(estimator.predict(columns)).tolist()
     _write_json(folder / "bundle.json", info.model_dump(mode="json"))
     _write_json(folder / "contract.json", contract.model_dump(mode="json"))
     _write_json(folder / "profile.json", {} if profile is None else profile.model_dump(mode="json"))
@@ -163,6 +164,7 @@ class Bundle:
         self.contract = contract
         self.info = info
         self.estimator = estimator
+        self._scoring = estimator if contract.classes is not None and isinstance(estimator, ScoringEstimator) else None
         self.version = version
 
     @classmethod
@@ -195,6 +197,13 @@ class Bundle:
         Strings may come as any sequence, numbers as any sequence or array; they must keep the contract.
         """
         return self.estimator.predict(_typed(self.contract, columns))
+
+    def predict_scored(self, columns: Columns) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Do as ``predict``, and return beside it the scores of a ``ScoringEstimator``, None of any other."""
+        if self._scoring is None:
+            return self.predict(columns), None
+        scores = self._scoring.scores(_typed(self.contract, columns))
+        return self._scoring.answers_of(scores), scores
 
     def profile(self) -> Profile | None:
         """Return the profile of the dataset, None where there is none, or one that this release does not know."""
@@ -338,10 +347,6 @@ def _repeats(answer: Any, expected: Any) -> bool:
     if isinstance(expected, np.floating):
         return bool(np.isclose(answer, expected, rtol=GOLDEN_TOLERANCE, atol=0))
     return bool(answer == expected)
-
-
-def _json_list(values: Any) -> list[Any]:
-    return np.asarray(values).tolist() if isinstance(values, np.ndarray) else list(values)
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -186,9 +186,9 @@ class Version:
 
     def _predict(self, columns: Mapping[str, Values], *, explain: bool) -> Answered:
         """Answer checked columns, of one request or of many, and count them."""
-        values = self.bundle.predict(columns)
+        values, scores = self.bundle.predict_scored(columns)
         metrics.count_rows(self.task, len(values))
-        self.counter.saw(columns, values)
+        self.counter.saw(columns, values, scores)
         return Answered(values, self.bundle.reasons(columns) if explain else None)
 
     def _checked(self, columns: Untyped, *, explain: bool = False) -> Answered:

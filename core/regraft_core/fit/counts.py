@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from regraft_core.contract import Contract
 from regraft_core.formats import Versioned
-from regraft_core.profile import Profile
+from regraft_core.profile import CONFIDENCE_EDGES, Confidence, Profile
 
 type Number = Annotated[int, Field(ge=0, le=2**53)]
 """A count that every program can add up exactly."""
@@ -40,6 +40,9 @@ class Counts(BaseModel):
         default_factory=dict, description="By column and aspect, as the profile has them"
     )
     predictions: list[Number] = Field(default_factory=list)
+    confidence: list[Number] = Field(
+        default_factory=list, description="Probabilities of a classifier's answers, in the bins of CONFIDENCE_EDGES"
+    )
     refused: list[Refused] = Field(default_factory=list)
 
     def since(self, before: Counts) -> Counts:
@@ -66,6 +69,11 @@ class Known(Versioned):
     skill: float | None = Field(None, description="On rows that it had not seen when it was judged")
     keep_days: int = Field(30, description="How long rows that are kept are kept, and what is told of them")
 
+    @property
+    def confidence(self) -> Confidence | None:
+        """How often what it was sure of came true, None where that is not known, or it is no classifier."""
+        return None if self.profile is None else self.profile.confidence
+
     def fits(self, counts: Counts) -> bool:
         """Whether counts are in the bins of this version."""
         inputs = {} if self.profile is None else self.profile.inputs
@@ -73,6 +81,7 @@ class Known(Versioned):
         return (
             _shape(counts.columns) == {n: {w: len(d.counts) for w, d in of.items()} for n, of in inputs.items()}
             and len(counts.predictions) == (0 if predictions is None else len(predictions.counts))
+            and len(counts.confidence) in (0, 0 if self.confidence is None else len(CONFIDENCE_EDGES) + 1)
             and all(refused.column is None or refused.column in inputs for refused in counts.refused)
         )
 
@@ -127,6 +136,7 @@ def _combined(one: Counts, other: Counts, sign: int) -> Counts:
             for name in (one.columns or other.columns)
         },
         predictions=_added(one.predictions, other.predictions, sign),
+        confidence=_added(one.confidence, other.confidence, sign),
         refused=[Refused(column=column, code=code, requests=n) for (column, code), n in refused.items() if n],
     )
 

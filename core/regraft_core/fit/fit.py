@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from regraft_core.drift import drift_of
 from regraft_core.fit.counts import Counts, Known, Refused
+from regraft_core.fit.estimated import estimated_of
 from regraft_core.fit.measured import MeasuredSkill
 from regraft_core.profile import THERE, Bins, Comparison, Distribution, Levels
 
@@ -76,7 +77,11 @@ class Fit(BaseModel):
     columns: list[ColumnFit]
     predictions: PredictionsFit
     refused: list[RefusedShare]
-    estimated: dict[str, float] = Field(default_factory=dict)
+    estimated: dict[str, float] = Field(
+        default_factory=dict,
+        description="Of a classifier's answers: expected accuracy and, of two classes, ROC AUC, with their standard "
+        "errors, from how sure it was. An estimate: it holds while what follows from the inputs is the same",
+    )
     measured: list[MeasuredSkill] = Field(
         default_factory=list, description="Skill of each version whose outcomes are known, the newest version first"
     )
@@ -97,8 +102,15 @@ def fit_of(
         columns=[_column(name, columns[name], counts, found) for name in columns],
         predictions=PredictionsFit(psi=answers and answers.psi, p=answers and answers.p),
         refused=refused_of(counts),
+        estimated=_estimated(known, counts),
         measured=list(measured),
     )
+
+
+def _estimated(known: Known | None, counts: Counts) -> dict[str, float]:
+    if known is None or known.confidence is None or sum(counts.confidence) < MIN_ROWS:
+        return {}
+    return estimated_of(known.confidence, counts.confidence)
 
 
 def comparisons_of(known: Known, counts: Counts) -> list[Comparison]:

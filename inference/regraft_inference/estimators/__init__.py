@@ -88,6 +88,25 @@ class ProbabilisticEstimator(Estimator, Protocol):
         ...
 
 
+@runtime_checkable
+class ScoringEstimator(ProbabilisticEstimator, Protocol):
+    """A classifier that answers the most probable class, and knows how sure it is without more work.
+
+    ``predict`` is ``answers_of`` the ``scores``.
+    """
+
+    def scores(self, columns: Columns) -> NDArray[Any]:
+        """Return log odds of the second of two classes, shape (rows, 1).
+
+        Of more classes the logarithms of what their probabilities are in proportion to, shape (rows, classes).
+        """
+        ...
+
+    def answers_of(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Return the predictions, as ``predict`` does."""
+        ...
+
+
 @dataclass(slots=True)
 class Reasons:
     """What one answer is made of: ``start`` and what each column ``added`` sum up to ``answer``.
@@ -148,6 +167,7 @@ __all__ = [
     "ProbabilisticEstimator",
     "ReasoningEstimator",
     "Reasons",
+    "ScoringEstimator",
     "StreamingEstimator",
     "TrainingBatches",
     "bounded",

@@ -114,8 +114,11 @@ class TabularEstimator:
 
     def predict(self, columns: Columns) -> NDArray[Any]:
         """Return labels as str, booleans as bool, integers as int64, other values as float64; shape (rows,)."""
+        return self.answers_of(self.scores(columns))
+
+    def answers_of(self, scores: Floats) -> NDArray[Any]:
+        """Return what is answered where the model has these scores, as ``predict`` does."""
         fitted = self.fitted
-        scores = self._scores(columns)
         if not fitted.classes:
             numbers = np.expm1(np.clip(scores[:, 0], 0, LARGEST_LOG)) if fitted.link == "log1p" else scores[:, 0]
             return np.rint(numbers).astype(np.int64) if self.contract.target.type == "integer" else numbers
@@ -133,7 +136,7 @@ class TabularEstimator:
 
     def probabilities(self, columns: Columns) -> Floats:
         """Return the probability of each of the classes, shape (rows, classes)."""
-        scores = self._scores(columns)
+        scores = self.scores(columns)
         if len(self.classes) == 1:
             return np.ones((len(scores), 1))
         if self.fitted.outputs == 1:
@@ -217,7 +220,8 @@ class TabularEstimator:
             raise RuntimeError("the estimator has not been fitted")
         return self._model
 
-    def _scores(self, columns: Columns) -> Floats:
+    def scores(self, columns: Columns) -> Floats:
+        """Return the scores on the model's scale, shape (rows, outputs)."""
         if rows_of(columns) == 0:
             return np.zeros((0, self.fitted.outputs))
         return self._line(self.model.scores(self.fitted.encoding.matrix(columns)))

@@ -330,30 +330,30 @@ def _term(machine: Any, parts: list[tuple[int, Part]], places: tuple[int, ...], 
 
 def fit_boosted(table: Table) -> Attempt:
     """Train trees; held-out rows tell how many are enough."""
-    number = _number_of_folds(table)
+    number, small = _number_of_folds(table), len(table.target) < FEW_ROWS
     if number < 2:
-        model, _ = _fit_trees(table, FEW_ROUNDS, None)
+        model, _ = _fit_trees(table, FEW_ROUNDS, None, small=small)
         return Attempt(model, np.zeros((0, table.outputs)), np.zeros(0))
     folds = _folds(table, number)
     scores, targets, rounds = [], [], []
     for fold in range(1 if len(table.target) > MOST_ADDITIVE_ROWS else number):
         inside, outside = table.rows(np.flatnonzero(folds != fold)), table.rows(np.flatnonzero(folds == fold))
-        model, best = _fit_trees(inside, MOST_TREES, outside)
+        model, best = _fit_trees(inside, MOST_TREES, outside, small=small)
         rounds.append(best)
         scores.append(model.scores(outside.matrix))
         targets.append(outside.target)
-    model, _ = _fit_trees(table, int(np.mean(rounds)), None)
+    model, _ = _fit_trees(table, int(np.mean(rounds)), None, small=small)
     return Attempt(model, np.concatenate(scores), np.concatenate(targets))
 
 
 TRAINERS: dict[Kind, Callable[[Table], Attempt]] = {"additive": fit_additive, "boosted": fit_boosted}
 
 
-def _fit_trees(table: Table, rounds: int, held_out: Table | None) -> tuple[TreesModel, int]:
+def _fit_trees(table: Table, rounds: int, held_out: Table | None, *, small: bool) -> tuple[TreesModel, int]:
+    """Train up to so many trees, as many as are best for held-out rows. What suits a small table suits its folds."""
     import lightgbm  # noqa: PLC0415  (takes seconds)
 
     rows, outputs = len(table.target), table.outputs
-    small = rows < FEW_ROWS
     objective = "regression" if not table.classes else "binary" if table.classes <= 2 else "multiclass"
     settings: dict[str, Any] = {
         "objective": objective,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regraft_core.contract import Column
-from regraft_core.profile import MISSING, THERE, WEEKDAYS, Bins, Characters, Distribution, Levels
+from regraft_core.profile import CONFIDENCE_LOG_ODDS, MISSING, THERE, WEEKDAYS, Bins, Characters, Distribution, Levels
 from regraft_inference.values import Values
 
 type Ints = NDArray[np.int64]
@@ -37,6 +37,29 @@ class ColumnCounts:
                 self.counts[what] += count({MISSING: rows - len(present), THERE: len(present)})
             elif len(present):
                 self.counts[what] += count(present)
+
+
+class SurenessCounts:
+    """Counts how sure a classifier was of its answers, in the bins of ``CONFIDENCE_EDGES``."""
+
+    def __init__(self, of: Literal["second", "answered"]) -> None:
+        self._of_many = of == "answered"
+        self.counts: Ints = np.zeros(len(CONFIDENCE_LOG_ODDS) + 1, dtype=np.int64)
+
+    def add(self, scores: NDArray[np.float64]) -> None:
+        """Count the scores of a ``ScoringEstimator``, unless they are of another number of classes than was judged."""
+        if (scores.shape[1] > 1) == self._of_many:
+            places = np.searchsorted(CONFIDENCE_LOG_ODDS, _log_odds(scores), side="left")
+            self.counts += np.bincount(places, minlength=len(self.counts))
+
+
+def _log_odds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log odds of the second of two classes, or of the most probable one of more, shape (rows,)."""
+    if scores.shape[1] == 1:
+        return scores[:, 0]
+    ordered = np.sort(scores, axis=1)
+    found: NDArray[np.float64] = ordered[:, -1] - np.logaddexp.reduce(ordered[:, :-1], axis=1)
+    return found
 
 
 def counter_of(distribution: Distribution) -> Count:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -21,7 +21,7 @@ from regraft_core.errors import RegraftError
 from regraft_core.fit.counts import Counted, Counts, Known, Refused, Told
 from regraft_core.fit.fit import Fit, Window, fit_of
 from regraft_core.fit.history import MINUTE, WINDOWS, History
-from regraft_inference.fit.aspects import ColumnCounts, counter_of
+from regraft_inference.fit.aspects import ColumnCounts, SurenessCounts, counter_of
 from regraft_inference.fit.keeper import KEPT
 from regraft_inference.values import Values
 
@@ -35,13 +35,19 @@ REFUSALS = (400, 413)
 """Status of what a client asks wrongly."""
 
 
+class _Waiting(NamedTuple):
+    columns: Mapping[str, Values]
+    answers: NDArray[Any]
+    scores: NDArray[Any] | None
+
+
 class VersionCounter:
     """Counts what one version is asked and answers, since the process began."""
 
     def __init__(self, known: Known, contract: Contract) -> None:
         self.known = known
         self._lock = threading.Lock()
-        self._waiting: list[tuple[Mapping[str, Values], NDArray[Any]]] = []
+        self._waiting: list[_Waiting] = []
         self._rows_waiting = self._rows = 0
         self.answered = 0
         """Requests that were answered; counted on the event loop alone."""
@@ -56,16 +62,17 @@ class VersionCounter:
         self._predictions = None if profile is None or profile.predictions is None else profile.predictions
         self._count_predictions = None if self._predictions is None else counter_of(self._predictions)
         self._answers = np.zeros(0 if self._predictions is None else len(self._predictions.counts), dtype=np.int64)
+        self._sureness = None if known.confidence is None else SurenessCounts(known.confidence.of)
         self._history = History(began=time.time())
         self._noted = time.monotonic()
         self._state = ("unknown", datetime.now(UTC))
 
-    def saw(self, columns: Mapping[str, Values], answers: NDArray[Any]) -> None:
-        """Take rows that were asked, and the answers to them, to be counted."""
+    def saw(self, columns: Mapping[str, Values], answers: NDArray[Any], scores: NDArray[Any] | None = None) -> None:
+        """Take rows that were asked, the answers to them, and the scores of a ``ScoringEstimator``, to be counted."""
         if time.monotonic() - self._noted > MINUTE:
             self._note()
         with self._lock:
-            self._waiting.append((columns, answers))
+            self._waiting.append(_Waiting(columns, answers, scores))
             self._rows_waiting += len(answers)
             if self._rows_waiting >= MOST_WAITING:
                 self._count_waiting()
@@ -94,6 +101,7 @@ class VersionCounter:
                     for name, of in self._columns.items()
                 },
                 predictions=self._answers.tolist(),
+                confidence=[] if self._sureness is None else self._sureness.counts.tolist(),
                 refused=refused,
             )
 
@@ -119,9 +127,12 @@ class VersionCounter:
             return
         self._rows += rows
         for name, counts in self._columns.items():
-            counts.add(_joined([columns[name] for columns, _ in waiting]))
+            counts.add(_joined([each.columns[name] for each in waiting]))
         if self._count_predictions is not None:
-            self._answers += self._count_predictions(np.concatenate([answers for _, answers in waiting]))
+            self._answers += self._count_predictions(np.concatenate([each.answers for each in waiting]))
+        scores = [each.scores for each in waiting if each.scores is not None]
+        if self._sureness is not None and scores:
+            self._sureness.add(np.concatenate(scores))
 
 
 def _by_name(refused: tuple[tuple[str | None, str], int]) -> tuple[str, str]:

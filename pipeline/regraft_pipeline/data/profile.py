@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from regraft_core.contract import Column
-from regraft_core.profile import MISSING, THERE, WEEKDAYS, Bins, Characters, Distribution, Levels, Profile, Scale
+from regraft_core.profile import (
+    CONFIDENCE_EDGES,
+    MISSING,
+    THERE,
+    WEEKDAYS,
+    Bins,
+    Characters,
+    Confidence,
+    Distribution,
+    Levels,
+    Profile,
+    Scale,
+)
 from regraft_pipeline.tasks import Task
 
 MAX_LEVELS = 20
@@ -120,6 +132,7 @@ def profile_of(
     skill: float | None = None,
     scale: Scale | None = None,
     predicted: NDArray[Any] | None = None,
+    confidence: Confidence | None = None,
 ) -> Profile:
     """Return the profile of a typed, cleaned frame, or of the tallies of a dataset.
 
@@ -135,6 +148,7 @@ def profile_of(
         scale=scale,
         target=distribution_of(target),
         predictions=None if predicted is None else predictions_of(predicted),
+        confidence=confidence,
         inputs={
             column.name: {
                 what: characters_of(tally) if what == "characters" else _distribution(column, what, tally)
@@ -242,6 +256,16 @@ def predictions_of(predicted: NDArray[Any]) -> Levels | Bins:
     edges = np.unique((found[places] + found[places + 1]) / 2)
     bins = Bins(edges=tuple(edges.tolist()), counts=(), shares=(), minimum=found[0], maximum=found[-1])
     return bins.model_copy(update=_counted(count(bins, tally)))
+
+
+def confidence_of(
+    of: Literal["second", "answered"], probabilities: NDArray[np.float64], true: NDArray[np.bool_]
+) -> Confidence:
+    """Count how often it came true what a classifier was so sure of."""
+    places = np.searchsorted(CONFIDENCE_EDGES, probabilities, side="left")
+    bins = len(CONFIDENCE_EDGES) + 1
+    counts, came_true = np.bincount(places, minlength=bins), np.bincount(places[true], minlength=bins)
+    return Confidence(of=of, counts=tuple(counts.tolist()), true=tuple(came_true.tolist()))
 
 
 def characters_of(tally: Tally) -> Characters:

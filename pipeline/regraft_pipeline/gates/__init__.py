@@ -90,6 +90,7 @@ def judge(
         skill=None if evaluation is None else evaluation.skill,
         scale=None if evaluation is None else evaluation.scale,
         predicted=None if evaluation is None else evaluation.predicted,
+        confidence=None if evaluation is None else evaluation.confidence(),
     )
     verdict = _verdict(
         task,

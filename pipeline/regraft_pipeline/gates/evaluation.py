@@ -14,10 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from regraft_core.profile import Scale
+from regraft_core.profile import Confidence, Scale
 from regraft_inference.bundle import Bundle
 from regraft_inference.estimators import Columns, Estimator, rows_of
 from regraft_inference.estimators.targets import has_heavy_tail, has_usual_value
+from regraft_pipeline.data.profile import confidence_of
 from regraft_pipeline.data.reasons import EXAMPLES, examples
 from regraft_pipeline.tasks import Task
 
@@ -45,7 +46,8 @@ class Evaluation:
     means: ``linear``: 1 - absolute error / that of the median; ``squares``: R2, where one value is in more than half of
     the rows, and the median tells nothing; ``log``: R2 of log(1 + target); ``classes``: 2 ROC AUC - 1 where there are
     probabilities of two classes, else mean recall, rescaled so that guessing has 0.
-    ``frame`` holds the rows, for reasons to show some of them.
+    ``sureness`` is the probability of the class that is answered. ``frame`` holds the rows, for reasons to show some
+    of them.
     """
 
     scale: Scale
@@ -53,6 +55,7 @@ class Evaluation:
     predicted: NDArray[Any]
     metrics: dict[str, float] = field(default_factory=dict)
     probabilities: Floats | None = None
+    sureness: Floats | None = None
     incumbent_predicted: NDArray[Any] | None = None
     incumbent_probabilities: Floats | None = None
     incumbent_metrics: dict[str, float] = field(default_factory=dict)
@@ -70,6 +73,7 @@ class Evaluation:
             target=self.target[rows],
             predicted=self.predicted[rows],
             probabilities=_part(self.probabilities, rows),
+            sureness=_part(self.sureness, rows),
             incumbent_predicted=_part(self.incumbent_predicted, rows),
             incumbent_probabilities=_part(self.incumbent_probabilities, rows),
             frame=None,
@@ -83,6 +87,14 @@ class Evaluation:
             return replace(self, metrics=new)
         old = metrics_of(self.target, self.incumbent_predicted, self.scale, self.incumbent_probabilities)
         return replace(self, metrics=new, incumbent_metrics=old)
+
+    def confidence(self) -> Confidence | None:
+        """Return how often it came true what the model was so sure of, None where it does not say how sure it is."""
+        if self.probabilities is not None:
+            return confidence_of("second", self.probabilities, self.target == self.target.max())
+        if self.sureness is not None:
+            return confidence_of("answered", self.sureness, self.target == self.predicted)
+        return None
 
     def errors(self) -> Floats:
         """Return how wrong the new model is on each row: 0 right, larger worse."""
@@ -133,15 +145,18 @@ def evaluate(
     if scale is None or (scale == "log" and target.min() < 0):
         scale = scale_of(target, task)
     predicted = np.empty(len(target), dtype=target.dtype)
-    probabilities = np.empty(len(target))
+    probabilities, sureness = np.empty(len(target)), np.empty(len(target))
     folds = folds_of(target, task.gates.folds, rng)
     for fold in range(task.gates.folds):
         held_out = folds == fold
         estimator = _fitted(task, frame[~held_out], target[~held_out])
         columns = task.columns_of(frame[held_out])
         predicted[held_out] = estimator.predict(columns)
-        probabilities[held_out] = _probabilities(estimator, columns, scale)
-    evaluation = Evaluation(scale, target, predicted, probabilities=_known(probabilities), frame=frame)
+        found = _probabilities(estimator, columns, scale)
+        probabilities[held_out], sureness[held_out] = _of_second(found), found.max(axis=1)
+    evaluation = Evaluation(
+        scale, target, predicted, probabilities=_known(probabilities), sureness=_known(sureness), frame=frame
+    )
     if incumbent is not None:
         evaluation = _beside(evaluation, incumbent, task.columns_of(frame))
     return evaluation.measured()
@@ -156,7 +171,7 @@ def _fitted(task: Task, frame: pd.DataFrame, target: NDArray[Any]) -> Estimator:
 
 def _beside(evaluation: Evaluation, incumbent: Bundle, columns: Columns) -> Evaluation:
     predicted = np.asarray(incumbent.predict(columns))
-    probabilities = _known(_probabilities(incumbent.estimator, columns, evaluation.scale))
+    probabilities = _known(_of_second(_probabilities(incumbent.estimator, columns, evaluation.scale)))
     return replace(evaluation, incumbent_predicted=predicted, incumbent_probabilities=probabilities)
 
 
@@ -169,11 +184,16 @@ def _part(values: NDArray[Any] | None, rows: NDArray[np.bool_]) -> NDArray[Any] 
 
 
 def _probabilities(estimator: Estimator, columns: Columns, scale: Scale) -> Floats:
-    """Return the probabilities of the second of two classes, NaN where the estimator gives none."""
+    """Return the probability of each class, shape (rows, classes); one column of NaN where there are none."""
     give = getattr(estimator, "probabilities", None)
-    if scale == "classes" and give is not None and (found := give(columns)).shape[1] == 2:
-        return np.asarray(found[:, 1], dtype=np.float64)
-    return np.full(rows_of(columns), np.nan)
+    if scale != "classes" or give is None:
+        return np.full((rows_of(columns), 1), np.nan)
+    return np.asarray(give(columns), dtype=np.float64)
+
+
+def _of_second(probabilities: Floats) -> Floats:
+    """Return the probabilities of the second of two classes, NaN where there are others."""
+    return probabilities[:, 1] if probabilities.shape[1] == 2 else np.full(len(probabilities), np.nan)
 
 
 def scale_of(target: NDArray[Any], task: Task) -> Scale:

@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from regraft_core.fit.fit import Fit, FitState
 from regraft_core.fit.measured import MeasuredSkill
 
+ESTIMATED = ("accuracy", "roc_auc")
+
 
 class FitGauges:
     """Gauges by task and window."""
@@ -41,6 +43,12 @@ class FitGauges:
             registry=registry,
         )
 
+        self._estimated = Gauge(
+            "regraft_fit_estimated",
+            "Expected accuracy and ROC AUC of a classifier's answers, from how sure it was of them",
+            ["task", "window", "metric"],
+            registry=registry,
+        )
         self._skill = Gauge(
             "regraft_fit_skill",
             "Skill of what serves: measured where outcomes are known, and held out when it was judged",
@@ -72,6 +80,8 @@ class FitGauges:
         self._refused.labels(task, fit.window).set(sum(each.share for each in fit.refused))
         for column in fit.columns:
             self._psi.labels(task, fit.window, column.name).set(column.psi or 0.0)
+        for metric in ESTIMATED:
+            self._estimated.labels(task, fit.window, metric).set(fit.estimated.get(metric, math.nan))
         self._set_measured(task, next((each for each in fit.measured if each.version == version), None))
 
     def _set_measured(self, task: str, found: MeasuredSkill | None) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from regraft_core.fit.counts import Counts, Known, Refused, total
 from regraft_core.fit.fit import FitState, fit_of
-from regraft_core.profile import Bins, Levels, Profile
+from regraft_core.profile import CONFIDENCE_EDGES, Bins, Confidence, Levels, Profile
 
 MOMENT = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -123,6 +123,27 @@ def test_the_answer_has_the_keys_and_shares_that_are_promised() -> None:
     assert (age["missing"], age["unknown"], sex["missing"], sex["unknown"]) == (0.2, 0.0, 0.0, 0.1)
     assert fit["refused"] == [{"column": "age", "code": "value_too_large", "share": 0.004}]
     assert fit["predictions"] == {"psi": 0.0, "p": 1.0}
+
+
+def test_a_classifier_s_answers_are_estimated_from_enough_rows() -> None:
+    bins = len(CONFIDENCE_EDGES) + 1
+    held_out = [0] * bins
+    held_out[10], held_out[50] = 500, 500
+    confidence = Confidence(of="second", counts=tuple(held_out), true=tuple(n // 10 for n in held_out))
+    of_classifier = known()
+    assert of_classifier.profile is not None
+    profile = of_classifier.profile.model_copy(update={"confidence": confidence})
+    of_classifier = of_classifier.model_copy(update={"profile": profile})
+    asked = counts().model_copy(update={"confidence": [*held_out[:50], 499, *held_out[51:]]})
+    fit = fit_of(of_classifier, asked, window="day", since=MOMENT)
+    assert fit.estimated.keys() >= {"accuracy", "accuracy_standard_error", "roc_auc", "roc_auc_standard_error"}
+    assert fit.estimated["accuracy"] == pytest.approx(0.5, abs=0.02)  # 0.9 below a half, 0.1 above: surer than right
+    assert of_classifier.fits(asked)
+    assert of_classifier.fits(counts())
+    assert not known().fits(asked)
+    assert total([asked, asked, counts()]).confidence[10] == 1000
+    few = asked.model_copy(update={"confidence": [199, *[0] * (bins - 1)]})
+    assert fit_of(of_classifier, few, window="day", since=MOMENT).estimated == {}
 
 
 def test_counts_add_up_and_can_be_taken_apart() -> None:

@@ -72,7 +72,7 @@ EACH = [(kind, contract) for kind in (AdditiveEstimator, BoostedEstimator) for c
 def test_reasons_add_up_to_the_answer(fitted: Any, kind: Any, contract: Contract) -> None:
     estimator = fitted(kind, contract)
     columns, _ = table(10_000, seed=2)
-    scores = estimator._scores(columns)
+    scores = estimator.scores(columns)
     if contract is LABELS:
         scores = scores.max(axis=1, keepdims=True) - scores.mean(axis=1, keepdims=True)
     reasons = estimator.reasons(columns)
@@ -117,7 +117,7 @@ def test_what_is_loaded_answers_as_what_was_saved(fitted: Any, kind: Any, contra
         seconds.append(process_time() - began)
     assert min(seconds) < 0.1
     columns, score = table(2000, seed=3)
-    np.testing.assert_array_equal(loaded._scores(columns), estimator._scores(columns))
+    np.testing.assert_array_equal(loaded.scores(columns), estimator.scores(columns))
     if contract is not NUMBER:
         right = float(np.mean(loaded.predict(columns) == targets(contract, score)))
         assert right > (0.7 if contract is YES else 0.5)

@@ -20,7 +20,7 @@ from regraft_inference.columns import typed_values
 from regraft_inference.fit.counter import COUNTERS, MOST_VERSIONS, MOST_WAITING, Counters, VersionCounter
 from regraft_inference.fit.port import serve_counts
 from regraft_inference.model import TaskRepository
-from regraft_pipeline.data.profile import count, predictions_of, profile_of, tallies_of
+from regraft_pipeline.data.profile import confidence_of, count, predictions_of, profile_of, tallies_of
 from regraft_pipeline.tasks.task import Task
 
 ROWS = 400
@@ -137,6 +137,19 @@ def test_answers_of_every_type_are_counted(profile: Profile, answers: Any) -> No
     assert sorted(asked.counts().predictions) == [*([0] if answers.dtype.kind != "f" else []), 1, 2]
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_how_sure_a_classifier_was_is_counted_as_it_was_held_out(profile: Profile, classes: int) -> None:
+    scores = np.random.default_rng(0).normal(0, 3, (50, 1 if classes == 2 else classes))
+    odds = np.exp(scores)
+    probabilities = (odds / (1 + odds))[:, 0] if classes == 2 else (odds / odds.sum(axis=1, keepdims=True)).max(axis=1)
+    known = confidence_of("second" if classes == 2 else "answered", probabilities, probabilities > 0.5)
+    asked = counter(profile.model_copy(update={"confidence": known, "inputs": {}}))
+    for first in range(0, 50, 10):
+        asked.saw({"rooms": np.arange(10)}, np.zeros(10), scores[first : first + 10])
+    asked.saw({"rooms": np.arange(10)}, np.zeros(10), np.zeros((10, 3 if classes == 2 else 1)))
+    assert tuple(asked.counts().confidence) == known.counts
+
+
 def test_answers_that_moved_by_a_hair_stay_in_their_bins() -> None:
     answers = np.repeat([0.1, 0.5, 0.9], 50)
     known = predictions_of(answers)
@@ -155,7 +168,7 @@ def test_threads_lose_nothing_and_what_waits_is_bounded(profile: Profile) -> Non
         for _ in range(300):
             asked.saw(part, answers)
             with asked._lock:
-                assert sum(len(each) for _, each in asked._waiting) <= MOST_WAITING
+                assert sum(len(each.answers) for each in asked._waiting) <= MOST_WAITING
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
