@@ -54,7 +54,7 @@ check: $(STAMP)  ## Play the checker against any installation: make check TRIGGE
 
 .PHONY: bench
 bench: $(STAMP)  ## Measure speed beside others, into docs/speed.md: predictor, run, hot swap under load, reading (needs wrk)
-	@status=0; for bench in servers latency throughput; do $(BIN)/python -m tests.bench.$$bench || status=1; done; exit $$status
+	@status=0; for bench in servers counting latency throughput; do $(BIN)/python -m tests.bench.$$bench || status=1; done; exit $$status
 
 .PHONY: bench-quality
 bench-quality: $(STAMP)  ## Measure how good the estimators are, beside their targets, seeded, with spread
