@@ -226,11 +226,10 @@ def _plain(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def distribution_of(tally: Tally, *, days: bool = False) -> Levels | Bins:
-    """Count values one by one where there are few different ones, else in bins at quantiles."""
+    """Count values one by one where there are few different ones, else in bins at quantiles; of words the frequent."""
     found = tally.values
     if found.dtype == object and len(found) > MAX_LEVELS:
-        order = np.argsort(-tally.counts, kind="stable")[:MAX_LEVELS]
-        found = found[np.sort(order)]
+        return _most_frequent(tally)
     if found.dtype == object or (len(found) <= MAX_LEVELS and not days):
         levels = Levels(levels=tuple(found.tolist()), counts=(), shares=())
         return levels.model_copy(update=_counted(count(levels, tally)))
@@ -241,6 +240,21 @@ def distribution_of(tally: Tally, *, days: bool = False) -> Levels | Bins:
         edges = found[-2:-1]
     bins = Bins(edges=tuple(edges.tolist()), counts=(), shares=(), minimum=found[0], maximum=found[-1], days=days)
     return bins.model_copy(update=_counted(count(bins, tally)))
+
+
+def _most_frequent(tally: Tally) -> Levels:
+    """Count the most frequent words, each as often as it is to be expected in other rows of the kind.
+
+    Which of many words are the most frequent is partly chance, and so they are less frequent in any other rows. Each
+    count is drawn to the mean of all by the part of their variance that chance explains (a Poisson variable's is its
+    mean; Efron and Morris, "Data Analysis Using Stein's Estimator", 1975): words of equal frequency all the way.
+    """
+    chosen = np.sort(np.argsort(-tally.counts, kind="stable")[:MAX_LEVELS])
+    mean = tally.counts.mean()
+    real = max(tally.counts.var() - mean, 0.0)
+    expected = np.rint(mean + (tally.counts[chosen] - mean) * real / (real + mean)).astype(np.int64)
+    levels = Levels(levels=tuple(tally.values[chosen].tolist()), counts=(), shares=())
+    return levels.model_copy(update=_counted(np.append(expected, max(tally.total() - int(expected.sum()), 0))))
 
 
 def predictions_of(predicted: NDArray[Any]) -> Levels | Bins:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from regraft_core.fit.asked import Asked
 from regraft_core.fit.counts import Counts
 from regraft_core.profile import Profile
 from regraft_core.verdict import Reason
-from regraft_pipeline.data.profile import count, profile_of, tallies_of
+from regraft_pipeline.data.profile import Tally, count, distribution_of, profile_of, tallies_of
 from regraft_pipeline.gates import drift
 from regraft_pipeline.tasks import Task, heart_disease, passwords
 
@@ -123,6 +124,29 @@ def test_a_cut_tail_is_seen() -> None:
     assert reasons_of(tail[:5000], task, known) == []
     cut = tail[tail["y"] <= tail["y"].quantile(0.95)]
     assert [reason.severity for reason in reasons_of(cut, task, known)] == ["error"]
+
+
+def halves(words: list[str], rng: np.random.Generator) -> tuple[Any, Any]:
+    found = np.array(words, dtype=object)
+    rng.shuffle(found)
+    return found[::2], found[1::2]
+
+
+@pytest.mark.parametrize("frequencies", [[12] * 142, [20] * 50, [1700 // n for n in range(6, 300)]], ids=len)
+def test_the_most_frequent_of_many_words_are_so_by_chance_and_that_is_no_drift(frequencies: list[int]) -> None:
+    alarms = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        one, other = halves([f"w{n}" for n, times in enumerate(frequencies) for _ in range(times)], rng)
+        known = distribution_of(Tally.of(one))
+        _, p = drift_of(count(known, Tally.of(other)).tolist(), known.counts)
+        alarms += p < 0.002
+        assert sum(known.counts) == len(one)
+    assert alarms == 0
+    moved = np.where(rng.random(len(other)) < 0.3, known.levels[0], other)
+    psi, p = drift_of(count(known, Tally.of(moved)).tolist(), known.counts)
+    assert psi > 0.05
+    assert p < 0.001
 
 
 def asked(reference: Profile, frame: pd.DataFrame, rows: int | None = None) -> Asked:
