@@ -28,6 +28,9 @@ class TaskState(BaseModel):
     description: str = ""
     contract: Contract | None = Field(None, description="What the next version is asked with, where that is known")
     newest: str | None = Field(None, description="Address that is run where what serves is unfit; none: nothing is")
+    keeps: bool = Field(
+        True, description="Whether any of the rows that are asked may be kept, whatever the version that serves knows"
+    )
     checked_at: datetime = Field(default_factory=now)
 
 

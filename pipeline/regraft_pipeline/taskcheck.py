@@ -27,6 +27,7 @@ def check(name: str, settings: PipelineSettings) -> Task | None:
         task = sound_task(name)
         state.kind, state.description, state.definition = task.kind, task.description, task.definition
         state.contract = task.contract
+        state.keeps = task.requests.keep > 0
         state.newest = None if task.file is None else task.file.newest
         read_reference(store, name)
     except RegraftError as error:

@@ -14,7 +14,7 @@ from regraft_trigger import api, page
 from regraft_trigger.access import Access
 from regraft_trigger.backends.backend import Backend, PredictorPod
 from regraft_trigger.feed import Feed
-from regraft_trigger.fit.collector import Collector, Pods
+from regraft_trigger.fit.collector import Collector, Keeps, Pods
 from regraft_trigger.fit.gauges import FitGauges
 from regraft_trigger.metrics import Metrics, RequestTimer
 from regraft_trigger.predictors import Predictors
@@ -33,7 +33,12 @@ def create_app(settings: TriggerSettings, backend: Backend) -> FastAPI:
     predictors = Predictors(settings.predictor_url, settings.tasks, backend.pods)
     uploads = Uploads(max_bytes=settings.max_dataset_bytes, at_once=settings.max_uploads)
     collector = Collector(
-        backend.objects, settings.tasks, _pods(settings, backend), backend.serving, FitGauges(metrics.registry)
+        backend.objects,
+        settings.tasks,
+        _pods(settings, backend),
+        backend.serving,
+        FitGauges(metrics.registry),
+        keeps=_keeps(backend),
     )
     service = Service(settings, backend, metrics, feed, predictors, uploads, collector)
 
@@ -71,6 +76,16 @@ def _pods(settings: TriggerSettings, backend: Backend) -> Pods:
         return named or await backend.pods(settings.fit_port)
 
     return pods
+
+
+def _keeps(backend: Backend) -> Keeps:
+    """Return how to find out whether a task's file says that any rows are kept."""
+
+    async def keeps(task: str) -> bool:
+        known = backend.found_tasks().get(task) or await backend.task_state(task)
+        return known is None or known.keeps
+
+    return keeps
 
 
 class PathPrefix:

@@ -20,6 +20,7 @@ def as_defined(state: TaskState, definition: TaskDefinition) -> TaskState:
             "description": definition.description,
             "contract": definition.contract(),
             "newest": definition.newest,
+            "keeps": definition.requests.keep > 0,
         }
     )
 

@@ -44,13 +44,19 @@ class SurenessCounts:
 
     def __init__(self, of: Literal["second", "answered"]) -> None:
         self._of_many = of == "answered"
+        self._outputs: int | None = None
         self.counts: Ints = np.zeros(len(CONFIDENCE_LOG_ODDS) + 1, dtype=np.int64)
 
+    def takes(self, scores: NDArray[np.float64]) -> bool:
+        """Whether scores are of as many classes as was judged, and as those before."""
+        if self._outputs is None and (scores.shape[1] > 1) == self._of_many:
+            self._outputs = scores.shape[1]
+        return scores.shape[1] == self._outputs
+
     def add(self, scores: NDArray[np.float64]) -> None:
-        """Count the scores of a ``ScoringEstimator``, unless they are of another number of classes than was judged."""
-        if (scores.shape[1] > 1) == self._of_many:
-            places = np.searchsorted(CONFIDENCE_LOG_ODDS, _log_odds(scores), side="left")
-            self.counts += np.bincount(places, minlength=len(self.counts))
+        """Count the scores of a ``ScoringEstimator``."""
+        places = np.searchsorted(CONFIDENCE_LOG_ODDS, _log_odds(scores), side="left")
+        self.counts += np.bincount(places, minlength=len(self.counts))
 
 
 def _log_odds(scores: NDArray[np.float64]) -> NDArray[np.float64]:

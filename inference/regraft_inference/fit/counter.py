@@ -69,6 +69,8 @@ class VersionCounter:
 
     def saw(self, columns: Mapping[str, Values], answers: NDArray[Any], scores: NDArray[Any] | None = None) -> None:
         """Take rows that were asked, the answers to them, and the scores of a ``ScoringEstimator``, to be counted."""
+        if self._sureness is None or scores is None or not self._sureness.takes(scores):
+            scores = None
         if time.monotonic() - self._noted > MINUTE:
             self._note()
         with self._lock:

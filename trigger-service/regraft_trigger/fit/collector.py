@@ -50,6 +50,9 @@ WINDOWS: tuple[Window, ...] = ("hour", "day")
 
 type TaskNames = Callable[[], Sequence[str]]
 type Pods = Callable[[], Awaitable[Sequence[PredictorPod]]]
+type Keeps = Callable[[str], Awaitable[bool]]
+"""Whether rows of a task that were asked may be kept, as its file says now. Raises RegraftError."""
+
 type WhatServes = Callable[[str], Awaitable[Serving | None]]
 
 
@@ -57,10 +60,18 @@ class Collector:
     """Collects counts, and answers from them. All that touches the bucket is done in one thread of its own."""
 
     def __init__(
-        self, objects: ObjectStore, tasks: Sequence[str], pods: Pods, serving: WhatServes, gauges: FitGauges
+        self,
+        objects: ObjectStore,
+        tasks: Sequence[str],
+        pods: Pods,
+        serving: WhatServes,
+        gauges: FitGauges,
+        *,
+        keeps: Keeps,
     ) -> None:
         self._names: TaskNames = lambda: tasks
         self._pods = pods
+        self._keeps = keeps
         self._serving = serving
         self._gauges = gauges
         self._ledger = Ledger(objects)
@@ -219,8 +230,16 @@ class Collector:
         return True
 
     async def _fetch_kept(self, pod: PredictorPod, tasks: Sequence[str]) -> None:
-        """Put the rows that a predictor has kept into the store, all there are; it lets go of what is there."""
+        """Put the rows that a predictor has kept into the store, all there are; it lets go of what is there.
+
+        Rows of tasks that want none kept any more go nowhere.
+        """
         after = -1
+        try:
+            tasks = [task for task in tasks if await self._keeps(task)]
+        except RegraftError as error:
+            log.warning("kept rows cannot be fetched now", url=pod.url, error=error.message)
+            return
         for _ in range(MOST_FETCHES):
             try:
                 kept = KeptTold.model_validate_json(await self._read(f"{pod.url}/kept?after={after}"))

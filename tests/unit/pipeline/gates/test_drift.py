@@ -9,7 +9,7 @@ from regraft_core.contract import Column, Contract
 from regraft_core.drift import drift_of
 from regraft_core.fit.asked import Asked
 from regraft_core.fit.counts import Counts
-from regraft_core.profile import Profile
+from regraft_core.profile import Levels, Profile
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.profile import Tally, count, distribution_of, profile_of, tallies_of
 from regraft_pipeline.gates import drift
@@ -143,6 +143,7 @@ def test_the_most_frequent_of_many_words_are_so_by_chance_and_that_is_no_drift(f
         alarms += p < 0.002
         assert sum(known.counts) == len(one)
     assert alarms == 0
+    assert isinstance(known, Levels)
     moved = np.where(rng.random(len(other)) < 0.3, known.levels[0], other)
     psi, p = drift_of(count(known, Tally.of(moved)).tolist(), known.counts)
     assert psi > 0.05

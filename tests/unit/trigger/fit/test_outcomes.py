@@ -17,6 +17,8 @@ from regraft_core.definition import RequestSettings
 from regraft_core.fit.history import DAY
 from regraft_core.profile import Levels, Profile
 from regraft_core.stores.objects import FileStore
+from regraft_core.taskstate import TaskState, write_state
+from regraft_inference.fit.keeper import KEPT
 from regraft_inference.fit.port import CountsServer, serve_counts
 from regraft_inference.model import TaskRepository
 from regraft_trigger.fit import collector, evidence
@@ -261,6 +263,19 @@ def test_what_was_asked_and_what_happened_is_collected_into_a_dataset(tmp_path: 
         assert sorted(line.split(",")[1::2] for line in lines) == [["1", "0"], ["1", "0"], ["1", "1"]]
         assert "33,1,0.5,1" in lines
         assert at.service.client.get(path, params={"since": "soon"}).json()["code"] == "parameter_invalid"
+
+
+def test_where_a_file_wants_no_rows_kept_any_more_none_of_what_serves_are(tmp_path: Path) -> None:
+    with world(tmp_path, "47") as at:
+        write_state(at.service.objects, TaskState(name=TASK, keeps=False))
+        at.ask(10, "secret")
+        at.fit()
+        assert KEPT.is_empty  # the predictor has let go of them
+        assert not [*at.service.objects.keys("requests/")]
+        write_state(at.service.objects, TaskState(name=TASK, keeps=True))
+        at.ask(10, "open")
+        at.fit()
+        assert [*at.service.objects.keys("requests/")]
 
 
 def test_what_is_older_than_the_file_says_is_deleted(tmp_path: Path) -> None:
