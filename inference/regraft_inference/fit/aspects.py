@@ -51,7 +51,7 @@ class SurenessCounts:
         """Whether scores are of as many classes as was judged, and as those before."""
         if self._outputs is None and (scores.shape[1] > 1) == self._of_many:
             self._outputs = scores.shape[1]
-        return scores.shape[1] == self._outputs
+        return bool(scores.shape[1] == self._outputs)
 
     def add(self, scores: NDArray[np.float64]) -> None:
         """Count the scores of a ``ScoringEstimator``."""
