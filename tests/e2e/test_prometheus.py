@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.checker.stack import Stack
-from tests.integration.conftest import Poster
+from tests.e2e.cluster import NAMESPACE, forwarded
+from tests.e2e.conftest import Installation
 from tests.unit.monitoring.promql import program, rules
 
 Alert = dict[str, Any]
@@ -23,11 +23,15 @@ SECONDS = 30.0
 
 
 def test_a_prometheus_server_fires_where_datasets_are_rejected_in_a_row(
-    stack: Stack, poster: Poster, tmp_path: Path
+    service: Installation, tmp_path: Path, seed: int
 ) -> None:
     server = program("prometheus")
-    assert {poster.run("drifted", seed=810 + number).state for number in range(3)} == {"rejected"}
-    with _prometheus(server, tmp_path, target=f"127.0.0.1:{stack.trigger_port}") as url:
+    rejected = [service.post("drifted", seed + number) for number in range(3)]
+    assert {service.end(run).state for run in rejected} == {"rejected"}
+    with (
+        forwarded("regraft-trigger", 80, namespace=NAMESPACE) as trigger,
+        _prometheus(server, tmp_path, target=trigger.removeprefix("http://")) as url,
+    ):
         firing = _firing(url, "RegraftRejectedInARow")
     assert firing["labels"] == {"alertname": "RegraftRejectedInARow", "severity": "warning", "task": "passwords"}
     assert firing["annotations"]["summary"].endswith("datasets in a row were rejected for passwords")
