@@ -7,9 +7,10 @@ from collections.abc import Callable
 from statistics import median
 
 import httpx
+import pytest
 
 from tests.checker.client import Accepted
-from tests.e2e.cluster import PLATFORM, eventually, get, has_begun, kill_pods, rolled_out, scaled_to_zero
+from tests.e2e.cluster import PLATFORM, eventually, get, has_begun, kill_pods, kubectl, rolled_out, scaled_to_zero
 from tests.e2e.conftest import URL, Installation
 from tests.e2e.registry import Registry
 
@@ -54,6 +55,16 @@ def test_a_run_survives_what_goes_away_at_each_step(service: Installation, regis
     assert service.serving() == registry.prod().number == run.version
 
 
+@pytest.mark.parametrize("step", ["download", "train"])
+def test_a_run_survives_that_a_pod_of_its_own_is_taken_away(service: Installation, seed: int, step: str) -> None:
+    """With grace, as a drained node does it: the step ends by a signal, and not as one that has failed."""
+    accepted = service.post("good", seed)
+    pod = eventually(lambda: _running(accepted, step), seconds=300)
+    kubectl("delete", "pod", pod, "--wait=false")
+    run = service.end(accepted)
+    assert run.state == "promoted", run.message
+
+
 def test_triggers_are_answered_quickly_and_outlive_the_trigger_service(
     service: Installation, registry: Registry, seed: int
 ) -> None:
@@ -72,6 +83,13 @@ def test_triggers_are_answered_quickly_and_outlive_the_trigger_service(
     assert _made_one_version(accepted[0], registry)
     assert median(seconds) < 0.5
     print(f"triggers answered after {', '.join(f'{each * 1000:.0f}' for each in seconds)} ms")
+
+
+def _running(accepted: Accepted, step: str) -> str | None:
+    """Return the name of a step's pod while it runs."""
+    pods = get("pods", "--selector", f"workflows.argoproj.io/workflow={accepted.run_id}")["items"]
+    names = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"]
+    return next((name for name in names if f"-{step}-" in name), None)
 
 
 def _made_one_version(accepted: Accepted, registry: Registry) -> bool:

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import yaml
 
 from tests.e2e.cluster import NAMESPACE, forwarded
 from tests.e2e.conftest import Installation
 from tests.unit.monitoring.promql import program, rules
+
+pytestmark = pytest.mark.long
 
 Alert = dict[str, Any]
 

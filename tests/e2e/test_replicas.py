@@ -112,6 +112,7 @@ def test_both_tell_of_every_change_and_count_alike(triggers: list[str], service:
     assert eventually(lambda: {_open(url) for url in triggers} == {0.0} or None, seconds=30)
 
 
+@pytest.mark.timeout(2400)
 def test_no_request_fails_but_in_flight_at_a_hard_kill_and_no_run_is_lost(
     two_triggers: None, two_predictors: None, service: Installation, registry: Registry, seed: int
 ) -> None:

@@ -59,10 +59,15 @@ DEFAULTS = {"kind": "train", "data_url": "", "force": "false", "to_version": ""}
 RETRIES = RetryStrategy(
     limit=6,
     retry_policy="Always",
-    expression=f"lastRetry.status == 'Error' or asInt(lastRetry.exitCode) == {TemporaryError.exit_code}",
+    expression=(
+        f"lastRetry.status == 'Error' or asInt(lastRetry.exitCode) == {TemporaryError.exit_code} or "
+        "(asInt(lastRetry.exitCode) in [-1, 137, 143] and not (lastRetry.message matches 'OOMKilled|deadline'))"
+    ),
     backoff=argo.Backoff(duration="2s", factor=argo.IntOrString(root=2), cap="30s"),
 )
-"""Again where the step says that its failure can pass, and where its pod was lost (deleted, evicted)."""
+"""Again where the step says that its failure can pass, and where its pod was lost: Argo calls one that was deleted an
+error, and one that was ended by a signal (evicted, a drained node) or never began a failure like any other. What took
+all its memory or its time would do so again."""
 
 ONE_DEPLOY_A_TASK = argo.Synchronization(mutexes=[argo.Mutex(name="regraft-deploy-{{workflow.parameters.task}}")])
 
