@@ -7,7 +7,6 @@ model at it, so that whoever holds a version (a request that is being answered) 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -29,7 +28,7 @@ from regraft_core.fit.kept import InputsAnswered, InputsAsked
 from regraft_core.logs import get_logger
 from regraft_inference import metrics
 from regraft_inference.batching import Batcher
-from regraft_inference.bundle import Bundle
+from regraft_inference.bundle import CHECKSUMS_FILE, Bundle
 from regraft_inference.estimators import Reasons, rows_of
 from regraft_inference.fit.counter import COUNTERS
 from regraft_inference.fit.keeper import KEPT
@@ -48,7 +47,7 @@ BACKGROUND_ROWS = 256
 """Requests of KServe's protocols with more rows are predicted off the event loop."""
 
 DEFAULT_TASK = "passwords"
-TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 V2_TYPES = {
     "string": "BYTES",
@@ -339,13 +338,11 @@ class TaskRepository(ModelRepository):  # type: ignore[misc]  # kserve has no ty
         """
         async with self._loading:
             model = self.models.get(name) or self._placeholder(name)
-            if name not in self.models and not await asyncio.to_thread(os.path.isdir, model.folder):
-                raise NotFoundError(f"there is no bundle for a task {name[:100]!r}", code=Code.TASK_UNKNOWN)
+            if name not in self.models and not await asyncio.to_thread((model.folder / CHECKSUMS_FILE).is_file):
+                raise NotFoundError(f"there is no bundle for a task {name!r}", code=Code.TASK_UNKNOWN)
             try:
                 await asyncio.to_thread(model.load)
             except BundleError as error:
-                if error.code == Code.BUNDLE_MISSING and name not in self.models:
-                    raise NotFoundError(f"there is no bundle for a task {name!r}", code=Code.TASK_UNKNOWN) from error
                 raise UnavailableError(error.message, code=error.code, task=name, **error.details) from error
             self.update(model)
             return model
