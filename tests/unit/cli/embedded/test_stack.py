@@ -37,6 +37,15 @@ def test_free_ports_are_taken_for_zero(tmp_path: Path) -> None:
     assert all(stack.ports.model_dump().values())
 
 
+def test_nothing_in_the_working_folder_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secrets.py").write_text('open("EXECUTED", "w").close()')
+    monkeypatch.chdir(tmp_path)
+    started = child(tmp_path, "secrets")
+    started.start()
+    wait_until_dead(started)
+    assert not (tmp_path / "EXECUTED").exists()
+
+
 def test_a_child_that_dies_is_started_again_later_each_time(tmp_path: Path) -> None:
     dying = child(tmp_path, "this")  # a module of the standard library that ends at once
     dying.start()
