@@ -188,6 +188,9 @@ class Predictors:
         self._troubles: dict[str, Cause] = {}
         self._columns: dict[str, list[Column]] = {}
         self._reasoning: set[str] = set()
+        self._serving: dict[str, str] = {}
+        self._told: dict[str, str] = {}
+        """Version that serves a task, and the one whose contract was read."""
         self._urls: dict[str, str] = {}
         self._tallies: dict[str, Tally] = {}
         self.know(tasks)
@@ -208,8 +211,8 @@ class Predictors:
         while True:
             self.know(tasks())
             await asyncio.gather(*(self._scrape(address) for address in list(self._tallies)))
-            await asyncio.gather(*(self._read_contract(task) for task in self._urls if task not in self._columns))
             await asyncio.gather(*(self._look(task) for task in list(self._urls)))
+            await asyncio.gather(*(self._read_contract(task) for task in list(self._urls) if self._is_news(task)))
             await asyncio.sleep(SCRAPE_SECONDS)
 
     def traffic(self, task: str) -> Traffic | None:
@@ -258,6 +261,10 @@ class Predictors:
         """Let go of connections."""
         await self._http.aclose()
 
+    def _is_news(self, task: str) -> bool:
+        """Whether the contract of what serves a task has not been read yet."""
+        return task not in self._columns or self._serving.get(task) != self._told.get(task)
+
     async def _look(self, task: str) -> None:
         """Learn whether what is to serve a task is refused."""
         words = await self._health(self._urls[task], task)
@@ -282,6 +289,8 @@ class Predictors:
         """Return the final word of a predictor that does not serve a task; empty: it serves; None: nobody says."""
         try:
             response = await self._http.get(f"{address}/{task}/health")
+            if response.is_success:
+                self._serving[task] = response.headers.get(VERSION_HEADER, "unknown")
             words = {} if response.is_success else {name: str(response.json()[name]) for name in ("code", "detail")}
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
             return None
@@ -301,6 +310,7 @@ class Predictors:
             response = await self._http.get(f"{self._urls[task]}/{task}/schema")
             schema = response.raise_for_status().json()
             self._columns[task] = read_columns(schema)
+            self._told[task] = response.headers.get(VERSION_HEADER, "unknown")
             self._reasoning -= {task}
             self._reasoning |= {task} if gives_reasons(schema) else set()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError) as error:

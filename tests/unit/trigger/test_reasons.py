@@ -44,6 +44,34 @@ def test_a_model_without_reasons_is_asked_for_its_answer_alone(tmp_path: Path) -
             assert (answer.values, answer.reasons) == ({"condition": "1"}, None)
 
 
+def test_the_contract_is_read_anew_when_another_version_serves(tmp_path: Path) -> None:
+    write_heart_bundle(tmp_path / "versions" / "1", version="1")
+    write_reasoning_bundle(tmp_path / "versions" / "2", version="2")
+    link = tmp_path / "tasks" / "heart-disease"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "versions" / "1")
+
+    async def ask_both(url: str) -> list[Answer]:
+        predictors, answers = Predictors(url, ["heart-disease"]), []
+        for version in ("1", "2"):
+            link.unlink()
+            link.symlink_to(tmp_path / "versions" / version)
+            await predictors._http.post(f"{url}/v2/repository/models/heart-disease/load")
+            await predictors._look("heart-disease")
+            assert predictors._is_news("heart-disease")
+            await predictors._read_contract("heart-disease")
+            assert not predictors._is_news("heart-disease")
+            answers.append(await predictors.predict("heart-disease", ROW))
+        await predictors.close()
+        return answers
+
+    with serving(tmp_path / "tasks") as port:
+        first, second = asyncio.run(ask_both(f"http://127.0.0.1:{port}"))
+    assert (first.version, first.reasons) == ("1", None)
+    assert second.version == "2"
+    assert second.reasons is not None
+
+
 def test_one_column_needs_no_chart() -> None:
     assert not gives_reasons({"request": PASSWORDS.request_schema(reasons=True)})
     assert gives_reasons({"request": HEART.request_schema(reasons=True)})
