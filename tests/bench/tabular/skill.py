@@ -192,7 +192,11 @@ def main() -> int:
         path = KEPT / f"{table.name}.json"
         if path.exists() or (options.only and table.name not in options.only) or time.monotonic() > until:
             continue
-        one = measure(table)
+        try:
+            one = measure(table)
+        except ValueError as error:  # such as a class that a fold has not
+            print(f"{table.name} cannot be measured: {error}", flush=True)
+            continue
         path.write_text(json.dumps(asdict(one)))
         print(f"{one.table}: rank {one.rank}, {one.share:.3f} of the best; {one.skills} {one.seconds}", flush=True)
     paths = [KEPT / f"{table.name}.json" for table in TABLES]
