@@ -80,9 +80,17 @@ def _told(draft: Draft, written: Written, tasks: Path, *, repeated: int) -> Grou
         *(Text(f"  {reason.severity}: {reason.message}") for reason in written.halves.reasons),
         Text(),
         Text(f"written: {written.path}, {reference}"),
+        *_refused(written),
         Text(f"next: regraft up{option}", "bold"),
     ]
     return Group(*parts)
+
+
+def _refused(written: Written) -> list[Text]:
+    """Return what follows where the gates refuse the table's own other half."""
+    if written.halves.accepted:
+        return []
+    return [Text("a run would refuse such data, too: bring more or other rows, or edit the file", "bold yellow")]
 
 
 def _estimator(written: Written) -> str:

@@ -31,6 +31,9 @@ FEW_LEVELS = 20
 MOST_NAMED = 30
 """Most columns of a table that are named in a message."""
 
+FEWEST_ROWS = 20
+"""Fewest rows that a task is made of; the gates ask for no fewer."""
+
 MAX_CLASSES = 20
 """Most different whole numbers that are taken for classes when they are the target."""
 
@@ -99,11 +102,15 @@ class Draft:
 def draft(frame: pd.DataFrame, target: str, *, ignore: Collection[str] = ()) -> Draft:
     """Return the task that a table of texts suggests.
 
-    Raises BadRequestError: ``column_missing`` where there is no such target or column, ``target_unusable``.
+    Raises BadRequestError: ``column_missing`` where there is no such target or column, ``not_a_table`` of too
+    few rows, ``target_unusable``.
     """
     for name in (target, *ignore):
         if name not in frame.columns:
             raise BadRequestError(_no_column(name, [*frame.columns]), code=Code.COLUMN_MISSING)
+    if len(frame) < FEWEST_ROWS:
+        few = f"the table has {len(frame)} row{'s' * (len(frame) != 1)}; a model needs at least {FEWEST_ROWS}"
+        raise BadRequestError(few, code=Code.NOT_A_TABLE)
     kinds = {name: kind_of(frame[name], name=name, target=name == target) for name in frame.columns}
     aim, problem = _target(target, kinds[target], len(frame))
     truth = suspicions.truth_of(frame[target], kinds[target], problem)

@@ -19,7 +19,7 @@ from regraft_core.definition.task import NAME_PATTERN
 from regraft_core.errors import BadRequestError
 from regraft_core.verdict import Verdict
 from regraft_pipeline.gates import judge
-from regraft_pipeline.init.draft import ColumnDraft, Draft
+from regraft_pipeline.init.draft import FEWEST_ROWS, ColumnDraft, Draft
 from regraft_pipeline.init.table import Table
 from regraft_pipeline.tasks.files import task_of
 from regraft_pipeline.tasks.task import Task
@@ -93,7 +93,7 @@ def halves(task: Task, frame: pd.DataFrame) -> tuple[float | None, Verdict]:
 
 
 def _min_rows(rows: int) -> int:
-    return min(100, max(20, int(rows * 0.4)))
+    return min(100, max(FEWEST_ROWS, int(rows * 0.4)))
 
 
 def _gaps(draft: Draft) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regraft_core.definition import json_schema
 from regraft_inference.bundle import Bundle, BundleInfo, write_bundle
 from regraft_pipeline import gates
 from regraft_pipeline.tasks import Task, load_task
@@ -78,3 +79,16 @@ def test_the_task_of_the_page_goes_all_the_way(houses: Task, tmp_path: Path) -> 
     tripled.to_csv(path, index=False)
     drifted = gates.judge(path, houses, reference=first.profile, incumbent=bundle)
     assert [reason.code for reason in drifted.verdict.errors] == ["target_drift"]
+
+
+def documented(first: str) -> set[str]:
+    """Return the keys that the table with this first column names."""
+    rows = DOCS.read_text().split(f"| {first} | meaning |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
+    return {key for row in rows for key in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+
+def test_the_page_says_every_key_of_the_file_and_no_other() -> None:
+    schema = json_schema()
+    column = schema["$defs"][schema["properties"]["columns"]["items"]["$ref"].rpartition("/")[2]]
+    assert documented("key") == set(schema["properties"])
+    assert documented("key of a column") == set(column["properties"])

@@ -121,6 +121,16 @@ def test_numbers_in_a_row_are_learned_from_where_there_is_nothing_else() -> None
     ]
 
 
+@pytest.mark.parametrize(("rows", "told"), [(1, "has 1 row;"), (19, "has 19 rows;"), (20, None)])
+def test_a_table_has_as_many_rows_as_the_gates_ask_for(rows: int, told: str | None) -> None:
+    frame = pd.DataFrame({"x": RNG.random(rows), "y": RNG.random(rows)}).astype(str).astype(object)
+    if told is None:
+        assert draft(frame, "y").rows == rows
+        return
+    with pytest.raises(BadRequestError, match=told):
+        draft(frame, "y")
+
+
 @pytest.mark.parametrize(
     ("names", "target", "told"),
     [
