@@ -15,10 +15,10 @@ from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, TemporaryError
 from regraft_core.logs import get_logger
-from regraft_core.record import CANCELLED, is_cancelled, keep, take_in
+from regraft_core.record import CANCELLED, cancel, is_cancelled, keep, take_in
 from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState, now
 from regraft_core.steps import STEPS
-from regraft_core.stores.objects import ObjectStore, get_model, open_store
+from regraft_core.stores.objects import ObjectStore, find_model, get_model, open_store
 from regraft_pipeline.assembly import run_step
 from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.steps import Progress, Result
@@ -43,6 +43,9 @@ PROGRESS_SECONDS = 0.5
 MOST_STARTS = 10
 """How often a step may be begun, each time ended by a kill."""
 
+STOPPED = (Code.STEP_TIMEOUT, Code.STEP_OUT_OF_MEMORY, Code.STEP_KILLED, Code.STEP_GIVEN_UP)
+"""Codes of steps that were stopped from outside, and could not end anything in order."""
+
 FIRST_PAUSE = 1.0
 """Seconds before a step is tried again; doubled each time."""
 
@@ -63,7 +66,7 @@ def run_to_end(
     perform: Perform = run_step,
     scratch: Path | None = None,
 ) -> None:
-    """Run all steps of a run that have not left their result yet, and write its record.
+    """Run all steps of a run that have not left their result yet, and write its record; one that stands is the end.
 
     A step whose failure can pass is tried ``attempts`` times; one that was begun ``most_starts`` times, because whoever
     worked on it was killed, is given up. Whatever the steps raise becomes the end of the run; what ``save`` raises is
@@ -75,11 +78,14 @@ def run_to_end(
         tempfile.TemporaryDirectory(dir=scratch) as workdir,
     ):
         store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-        course = _Course(run, settings, store, save, perform, Path(workdir), attempts, most_starts)
-        run.state = RunState.RUNNING
-        save(run)
-        course.go()
-        _end(run)
+        if ended := find_model(store, layout.record(run.run_id), Run):
+            _become(run, ended)  # killed between its record and the last time it was saved
+        else:
+            course = _Course(run, settings, store, save, perform, Path(workdir), attempts, most_starts)
+            run.state = RunState.RUNNING
+            save(run)
+            course.go()
+            _end(run)
         keep(store, run)
         save(run)
         log.info("run ended", state=run.state, cause=run.cause and run.cause.message, version=run.version)
@@ -116,8 +122,11 @@ class _Course:
                 run.state, run.cause = RunState.CANCELLED, CANCELLED
                 return
             except Exception as error:
-                _fail(run, error)
-                return
+                if (done := self._end_in_order(step, error)) is None:
+                    _fail(run, error)
+                    return
+                result = done
+                take_in(run, self.store, result)
             step.state, step.finished_at = StepState.SUCCEEDED, now()
             step.progress, step.message = 1.0, result.message
             if result.end is not None:
@@ -148,6 +157,22 @@ class _Course:
                 self._progress(step, None, f"{error.message}; trying again in {pause:g} s")
                 time.sleep(pause)
         return self._perform_in(step)
+
+    def _end_in_order(self, step: Step, error: Exception) -> Result | None:
+        """Have a step that serves put back what served, where it was stopped before it could do so itself.
+
+        Returns its result where it had come to its end before, None where the run has failed.
+        """
+        was_stopped = isinstance(error, RegraftError) and error.code in STOPPED
+        if not (STEPS[step.name].serves and was_stopped and step.starts <= self.most_starts + 1):
+            return None
+        cancel(self.store, self.run.run_id)
+        try:
+            result = self._perform_in(step)
+        except Exception as second:
+            log.warning("what served could not be put back", step=step.name, reason=str(second))
+            return None
+        return None if result.end is RunState.CANCELLED else result
 
     def _perform_in(self, step: Step) -> Result:
         """Perform a step in an empty folder of its own."""
@@ -183,6 +208,11 @@ def _fail(run: Run, error: Exception) -> None:
     for step in run.steps:
         if step.state == StepState.RUNNING:
             step.state, step.finished_at, step.message = StepState.FAILED, now(), message
+
+
+def _become(run: Run, ended: Run) -> None:
+    for name in Run.model_fields:
+        setattr(run, name, getattr(ended, name))
 
 
 def _end(run: Run) -> None:

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -199,25 +200,37 @@ class Registry:
 
     def promote(self, task: Task, version: Version, request: RunRequest, *, replaces: Version | None = None) -> None:
         """Move the alias. The order goes before it, on the version, and which version it ``replaces``."""
-        other = replaces.number if replaces and replaces.number != version.number else ""
-        self._tag_version(task, version, prod_order=request.order, prod_run_id=request.run_id, prod_replaces=other)
+        self._count_as_promoted(task, version, request, replaces=replaces)
         self._api.post("registered-models/alias", name=self._name(task), alias=PROD, version=version.number)
 
     def confirm(self, task: Task, version: Version, request: RunRequest) -> None:
         """Let the promotion of what serves count as that of a later run."""
-        self._tag_version(task, version, prod_order=request.order, prod_run_id=request.run_id, prod_replaces="")
+        self._count_as_promoted(task, version, request)
+
+    def _count_as_promoted(
+        self, task: Task, version: Version, request: RunRequest, *, replaces: Version | None = None
+    ) -> None:
+        """Write on a version whose promotion counts. The order comes last: where it stands, the others do."""
+        other = replaces.number if replaces and replaces.number != version.number else ""
+        self._tag_version(task, version, prod_replaces=other, prod_run_id=request.run_id, prod_order=request.order)
 
     def date(self, task: Task, version: Version, request: RunRequest) -> None:
-        """Write when a version came into service, and what a person took out by it. True once the alias moved."""
-        self._tag_version(task, version, promoted_at=now().isoformat(), taken_out_by="")
-        if request.kind == "rollback" and (other := version.tags.get("prod_replaces")):
-            self._api.post(
-                "model-versions/set-tag",
-                name=self._name(task),
-                version=other,
-                key="taken_out_by",
-                value=request.run_id,
-            )
+        """Write when a version came into service, and what a person took out by it. True once the alias moved.
+
+        That is after the version before it did, whatever clocks say.
+        """
+        moment, before = now(), self._replaced_by(task, version)
+        if before is not None and before.promoted_at is not None:
+            moment = max(moment, before.promoted_at + timedelta(microseconds=1))
+        self._tag_version(task, version, promoted_at=moment.isoformat(), taken_out_by="")
+        if request.kind == "rollback" and before is not None:
+            self._tag_version(task, before, taken_out_by=request.run_id)
+
+    def _replaced_by(self, task: Task, version: Version) -> Version | None:
+        with contextlib.suppress(NotFoundError):
+            if number := version.tags.get("prod_replaces"):
+                return self.version(task, number)
+        return None
 
     def heal(self, task: Task, version: Version) -> None:
         """Give the alias back to a version that has it no more."""

@@ -12,6 +12,7 @@ once. Two things hold that, and both are asked again before every act that canno
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from regraft_core import layout
 from regraft_core.codes import Code
@@ -60,17 +61,18 @@ class Deploy:
 
     def to_end(self) -> DeployResult:
         """Begin again and again, until nobody comes in between."""
+        act: Callable[[], DeployResult | None] = self._once
         while True:
             try:
-                result = self._once()
+                result = act()
             except DisplacedError as error:
                 self._context.log.info("beginning again", reason=error.message)
                 time.sleep(POLL_SECONDS)
-                continue
             except CancelledError:
-                return self._cancelled()
-            if result is not None:
-                return result
+                act = self._cancelled
+            else:
+                if result is not None:
+                    return result
 
     def _once(self) -> DeployResult | None:
         """Return the end of the run, None where it is to begin again. Raises DisplacedError for the same."""
@@ -158,8 +160,11 @@ class Deploy:
     def _confirm(self, placed: Place, prod: Version) -> DeployResult:
         """Let what serves count as promoted by this run."""
         mine = self._set(placed, prod)
-        if mine != placed:
+        try:
             self._deployer.prove(self._task.name, mine, self._heed)
+        except DeployError as error:
+            what = f"version {prod.number}, trained on this very dataset, does not serve"
+            raise DeployError(f"{what}: {error.message}; force trains it anew", code=error.code) from error
         with self._deployer.alone(self._task.name, self._order) as still_alone:
             found = self._registry.prod(self._task)
             if self._deployer.placed(self._task.name) != mine or found is None or found.number != prod.number:
@@ -286,7 +291,7 @@ class Deploy:
                 break
             except RegraftError as error:
                 if time.monotonic() > deadline + INSIST_SECONDS:
-                    raise self._lost(known, because, error) from error
+                    raise _lost(known.number if known else "", because, error) from error
                 time.sleep(POLL_SECONDS)
         if back is not None and back.uri is not None:
             self._context.progress(None, f"putting version {back.version} back")
@@ -295,7 +300,7 @@ class Deploy:
             except DisplacedError:
                 pass  # another run is at it
             except RegraftError as error:
-                raise self._lost(prod, because, error) from error
+                raise _lost(back.version, because, error) from error
         return prod
 
     def _put_back(self, mine: Place, known: Version | None) -> tuple[Version | None, Place | None]:
@@ -313,14 +318,6 @@ class Deploy:
                     return prod, None
             back = self._before(prod)
             return prod, back if self._deployer.place(self._task.name, mine, back) else None
-
-    def _lost(self, prod: Version | None, because: Exception | None, second: RegraftError) -> RegraftError:
-        """Return what is to be raised where the old version could not be put back: the next attempt may do it."""
-        what = f"version {prod.number}" if prod else "what was there before"
-        first = f"{because}; " if because else ""
-        message = f"{first}{what} could not be put back either: {second.message}"
-        kind = TemporaryError if isinstance(second, TemporaryError) else DeployError
-        return kind(message, code=Code.ROLLBACK_FAILED)
 
     def _prod(self, placed: Place) -> Version | None:
         """Return what ``prod`` names; where somebody deleted the alias, it is given back to what serves."""
@@ -382,3 +379,12 @@ def _serving(context: Context, version: Version) -> Serving:
         warnings=warnings_of(find_model(context.store, layout.verdict(version.run_id), Verdict)),
         since=now(),
     )
+
+
+def _lost(number: str, because: Exception | None, second: RegraftError) -> RegraftError:
+    """Return what is to be raised where a version could not be put back: the next attempt may do it."""
+    what = f"version {number}" if number else "what was there before"
+    first = f"{because}; " if because else ""
+    message = f"{first}{what} could not be put back either: {second.message}"
+    kind = TemporaryError if isinstance(second, TemporaryError) else DeployError
+    return kind(message, code=Code.ROLLBACK_FAILED)

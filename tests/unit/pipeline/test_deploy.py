@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.errors import DeployError, NotFoundError, RegraftError, TemporaryError
-from regraft_core.runs import RunRequest, RunState
+from regraft_core.results import DownloadResult
+from regraft_core.runs import RunRequest, RunState, now
+from regraft_core.stores.objects import put_model
 from regraft_pipeline.deployers import Place
+from regraft_pipeline.registry import registry
 from regraft_pipeline.registry.registry import Registry
 from regraft_pipeline.registry.version import Version
 from regraft_pipeline.steps import DeployResult, deploy
@@ -30,6 +35,15 @@ class CutRegistry(Registry):
 
     def promote(self, task: Task, version: Version, request: RunRequest, *, replaces: Version | None = None) -> None:
         super().promote(task, version, request, replaces=replaces)
+        raise KeyboardInterrupt
+
+
+class StoppedRegistry(Registry):
+    """A registry whose process is killed when it has written one tag of a version."""
+
+    def _tag_version(self, task: Task, version: Version, **tags: str) -> None:
+        name = next(iter(tags))
+        super()._tag_version(task, version, **{name: tags[name]})
         raise KeyboardInterrupt
 
 
@@ -161,6 +175,17 @@ def test_a_rollback_puts_the_one_before_back_and_may_be_repeated(plant: Plant) -
         plant.assert_serves(old)
 
 
+def test_a_rollback_puts_the_one_before_back_whatever_clocks_have_said(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = [now() - timedelta(hours=hours) for hours in (0, 1, 2, 1)]
+    monkeypatch.setattr(registry, "now", lambda: moments.pop(0) if moments else now())
+    versions = [put_in_service(plant, number) for number in (1, 2, 3)]
+    for number, version in ((4, versions[1]), (5, versions[0])):
+        deployed(plant, plant.request(number, kind="rollback", data_url=None))
+        plant.assert_serves(version)
+
+
 def test_a_rollback_puts_a_named_version_back(plant: Plant) -> None:
     versions = [put_in_service(plant, number) for number in (1, 2, 3)]
     deployed(plant, plant.request(4, kind="rollback", data_url=None, to_version="2"))
@@ -198,3 +223,34 @@ def test_a_predictor_that_is_not_there_is_waited_for_and_told(plant: Plant) -> N
     assert result.end == RunState.ROLLED_BACK
     assert result.cause is not None
     assert result.cause.code == "predictor_unreachable"
+
+
+def unchanged(plant: Plant, number: int, version: Version) -> RunRequest:
+    """Return a run that found its dataset to be that of a version in service."""
+    request = plant.request(number)
+    found = DownloadResult(data_sha256="0" * 64, bytes=1, final_url="", version=version.number, then="deploy")
+    put_model(plant.store, layout.step_result(request.run_id, "download"), found)
+    return request
+
+
+def test_an_unchanged_dataset_that_was_killed_while_it_was_confirmed_is_unchanged(plant: Plant) -> None:
+    put_in_service(plant, 1)
+    version = put_in_service(plant, 2)
+    request = unchanged(plant, 3, version)
+    stopped = StoppedRegistry(plant.settings.mlflow_tracking_uri, owner=plant.settings.owner)
+    with pytest.raises(KeyboardInterrupt):
+        deploy.run(replace(plant.context(request), registry=stopped))
+    assert deployed(plant, request).end == RunState.UNCHANGED
+    prod = plant.registry.prod(plant.task)
+    assert prod is not None
+    assert (prod.prod_order, prod.prod_run_id) == (request.order, request.run_id)
+
+
+def test_a_dataset_counts_as_unchanged_only_where_its_version_serves(plant: Plant) -> None:
+    version = put_in_service(plant, 1)
+    damage(version)
+    with pytest.raises(DeployError) as caught:
+        deployed(plant, unchanged(plant, 2, version))
+    assert caught.value.code == "rollout_failed"
+    for told in ("version 1", "contract.json", "force trains it anew"):
+        assert told in caught.value.message

@@ -8,18 +8,23 @@ from typing import Any
 import pytest
 
 from regraft_core import layout
-from regraft_core.errors import TemporaryError
-from regraft_core.runs import Run, RunState, StepState
+from regraft_core.codes import Code
+from regraft_core.errors import RegraftError, TemporaryError
+from regraft_core.record import keep
+from regraft_core.runs import Cause, Run, RunRequest, RunState, StepState
 from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import get_model
 from regraft_inference.bundle import Bundle
 from regraft_pipeline import runner
+from regraft_pipeline.assembly import run_step
 from regraft_pipeline.registry import mlflow as mlflowapi
 from regraft_pipeline.registry.registry import Registry
 from regraft_pipeline.runner import run_to_end
-from regraft_pipeline.steps import deploy, register, train
+from regraft_pipeline.settings import PipelineSettings
+from regraft_pipeline.steps import Progress, Result, deploy, register, train
 from tests.checker import datasets
 from tests.unit.pipeline.plant import Plant
+from tests.unit.pipeline.test_deploy import put_in_service
 
 
 class KilledError(BaseException):
@@ -225,3 +230,61 @@ def test_a_step_that_is_killed_and_started_again_ends_the_same(
     assert (run.state, run.version, states(run)) == (RunState.PROMOTED, "1", [StepState.SUCCEEDED] * 5)
     plant.assert_serves(plant.registry.version(plant.task, "1"))
     assert len(plant.mlflow.search_model_versions(f"name='{plant.model_name}'")) == 1
+
+
+def test_a_run_whose_record_stands_has_ended(plant: Plant) -> None:
+    """It was killed after its record was written, and before its last state was saved."""
+    with_nothing = plant.settings.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})
+    failed = Run.accept(plant.request(1))
+    failed.state, failed.cause = RunState.FAILED, Cause(code="mlflow_unreachable", message="away")
+    keep(plant.store, failed)
+    again, saved = good(plant, 1), []
+    run_to_end(again, with_nothing, lambda run: saved.append(run.state))
+    assert again == failed
+    assert saved == [RunState.FAILED]
+
+
+class Stopped:
+    """Runs steps here; a deploy is stopped from outside at the moment that is named, and can do nothing any more."""
+
+    def __init__(self, where: str, code: Code, patch: pytest.MonkeyPatch) -> None:
+        self._where, self._code, self._patch = where, code, patch
+
+    def __call__(
+        self, step: str, request: RunRequest, settings: PipelineSettings, /, *, progress: Progress, workdir: Path
+    ) -> Result:
+        if step != "deploy" or not self._where:
+            return run_step(step, request, settings, progress=progress, workdir=workdir)
+
+        def stop(*_: object, **__: object) -> None:
+            raise KilledError
+
+        with self._patch.context() as patch:
+            patch.setattr(self._where, stop)
+            patch.setattr(deploy.Deploy, "_before", stop)  # nor does it put back
+            with pytest.raises(KilledError):
+                run_step(step, request, settings, progress=progress, workdir=workdir)
+        self._where = ""
+        raise RegraftError("it was stopped", code=self._code)
+
+
+@pytest.mark.parametrize("code", runner.STOPPED)
+@pytest.mark.parametrize(
+    ("where", "state"),
+    [
+        ("regraft_pipeline.deployers.local.LocalDeployer.prove", RunState.FAILED),
+        ("regraft_pipeline.registry.registry.Registry.promote", RunState.FAILED),
+        ("regraft_pipeline.steps.deploy.Deploy._note", RunState.PROMOTED),
+    ],
+)
+def test_a_deploy_that_is_stopped_for_good_leaves_nothing_that_was_not_proven(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch, where: str, code: Code, state: RunState
+) -> None:
+    back, old = put_in_service(plant, 1), put_in_service(plant, 2)
+    run = plant.run(3, kind="rollback", data_url=None)
+    run_to_end(run, plant.settings, lambda _: None, perform=Stopped(where, code, monkeypatch))
+    assert run.state == state, run.cause
+    assert (run.cause and run.cause.code) == (code if state is RunState.FAILED else None)
+    serves = old if state is RunState.FAILED else back
+    plant.assert_serves(serves)
+    assert plant.context(run).open_deployer().placed(plant.task.name).uri == serves.uri
