@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ def exports(stack: Stack, poster: Poster) -> Exports:
     with httpx.Client(timeout=20) as client:
         client.post(f"{trigger}/trigger", json={})
         client.post(f"{predictor}/predict", json={"Password": ["a"]}).raise_for_status()
-        client.post(f"{predictor}/v2/repository/models/nowhere/load")
+        _refuse_bundle(client, predictor, stack.folder / "models" / "empty")
         _collect_counts(client, trigger)
         waiting = poster.service.trigger(poster.address("good", 72))
         texts = [_metrics(client, trigger, having="regraft_runs_open{"), _metrics(client, predictor)]
@@ -61,6 +62,14 @@ def exports(stack: Stack, poster: Poster) -> Exports:
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
         metrics[name] = Metric(family.type, frozenset(labels))
     return Exports(metrics, series | {"up": set()})
+
+
+def _refuse_bundle(client: httpx.Client, predictor: str, folder: Path) -> None:
+    """Let the predictor refuse a bundle in which nothing is."""
+    folder.mkdir()
+    (folder / "checksums.json").write_text("{}")
+    assert client.post(f"{predictor}/v2/repository/models/{folder.name}/load").status_code == 503
+    shutil.rmtree(folder)
 
 
 def _collect_counts(client: httpx.Client, trigger: str) -> None:
