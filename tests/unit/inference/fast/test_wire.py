@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -232,6 +234,9 @@ def test_nothing_is_written_for_a_client_that_has_gone() -> None:
     async def talk(connection: Connection) -> None:
         await connection.send(post(b"wait"))
         await server.until_taken()
+        # With a reset: a client that only says that it has said all is still answered.
+        reset = struct.pack("ii", 1, 0)
+        connection.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
         connection.writer.transport.abort()
         while connection.server.server_state.connections:  # noqa: ASYNC110  # there is no event for it
             await asyncio.sleep(0.001)
