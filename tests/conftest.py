@@ -6,6 +6,8 @@ import os
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # Before numpy is imported: of small matrices, threads cost more than they do, the more so with a process on each core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -14,18 +16,24 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("regraft", deadline=None)
 settings.load_profile("regraft")
 
-SHARED = ("stack", "mlflow_url")
-"""Fixtures that cost as much as many tests: all tests that use one run in one process, before the others."""
+INTEGRATION = "tests/integration"
+
+
+class Rooms(LoadScopeScheduling):
+    """A file's tests run in one process, and all integration tests in one, for they share the stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return INTEGRATION if file.startswith(INTEGRATION) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Rooms:
+    """Say which tests belong together where several processes share them."""
+    return Rooms(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests belong together where several processes share them (``--dist loadgroup``)."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: [name == _group(item) for name in SHARED], reverse=True)
-
-
-def _group(item: pytest.Item) -> str:
-    used = item.fixturenames if isinstance(item, pytest.Function) else ()
-    return next((name for name in SHARED if name in used), item.nodeid.partition("::")[0])
+    """Begin with the tests that take longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith(INTEGRATION))
