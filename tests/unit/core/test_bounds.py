@@ -60,18 +60,19 @@ def head(service: Service, length: int) -> bytes:
     return b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n" % (service.path, length)
 
 
-BOUNDS: dict[str, tuple[Callable[[Service], bytes], bytes | None]] = {
-    "a head without end": (lambda _: b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 40_000, b"431"),
-    "half a head": (lambda service: head(service, 5), b"408"),
-    "half a body": (lambda service: head(service, 5) + b"\r\nhe", b"408"),
-    "too large a body": (lambda service: head(service, 1 << 40) + b"\r\nhello", b"413"),
-    "no request": (lambda _: b"", None),
+# What is sent, and the statuses that are right: a connection that makes room before its time is over gets none.
+BOUNDS: dict[str, tuple[Callable[[Service], bytes], set[bytes | None]]] = {
+    "a head without end": (lambda _: b"GET /health HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 40_000, {b"431"}),
+    "half a head": (lambda service: head(service, 5), {b"408"}),
+    "half a body": (lambda service: head(service, 5) + b"\r\nhe", {b"408"}),
+    "too large a body": (lambda service: head(service, 1 << 40) + b"\r\nhello", {b"413"}),
+    "no request": (lambda _: b"", {None, b"408"}),
 }
 
 
-@pytest.mark.parametrize(("sent", "status"), BOUNDS.values(), ids=BOUNDS)
+@pytest.mark.parametrize(("sent", "statuses"), BOUNDS.values(), ids=BOUNDS)
 def test_others_go_on_while_a_bound_is_broken(
-    service: Service, sent: Callable[[Service], bytes], status: bytes | None
+    service: Service, sent: Callable[[Service], bytes], statuses: set[bytes | None]
 ) -> None:
     """There are twice as many attackers as connections may be open; who waits longest makes room."""
     with ExitStack() as stack:
@@ -84,7 +85,7 @@ def test_others_go_on_while_a_bound_is_broken(
                     good.sendall(service.good)
                     assert answer_of(good).startswith(b"HTTP/1.1 200")
         for attacker in attackers:
-            assert answer_of(attacker).split()[1:2] == ([status] if status else [])
+            assert next(iter(answer_of(attacker).split()[1:2]), None) in statuses
     with service.connect() as good:
         good.sendall(service.good)
         assert answer_of(good).startswith(b"HTTP/1.1 200")
