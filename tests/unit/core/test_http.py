@@ -69,8 +69,8 @@ def port() -> Iterator[int]:
 
 
 def said(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
-    """Send the parts and return all that comes back until the server closes, or is silent for two seconds."""
-    with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+    """Send the parts and return all that comes back until the server closes, or is silent for ten seconds."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         found = b""
         try:
             for part in parts:
