@@ -211,7 +211,8 @@ def test_a_queue_that_is_full_says_when_to_come_again(serve: Serve, tmp_path: Pa
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "queue_full", "30")
 
 
-def test_what_is_damaged_costs_itself_only(service: Running) -> None:
+def test_what_is_damaged_costs_itself_only(serve: Serve) -> None:
+    service = serve()
     run, other = service.accept(), service.accept()
     with closing(sqlite3.connect(service.runs.path, isolation_level=None)) as db:
         db.execute("UPDATE runs SET run = '{' WHERE run_id = ?", (run.run_id,))
