@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import httpx
 import pytest
@@ -60,6 +60,17 @@ def registry() -> Iterator[Registry]:
 def seed() -> int:
     """A seed whose datasets nobody has posted yet."""
     return secrets.randbelow(1_000_000)
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Print what was measured, of a test that passes, too."""
+
+    def tell(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}", flush=True)
+
+    return tell
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

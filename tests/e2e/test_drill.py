@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from tests.drill.drill import Drill, settled
@@ -9,9 +10,11 @@ from tests.e2e.conftest import Installation
 from tests.e2e.registry import Registry
 
 
-def test_nothing_is_lost_and_all_agree_whatever_is_killed(service: Installation, registry: Registry, seed: int) -> None:
+def test_nothing_is_lost_and_all_agree_whatever_is_killed(
+    service: Installation, registry: Registry, seed: int, tell: Callable[[str], None]
+) -> None:
     settled()
     drill = Drill(service, registry, Random(seed), triggers=4, kills=6, pause=8.0)
     asking = drill.play()
-    print(f"seed {seed}\n{drill.table(asking)}")
+    tell(f"seed {seed}\n{drill.table(asking)}")
     assert drill.problems == []

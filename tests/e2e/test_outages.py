@@ -66,7 +66,7 @@ def test_a_run_survives_that_a_pod_of_its_own_is_taken_away(service: Installatio
 
 
 def test_triggers_are_answered_quickly_and_outlive_the_trigger_service(
-    service: Installation, registry: Registry, seed: int
+    service: Installation, registry: Registry, seed: int, tell: Callable[[str], None]
 ) -> None:
     seconds = []
     accepted = []
@@ -82,7 +82,7 @@ def test_triggers_are_answered_quickly_and_outlive_the_trigger_service(
     assert states == ["promoted", "failed", "rejected", "failed", "failed"]
     assert _made_one_version(accepted[0], registry)
     assert median(seconds) < 0.5
-    print(f"triggers answered after {', '.join(f'{each * 1000:.0f}' for each in seconds)} ms")
+    tell(f"triggers answered after {', '.join(f'{each * 1000:.0f}' for each in seconds)} ms")
 
 
 def _running(accepted: Accepted, step: str) -> str | None:

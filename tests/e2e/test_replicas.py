@@ -114,7 +114,12 @@ def test_both_tell_of_every_change_and_count_alike(triggers: list[str], service:
 
 @pytest.mark.timeout(2400)
 def test_no_request_fails_but_in_flight_at_a_hard_kill_and_no_run_is_lost(
-    two_triggers: None, two_predictors: None, service: Installation, registry: Registry, seed: int
+    two_triggers: None,
+    two_predictors: None,
+    service: Installation,
+    registry: Registry,
+    seed: int,
+    tell: Callable[[str], None],
 ) -> None:
     """Datasets come in while pods of both go, with and without grace, and a node is drained."""
     asking = Asking((service.trigger_url, service.predict_url), [PASSWORDS], clients=4, pause=0.0)
@@ -143,7 +148,7 @@ def test_no_request_fails_but_in_flight_at_a_hard_kill_and_no_run_is_lost(
             disturb()
             time.sleep(3)
         ends = [service.end(each) for each in accepted]
-    print(
+    tell(
         f"{asking.answered:,} answered, {len(asking.at_a_kill())} failed at {len(asking.kills)} hard kills, "
         f"{len(asking.others())} otherwise; {len(ends)} runs: {Counter(end.state for end in ends)}"
     )
