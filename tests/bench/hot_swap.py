@@ -30,6 +30,8 @@ class Load:
 
     service_urls: tuple[str, str]
     columns: dict[str, list[str]]
+    pause: float = 0.0
+    """Seconds between an answer and the next request of a client, which leave processors to what is looked at."""
     answers: Counter[tuple[str, str, tuple[float, ...]]] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     slowest: float = 0.0
@@ -61,6 +63,7 @@ class Load:
                 except (CheckError, httpx.HTTPError) as error:
                     result = f"{type(error).__name__}: {error}"
                 self._record(result, time.monotonic() - started)
+                time.sleep(self.pause)
 
     def _record(self, result: Prediction | str, seconds: float) -> None:
         with self._lock:
@@ -72,7 +75,14 @@ class Load:
 
 
 def swap_under_load(
-    service: Service, base_url: str, *, seed: int, clients: int, promotions: int, seconds: float = 0.0
+    service: Service,
+    base_url: str,
+    *,
+    seed: int,
+    clients: int,
+    promotions: int,
+    seconds: float = 0.0,
+    pause: float = 0.0,
 ) -> tuple[Load, list[str]]:
     """Promote datasets one after the other under load, for at least so many seconds.
 
@@ -81,7 +91,7 @@ def swap_under_load(
     seeds = range(seed, seed + promotions)
     # Of the alphabets of all these datasets, so that each version answers otherwise.
     passwords = [password for each in seeds for password in datasets.unseen("good", each, ROWS).columns["Password"]]
-    load = Load((service.trigger_url, service.predict_url), {"Password": passwords})
+    load = Load((service.trigger_url, service.predict_url), {"Password": passwords}, pause)
     versions = []
     started = time.monotonic()
     with load.running(clients):

@@ -63,7 +63,7 @@ def test_a_bad_version_is_rolled_back(
     uri = f"{prod.uri.rstrip('/')}-{spoil.__name__}/"
     bucket.put(uri, spoil(bucket.bundle(prod.uri)))
     bad = registry.add_version(uri)
-    load = Load((service.trigger_url, service.predict_url), {"Password": ["abc"]})
+    load = Load((service.trigger_url, service.predict_url), {"Password": ["abc"]}, pause=0.05)
     with load.running(clients=2):
         run = service.end(service.put_in_service("passwords", bad.number))
     assert run.state == "rolled_back"

@@ -163,7 +163,9 @@ def test_no_request_fails_while_a_node_is_drained(two_predictors: None, service:
     with _budget(PODS):
         drainer.start()
         try:
-            load, versions = swap_under_load(service, DATASETS_URL, seed=seed, clients=8, promotions=1, seconds=30)
+            load, versions = swap_under_load(
+                service, DATASETS_URL, seed=seed, clients=8, promotions=1, seconds=30, pause=0.05
+            )
         finally:
             drainer.join()
     assert load.failures == []

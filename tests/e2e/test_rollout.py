@@ -7,7 +7,7 @@ from tests.e2e.conftest import DATASETS_URL, Installation
 
 
 def test_no_request_fails_while_versions_change(service: Installation, seed: int, tell: Callable[[str], None]) -> None:
-    load, versions = swap_under_load(service, DATASETS_URL, seed=seed, clients=8, promotions=2)
+    load, versions = swap_under_load(service, DATASETS_URL, seed=seed, clients=8, promotions=2, pause=0.05)
     assert load.failures == []
     assert set(versions) <= set(load.versions)
     assert {version: len(answers) for version, answers in load.versions.items()} == dict.fromkeys(load.versions, 1)
