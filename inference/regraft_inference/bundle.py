@@ -22,7 +22,7 @@ import hashlib
 import json
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -257,7 +257,7 @@ class Bundle:
             len(self.contract.features) == 1 and self.contract.target.type in ("number", "integer")
         )
 
-    def reasons(self, columns: Columns) -> list[Reasons]:
+    def reasons(self, columns: Columns) -> Sequence[Reasons]:
         """Return the reasons of the answer to each row, if ``gives_reasons``. All of an answer is of an only column."""
         if isinstance(self.estimator, ReasoningEstimator):
             return self.estimator.reasons(_typed(self.contract, columns))

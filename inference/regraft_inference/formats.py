@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from regraft_core.codes import Code
 from regraft_core.contract import EXPLAIN, PROBABILITIES, Contract
 from regraft_core.errors import ContractError
+from regraft_inference.json_text import parse_json
 from regraft_inference.options import PARAMETERS, OptionReader, Options
 from regraft_inference.values import (
     LONGEST_NAME,
@@ -23,9 +21,6 @@ from regraft_inference.values import (
     refuse_repeated_keys,
     shown,
 )
-
-NO_JSON_WORD = re.compile(rb"[\[,:]\s*(-?Infinity|NaN|nan|inf)\b")
-"""What programs write for numbers that JSON has no word for."""
 
 BESIDE = frozenset({*PARAMETERS, "signature_name"})
 """What other servers' clients send beside the rows; but for ``explain`` there is nothing here that it would change."""
@@ -52,24 +47,6 @@ TENSOR_TYPES = {
     "number": {"FP16", "FP32", "FP64"} | {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
 }
 """Datatypes of the V2 protocol that a column takes."""
-
-
-def parse_json(body: bytes) -> Any:
-    """Return the value of a JSON text. Raises ContractError (``not_json``) for all that RFC 8259 does not allow."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise ContractError(f"the body is not JSON: {_why_not(body, error)}", code=Code.NOT_JSON) from None
-
-
-def _why_not(body: bytes, error: orjson.JSONDecodeError) -> str:
-    if word := NO_JSON_WORD.search(body):
-        return f"{word[1].decode()} is no JSON; leave the row out, or send null where it may be"
-    try:
-        body.decode()
-    except UnicodeDecodeError as found:
-        return f"it is not UTF-8, byte {found.start} of it is 0x{body[found.start]:02x}"
-    return str(error)
 
 
 @dataclass(frozen=True)
@@ -134,9 +111,21 @@ class RequestReader:
 
     def _unique(self, body: bytes, payload: Any, taken: int = 0) -> Untyped:
         """Return the columns of a request of which so many keys have been taken out. No key may be there twice."""
+        if self._is_plain(payload) and body.count(b":") == len(payload) + taken:
+            plain: Untyped = payload
+            return plain
         columns = self._shaped(payload)
         refuse_repeated_keys(body, keys_in(payload) + taken)
         return columns
+
+    def _is_plain(self, payload: Any) -> bool:
+        """Whether a request is what nearly all are: the columns of the contract, of one length, and nothing else."""
+        return (
+            type(payload) is dict
+            and payload.keys() == self._keys
+            and self._formats.keys().isdisjoint(self._keys)
+            and self._are_even(payload)
+        )
 
     def read_asking(self, body: bytes, *, by_name: bool = False) -> tuple[dict[str, Values], Options]:
         """Read a request that may have options beside its rows; ``by_name`` as ``read_by_name`` does."""
@@ -222,12 +211,17 @@ class RequestReader:
                     f"column {name!r} is missing", code=Code.COLUMN_MISSING, column=name, rule="required", **where
                 )
 
-    def _check_lengths(self, columns: dict[str, Any]) -> None:
+    def _are_even(self, columns: dict[str, Any]) -> bool:
+        """Whether all columns are lists of one length that is allowed."""
         values = columns.values()
-        if set(map(type, values)) == ONLY_LISTS:
-            lengths = set(map(len, values))
-            if len(lengths) == 1 and 0 < lengths.pop() <= self._max_rows:
-                return
+        if set(map(type, values)) != ONLY_LISTS:
+            return False
+        lengths = set(map(len, values))
+        return len(lengths) == 1 and 0 < lengths.pop() <= self._max_rows
+
+    def _check_lengths(self, columns: dict[str, Any]) -> None:
+        if self._are_even(columns):
+            return
         for name in self._names:
             if type(columns[name]) is not list:
                 raise ContractError(

@@ -11,7 +11,6 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,22 @@ import numpy as np
 import orjson
 from kserve import Model, ModelRepository
 from kserve.protocol.infer_type import InferOutput, InferRequest, InferResponse
-from numpy.typing import NDArray
 
 from regraft_core.codes import Code
 from regraft_core.errors import BundleError, ContractError, NotFoundError, UnavailableError
 from regraft_core.fit.kept import InputsAnswered, InputsAsked
 from regraft_core.logs import get_logger
 from regraft_inference import metrics
+from regraft_inference.answered import Answered
 from regraft_inference.batching import Batcher
 from regraft_inference.bundle import CHECKSUMS_FILE, Bundle
-from regraft_inference.estimators import Reasons, rows_of
+from regraft_inference.estimators import rows_of
 from regraft_inference.fit.counter import COUNTERS
 from regraft_inference.fit.keeper import KEPT
 from regraft_inference.fit.known import known_of
-from regraft_inference.formats import RequestReader, Tensor, Untyped, parse_json
+from regraft_inference.formats import RequestReader, Tensor, Untyped
 from regraft_inference.headers import header_lines
+from regraft_inference.json_text import parse_json
 from regraft_inference.options import Options
 from regraft_inference.values import Values
 
@@ -64,18 +64,6 @@ type Tell = Callable[[bytes | Exception], None]
 """Gets the JSON answer to a request, or why there is none. Must not raise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The answers to some rows, shape (rows,), and their reasons where they were asked for."""
-
-    values: NDArray[Any]
-    reasons: list[Reasons] | None = None
-
-    def __getitem__(self, rows: slice) -> Answered:
-        """Return the answers to some of the rows."""
-        return Answered(self.values[rows], None if self.reasons is None else self.reasons[rows])
-
-
 class Version:
     """A bundle that has repeated its golden requests."""
 
@@ -88,7 +76,7 @@ class Version:
         self.headers = [(VERSION_HEADER, bundle.version.encode()), (SHA256_HEADER, bundle.sha256.encode())]
         self.header_lines = header_lines(self.headers)
         self._target = bundle.contract.target.name
-        self._reasons = bundle.contract.reasons_name
+        self.reasons_name = bundle.contract.reasons_name
         self._plain = Batcher(self._checked)
         self._explained = Batcher(partial(self._checked, explain=True))
         self.counter = COUNTERS.counter(known_of(bundle), bundle.contract)
@@ -112,7 +100,7 @@ class Version:
         """Return the JSON answer to a JSON request of this id. Raises ContractError."""
         if self.reader.options.may_be_in(body):
             return self._answer_asking(request, body)
-        return self._document(self.predict(request, self.reader.read(body)))
+        return self.predict(request, self.reader.read(body)).document(self._target, self.reasons_name)
 
     async def answer_together(self, request: bytes, body: bytes) -> bytes:
         """Do as ``answer``, with one prediction for all requests that are there at this moment."""
@@ -121,7 +109,7 @@ class Version:
         columns = self.reader.untyped(body)
         answered = await self._plain.predict(columns)
         self._keep(request, columns, answered)
-        return self._document(answered)
+        return answered.document(self._target, self.reasons_name)
 
     def answer_soon(self, request: bytes, body: bytes, tell: Tell) -> bool:
         """Let ``tell`` have soon what ``answer`` gives; False where a request may ask for more than reasons.
@@ -140,27 +128,17 @@ class Version:
         """Return the answer of MLflow's scoring protocol. Raises ContractError."""
         if not self.reader.options.may_be_in(body):
             answered = self.predict(request, self.reader.read_by_name(body))
-            return orjson.dumps({"predictions": answered.values.tolist()})
+            return answered.document("predictions", self.reasons_name)
         return self._answer_asking(request, body, "predictions", by_name=True)
 
     def _answer_asking(self, request: bytes, body: bytes, key: str | None = None, *, by_name: bool = False) -> bytes:
         """Answer a request that may ask for more. The answers stand under the key, or under the target's name."""
         columns, options = self.reader.read_asking(body, by_name=by_name)
         answered = self.predict(request, columns, explain=options.explain)
-        answer: dict[str, Any] = {key or self._target: answered.values.tolist()}
+        beside = {}
         if options.probabilities:
-            answer[self.bundle.contract.probability_name] = self.bundle.probabilities(columns)
-        return orjson.dumps(answer | self.told_reasons(answered))
-
-    def _document(self, answered: Answered) -> bytes:
-        """Return the JSON that tells the answers."""
-        return orjson.dumps({self._target: answered.values.tolist()} | self.told_reasons(answered))
-
-    def told_reasons(self, answered: Answered) -> dict[str, list[dict[str, Any]]]:
-        """Return what an answer says of reasons: nothing where there are none."""
-        if answered.reasons is None:
-            return {}
-        return {self._reasons: [each.told() for each in answered.reasons]}
+            beside[self.bundle.contract.probability_name] = self.bundle.probabilities(columns)
+        return answered.document(key or self._target, self.reasons_name, beside)
 
     def tensors(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return name, datatype and shape of each feature, and of the target, as V2 tells them."""
@@ -200,7 +178,7 @@ class Version:
             return
         try:
             self._keep(request, columns, answered)
-            document = self._document(answered)
+            document = answered.document(self._target, self.reasons_name)
         except Exception as error:
             tell(error)
         else:
@@ -273,7 +251,7 @@ class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
             raise ContractError('the request must be an object {"instances": [...]}', code=Code.NOT_AN_OBJECT)
         options = version.reader.take_options(payload)
         answered = await _predict(version, version.reader.read_payload(payload), options.explain)
-        return {"predictions": answered.values.tolist(), **version.told_reasons(answered)}
+        return {"predictions": answered.values.tolist(), **answered.told_reasons(version.reasons_name)}
 
     def _answering(self) -> Version:
         version = ANSWERING.get()

@@ -20,7 +20,7 @@ from regraft_core.codes import Code
 from regraft_core.errors import PROBLEM_JSON, BadRequestError, RegraftError, UnavailableError
 from regraft_core.version import __version__
 from regraft_inference.exchange import JSON_TYPE, failed, problem_of
-from regraft_inference.formats import parse_json
+from regraft_inference.json_text import parse_json
 from regraft_inference.model import ANSWERING, TaskRepository, Version
 from regraft_inference.values import keys_in, refuse_repeated_keys
 

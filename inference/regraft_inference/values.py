@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, NoReturn, cast
@@ -28,6 +29,11 @@ type Values = list[str] | NDArray[Any]
 INT64 = np.iinfo(np.int64)
 NUMBERS = {int, float}
 """Python types of JSON numbers; bool is a type of its own and no number."""
+
+FEW_VALUES = 32
+"""Values up to which a list is checked faster than an array."""
+
+LARGEST = sys.float_info.max
 
 NESTED = (dict, list)
 DEPTH = 6
@@ -113,16 +119,34 @@ class _NumberReader(ColumnReader):
     def __init__(self, column: Column) -> None:
         super().__init__(column)
         self._integer = column.type == "integer"
-        self._minimum: float = INT64.min if self._integer else -math.inf
-        self._maximum: float = INT64.max if self._integer else math.inf
+        self._minimum: float = INT64.min if self._integer else -LARGEST
+        self._maximum: float = INT64.max if self._integer else LARGEST
         if column.minimum is not None:
             self._minimum = max(self._minimum, column.minimum)
         if column.maximum is not None:
             self._maximum = min(self._maximum, column.maximum)
 
-    def _all_valid(self, values: list[Any]) -> bool:
+    def read(self, values: list[Any]) -> Values:
+        """Return the typed column. Raises ContractError as for any other."""
+        found = self._array(values) if len(values) > FEW_VALUES else None
+        return super().read(values) if found is None else found
+
+    def _array(self, values: list[Any]) -> Values | None:
+        """Return the typed column where it is valid beyond doubt: of many values the array is checked faster."""
+        if not self._all_numbers(values) or not self._all_known(values):
+            return None
+        try:
+            found = np.array(values, dtype=np.int64 if self._integer else np.float64)
+        except OverflowError:
+            return None
+        return found if found.min() >= self._minimum and found.max() <= self._maximum else None
+
+    def _all_numbers(self, values: list[Any]) -> bool:
         kinds = set(map(type, values))
-        if not kinds <= NUMBERS or (self._integer and float in kinds):
+        return kinds <= NUMBERS and not (self._integer and float in kinds)
+
+    def _all_valid(self, values: list[Any]) -> bool:
+        if not self._all_numbers(values):
             return False
         if not values:
             return True
@@ -130,12 +154,10 @@ class _NumberReader(ColumnReader):
             finite = math.isfinite(sum(values))
         except OverflowError:
             return False
-        return (
-            finite
-            and min(values) >= self._minimum
-            and max(values) <= self._maximum
-            and (self._categories is None or self._categories.issuperset(values))
-        )
+        return finite and min(values) >= self._minimum and max(values) <= self._maximum and self._all_known(values)
+
+    def _all_known(self, values: list[Any]) -> bool:
+        return self._categories is None or self._categories.issuperset(values)
 
     def _typed(self, values: list[Any]) -> Values:
         return np.array(values, dtype=np.int64 if self._integer else np.float64)

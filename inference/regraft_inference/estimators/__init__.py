@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from regraft_core.codes import Code
 from regraft_core.errors import BundleError
+from regraft_inference.estimators.reasons import Reasons, ReasonsTable, json_of
 
 Columns = Mapping[str, Sequence[str | None] | NDArray[Any]]
 """Feature columns by name, all of the same length, as ``regraft_inference.columns`` has them: strings and texts as
@@ -107,30 +107,11 @@ class ScoringEstimator(ProbabilisticEstimator, Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Reasons:
-    """What one answer is made of: ``start`` and what each column ``added`` sum up to ``answer``.
-
-    All on the ``scale``, which is said in words; ``columns`` are the names, that of the largest first.
-    """
-
-    scale: str
-    start: float
-    columns: list[str]
-    added: list[float]
-    answer: float
-
-    def told(self) -> dict[str, Any]:
-        """Return them as answers tell them, for JSON."""
-        columns = [{"column": name, "added": added} for name, added in zip(self.columns, self.added, strict=True)]
-        return {"scale": self.scale, "start": self.start, "columns": columns, "answer": self.answer}
-
-
 @runtime_checkable
 class ReasoningEstimator(Estimator, Protocol):
     """An estimator that can say what each column added to an answer."""
 
-    def reasons(self, columns: Columns) -> list[Reasons]:
+    def reasons(self, columns: Columns) -> Sequence[Reasons]:
         """Return the reasons of the answer to each row."""
         ...
 
@@ -167,10 +148,12 @@ __all__ = [
     "ProbabilisticEstimator",
     "ReasoningEstimator",
     "Reasons",
+    "ReasonsTable",
     "ScoringEstimator",
     "StreamingEstimator",
     "TrainingBatches",
     "bounded",
     "estimator_class",
+    "json_of",
     "rows_of",
 ]

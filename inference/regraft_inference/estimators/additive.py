@@ -60,15 +60,15 @@ class Term:
         cuts = tuple(np.append(one, np.inf) for one in self.cuts)
         return cuts, np.ascontiguousarray(np.roll(self.scores, -1, axis=tuple(range(len(cuts)))))
 
-    @cached_property
-    def plain(self) -> PlainTerm:
-        """The same for plain lists, in which NaN is sorted to the end, too."""
+    def plain(self, output: int) -> PlainTerm:
+        """Return the same for one output in plain lists, in which NaN is sorted to the end, too."""
         cuts, scores = self._lookup
-        return [(part, one.tolist()) for part, one in zip(self.parts, cuts, strict=True)], scores.tolist()
+        first, *second = [(part, one.tolist()) for part, one in zip(self.parts, cuts, strict=True)]
+        return *first, scores[..., output].tolist(), second[0] if second else None
 
 
-type PlainTerm = tuple[list[tuple[int, list[float]]], list[Any]]
-"""Parts with their cuts, and scores by the bins of each."""
+type PlainTerm = tuple[int, list[float], list[Any], tuple[int, list[float]] | None]
+"""A part, its cuts, the scores by its bins, and of a pair the other part with its cuts."""
 
 
 class AdditiveModel:
@@ -83,48 +83,51 @@ class AdditiveModel:
     def scores(self, matrix: Floats) -> Floats:
         """Return the sums for the rows of a matrix."""
         if len(matrix) <= FEW_ROWS:
-            return np.array([self._sums(row) for row in matrix.tolist()]).reshape(-1, len(self.intercept))
+            rows, outputs = matrix.tolist(), range(len(self.intercept))
+            return np.array([[self._sum(row, output) for output in outputs] for row in rows])
         total = np.tile(self.intercept, (len(matrix), 1))
         for term in self.terms:
             total += term.values(matrix)
         return total
 
-    def _sums(self, row: list[float]) -> list[float]:
-        """Return the sums for one row: the same additions in the same order, without arrays, which cost more here."""
-        total: list[float] = self.intercept.tolist()
-        for axes, scores in self._plain:
-            found = scores
-            for part, cuts in axes:
-                found = found[bisect_right(cuts, row[part])]
-            for output, score in enumerate(found):
-                total[output] += score
+    def _sum(self, row: list[float], output: int) -> float:
+        """Return a sum for one row: the same additions in the same order, without arrays, which cost more here."""
+        total, terms = self._plain[output]
+        for part, cuts, scores, other in terms:
+            found = scores[bisect_right(cuts, row[part])]
+            total += found if other is None else found[bisect_right(other[1], row[other[0]])]
         return total
 
     @cached_property
-    def _plain(self) -> list[PlainTerm]:
-        return [term.plain for term in self.terms]
+    def _plain(self) -> list[tuple[float, list[PlainTerm]]]:
+        """For each output the intercept and the terms."""
+        return [(start, [term.plain(i) for term in self.terms]) for i, start in enumerate(self.intercept.tolist())]
 
     def contributions(self, matrix: Floats) -> Floats:
         """Return what each part adds, shape (rows, parts, outputs); of a pair, each part has one half."""
-        found = np.zeros((*matrix.shape, len(self.intercept)))
-        if len(matrix) <= FEW_ROWS and len(self.intercept) == 1:
-            found[:, :, 0] = [self._added(row) for row in matrix.tolist()]
-            return found
-        for term in self.terms:
-            values = term.values(matrix) / len(term.parts)
-            for part in term.parts:
-                found[:, part] += values
-        return found
+        rows, parts = matrix.shape
+        found = np.zeros((parts, rows, len(self.intercept)))  # each part is written by itself
+        if rows <= FEW_ROWS:
+            for output in range(len(self.intercept)):
+                found[:, :, output] = np.transpose([self._added(row, output) for row in matrix.tolist()])
+        else:
+            for term in self.terms:
+                values = term.values(matrix) / len(term.parts)
+                for part in term.parts:
+                    found[part] += values
+        return found.transpose(1, 0, 2)
 
-    def _added(self, row: list[float]) -> list[float]:
-        """Return what each part adds to the only output of one row."""
+    def _added(self, row: list[float], output: int) -> list[float]:
+        """Return what each part adds to an output of one row."""
         added = [0.0] * len(row)
-        for axes, scores in self._plain:
-            found = scores
-            for part, cuts in axes:
-                found = found[bisect_right(cuts, row[part])]
-            for part, _ in axes:
-                added[part] += found[0] / len(axes)
+        for part, cuts, scores, other in self._plain[output][1]:
+            found = scores[bisect_right(cuts, row[part])]
+            if other is None:
+                added[part] += found
+            else:
+                half = found[bisect_right(other[1], row[other[0]])] / 2
+                added[part] += half
+                added[other[0]] += half
         return added
 
     def save(self, folder: Path) -> None:

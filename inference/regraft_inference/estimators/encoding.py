@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, Self
 
@@ -92,12 +92,20 @@ class Encoding(BaseModel):
         return found.T
 
     @cached_property
-    def _places(self) -> dict[str, dict[Any, float]]:
+    def _places(self) -> dict[str, _Numbers]:
         """Of each string, the places of its values in their list."""
-        lists = {
+        lists: dict[str, Iterable[Any]] = {
             each.name: each.categories or self.levels[each.name] for each in self.features if each.type == "string"
         }
-        return {name: {value: float(place) for place, value in enumerate(values)} for name, values in lists.items()}
+        return {
+            name: _Numbers(((value, place) for place, value in enumerate(values)), np.nan)
+            for name, values in lists.items()
+        }
+
+    @cached_property
+    def _shares(self) -> dict[str, _Numbers]:
+        """Of each open string, the shares of its values."""
+        return {name: _Numbers(shares.items(), 0.0) for name, shares in self.levels.items()}
 
     def _parts(self, column: Column) -> list[Part]:
         names: Sequence[str] = ("",)
@@ -119,13 +127,24 @@ class Encoding(BaseModel):
         if column.type == "text":
             return _of_texts(values)
         if column.type == "string":
-            places = self._places[column.name]
-            looked_up = [places.get(value, np.nan) for value in values]
-            if column.categories is not None:
-                return (looked_up,)
-            shares = self.levels[column.name]
-            return looked_up, [shares.get(value, 0.0) for value in values]
+            places = self._places[column.name].of(values)
+            return (places,) if column.categories is not None else (places, self._shares[column.name].of(values))
         return _of_times(np.asarray(typed_values(column, values)), column)
+
+
+class _Numbers(dict[str | None, float]):
+    """Numbers of words, and one number of all that are not there."""
+
+    def __init__(self, numbers: Iterable[tuple[str, float]], other: float) -> None:
+        super().__init__(numbers)
+        self._other = other
+
+    def __missing__(self, _word: str | None) -> float:
+        return self._other
+
+    def of(self, words: Sequence[str | None] | NDArray[Any]) -> Matrix:
+        """Return the numbers of words."""
+        return np.fromiter(map(self.__getitem__, words), dtype=np.float64, count=len(words))
 
 
 def _frequent(values: Sequence[str | None] | NDArray[Any]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.errors import BundleError
-from regraft_inference.estimators import Columns, Reasons, TrainingBatches, bounded, rows_of
+from regraft_inference.estimators import Columns, ReasonsTable, TrainingBatches, bounded, rows_of
 from regraft_inference.estimators.additive import AdditiveModel
 from regraft_inference.estimators.encoding import Encoding
 from regraft_inference.estimators.targets import has_heavy_tail
@@ -146,7 +146,7 @@ class TabularEstimator:
         found: Floats = odds / odds.sum(axis=1, keepdims=True)
         return found
 
-    def reasons(self, columns: Columns) -> list[Reasons]:
+    def reasons(self, columns: Columns) -> ReasonsTable:
         """Return what each column added to the answer, largest first.
 
         Of more than two classes, to the score of the class that is answered, less the mean score of all classes.
@@ -161,14 +161,15 @@ class TabularEstimator:
             added, start = added - added.mean(axis=2, keepdims=True), start - start.mean()
         by_column = self._by_column(added[rows, :, place])
         order = np.argsort(-np.abs(by_column), axis=1, kind="stable")
-        starts, answers = start[place], start[place] + by_column.sum(axis=1)
-        sorted_added = by_column[rows[:, np.newaxis], order].tolist()
-        names, scales = self.contract.feature_names, [self._scale(output) for output in range(fitted.outputs)]
-        each = zip(place.tolist(), starts.tolist(), order.tolist(), sorted_added, answers.tolist(), strict=True)
-        return [
-            Reasons(scales[output], start, [names[column] for column in columns], added, answer)
-            for output, start, columns, added, answer in each
-        ]
+        return ReasonsTable(
+            names=tuple(self.contract.feature_names),
+            scales=tuple(self._scale(output) for output in range(fitted.outputs)),
+            starts=tuple(start.tolist()),
+            outputs=place,
+            order=order,
+            added=by_column[rows[:, np.newaxis], order],
+            answers=start[place] + by_column.sum(axis=1),
+        )
 
     def explain(self, batches: TrainingBatches) -> dict[str, Any]:
         """Return how much each column adds to the answers of some training rows, in the mean, the largest first."""

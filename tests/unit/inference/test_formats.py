@@ -467,3 +467,52 @@ def test_what_breaks_the_contract_is_named_among_gaps(column: str, value: object
         RequestReader(FLATS).read(json.dumps(request_).encode())
     assert (error.value.code, error.value.details["column"]) == (code, column)
     assert error.value.details.get("row", 1) == 1
+
+
+MANY = 100
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "code"),
+    [
+        ("age", True, "wrong_type"),
+        ("age", "40", "wrong_type"),
+        ("age", None, "value_missing"),
+        ("age", [40], "wrong_type"),
+        ("age", {"a": 40}, "wrong_type"),
+        ("age", 40.5, "wrong_type"),
+        ("age", 2**63, "value_too_large"),
+        ("age", -1, "value_too_small"),
+        ("oldpeak", True, "wrong_type"),
+        ("oldpeak", "0.5", "wrong_type"),
+        ("oldpeak", -1e300, "value_negative"),
+    ],
+)
+def test_a_bad_value_among_many_is_named_as_a_lone_one_is(column: str, value: Any, code: str) -> None:
+    many = {name: values[:1] * MANY for name, values in HEART_ROWS.items()}
+    many[column] = [*many[column][: MANY // 2], value, *many[column][MANY // 2 + 1 :]]
+    error = refusal(heart, many)
+    alone = refusal(heart, {name: [values[MANY // 2]] for name, values in many.items()})
+    assert (error.code, error.details["column"], error.details["row"]) == (alone.code, column, MANY // 2)
+    assert error.details["rule"] == alone.details["rule"]
+
+
+@pytest.mark.parametrize("rows_", [1, MANY])
+def test_many_values_are_typed_as_few_are(rows_: int) -> None:
+    found = heart.read(orjson.dumps({"age": [40.0] * rows_, "sex": [1] * rows_, "oldpeak": [1] * rows_}))
+    for name, kind in (("age", np.int64), ("sex", np.int64), ("oldpeak", np.float64)):
+        values = found[name]
+        assert isinstance(values, np.ndarray)
+        assert (values.dtype, len(values)) == (np.dtype(kind), rows_)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_none_is_found_among_many(value: float) -> None:
+    with pytest.raises(ContractError) as caught:
+        heart.read_payload({"age": [40] * MANY, "sex": [1] * MANY, "oldpeak": [0.5] * (MANY - 1) + [value]})
+    assert caught.value.details["row"] == MANY - 1
+
+
+def test_a_key_that_is_there_twice_is_found_in_columns() -> None:
+    body = orjson.dumps(HEART_ROWS)
+    assert refusal(heart, body[:-1] + b"," + body[1:]).code == "duplicate_key"

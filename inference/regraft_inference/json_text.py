@@ -1,0 +1,32 @@
+"""JSON as RFC 8259 has it, and what is wrong with a text that is none."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from regraft_core.codes import Code
+from regraft_core.errors import ContractError
+
+NO_JSON_WORD = re.compile(rb"[\[,:]\s*(-?Infinity|NaN|nan|inf)\b")
+"""What programs write for numbers that JSON has no word for."""
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the value of a JSON text. Raises ContractError (``not_json``) for all that RFC 8259 does not allow."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ContractError(f"the body is not JSON: {_why_not(body, error)}", code=Code.NOT_JSON) from None
+
+
+def _why_not(body: bytes, error: orjson.JSONDecodeError) -> str:
+    if word := NO_JSON_WORD.search(body):
+        return f"{word[1].decode()} is no JSON; leave the row out, or send null where it may be"
+    try:
+        body.decode()
+    except UnicodeDecodeError as found:
+        return f"it is not UTF-8, byte {found.start} of it is 0x{body[found.start]:02x}"
+    return str(error)

@@ -1,0 +1,54 @@
+"""Reasons of many rows are written from arrays: the very text that the objects of each row give."""
+
+from __future__ import annotations
+
+import numpy as np
+import orjson
+import pytest
+
+from regraft_inference.estimators.reasons import FEW_ROWS, Reasons, ReasonsTable, json_of
+
+NAMES = ("plain", 'with "quotes", commas, 100 %', "Größe 😀\n")
+
+
+def table(rows: int, *, outputs: int = 1, columns: int = 3, seed: int = 1) -> ReasonsTable:
+    rng = np.random.default_rng(seed)
+    added = rng.normal(size=(rows, columns)) * 10.0 ** rng.integers(-300, 300, (rows, columns))
+    added[rng.random((rows, columns)) < 0.3] = 0.0
+    added[0, 0] = -0.0
+    added[-1, -1] = np.nan
+    return ReasonsTable(
+        names=NAMES[:columns],
+        scales=tuple(f"score of {place}, {{}} %b" for place in range(outputs)),
+        starts=tuple(rng.normal(size=outputs).tolist()),
+        outputs=rng.integers(0, outputs, rows),
+        order=np.array([rng.permutation(columns) for _ in range(rows)]),
+        added=added,
+        answers=rng.normal(size=rows),
+    )
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_arrays_are_written_as_objects_are(columns: int, outputs: int) -> None:
+    found = table(50, columns=columns, outputs=outputs)
+    for some in (found, found[:1], found[3:20], found[40:99], found[::2]):
+        told = orjson.dumps([each.told() for each in some])
+        assert some.json() == told
+        assert json_of(some) == told
+        assert json_of(list(some)) == told
+
+
+def test_a_row_is_as_it_was_put_in() -> None:
+    found = table(FEW_ROWS + 2)
+    assert len(found) == len(list(found)) == FEW_ROWS + 2
+    first = found[1]
+    assert first == Reasons(
+        found.scales[0],
+        found.starts[0],
+        [NAMES[place] for place in found.order[1]],
+        found.added[1].tolist(),
+        float(found.answers[1]),
+    )
+    assert found[1:2][0] == first
+    assert json_of(found[:0]) == b"[]"
