@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import importlib
 import json
 import shutil
 import subprocess
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import numpy as np
 import pandas as pd
@@ -104,8 +107,28 @@ def ask_httpx(at: Address, asked: Asked) -> Any:
     return httpx.post(f"{at.of(asked)}/", json=asked.columns, follow_redirects=True).json()[asked.target]
 
 
-def ask_curl(at: Address, asked: Asked, option: str = "--http1.1") -> Any:
-    command = [str(CURL), "--silent", "--show-error", option, at.of(asked), "--data", asked.json]
+def ask_packed(at: Address, asked: Asked, *, coding: str) -> Any:
+    packed = {"gzip": gzip.compress, "deflate": zlib.compress}[coding](asked.json.encode())
+    return requests.post(at.of(asked), packed, headers={"Content-Encoding": coding}, timeout=20).json()[asked.target]
+
+
+def ask_in_pieces(at: Address, asked: Asked) -> Any:
+    """Send a body without a length, as a generator gives it."""
+    pieces = (sign.encode() for sign in asked.json)
+    return requests.post(at.of(asked), pieces, timeout=20).json()[asked.target]
+
+
+def ask_aiohttp(at: Address, asked: Asked) -> Any:
+    async def ask() -> Any:
+        async with aiohttp.ClientSession() as client:
+            answer = await client.post(at.of(asked), json=asked.columns, expect100=True, compress="deflate")
+            return (await answer.json())[asked.target]
+
+    return asyncio.run(ask())
+
+
+def ask_curl(at: Address, asked: Asked, *options: str) -> Any:
+    command = [str(CURL), "--silent", "--show-error", *options, at.of(asked), "--data", asked.json]
     return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)[asked.target]
 
 
@@ -130,7 +153,7 @@ def ask_mlflow(at: Address, asked: Asked) -> Any:
     return answers[0]
 
 
-def ask_triton(at: Address, asked: Asked, *, binary: bool, version: str = "") -> Any:
+def ask_triton(at: Address, asked: Asked, *, binary: bool, version: str = "", coding: str | None = None) -> Any:
     client = triton.InferenceServerClient(f"127.0.0.1:{at.port}")
     assert client.is_server_live()
     assert client.is_server_ready()
@@ -144,7 +167,15 @@ def ask_triton(at: Address, asked: Asked, *, binary: bool, version: str = "") ->
         found.set_data_from_numpy(values, binary_data=binary)
         inputs.append(found)
     output = triton.InferRequestedOutput(metadata["outputs"][0]["name"], binary_data=binary)
-    answer = client.infer(asked.task, inputs, version, outputs=[output], request_id="mine")
+    answer = client.infer(
+        asked.task,
+        inputs,
+        version,
+        outputs=[output],
+        request_id="mine",
+        request_compression_algorithm=coding,
+        response_compression_algorithm=coding,
+    )
     assert answer.get_response()["id"] == "mine"
     with pytest.raises(triton.InferenceServerException, match="there is nothing at"):
         client.infer("nothing", inputs)
@@ -184,17 +215,39 @@ def ask_kserve_v2(at: Address, asked: Asked) -> Any:
 needs_java = pytest.mark.skipif(JAVA is None, reason="there is no JDK here")
 needs_curl = pytest.mark.skipif(CURL is None, reason="there is no curl here")
 
+CURL_OPTIONS = {
+    "a form": ["--http1.1"],
+    "upgrade to h2c": ["--http2"],
+    "HTTP/1.0": ["--http1.0"],
+    "waits for 100": ["--header", "Expect: 100-continue"],
+    "chunks": ["--header", "Transfer-Encoding: chunked"],
+    "no headers": ["--header", "Content-Type:", "--header", "User-Agent:", "--header", "Accept:"],
+    "answers packed": ["--compressed"],
+}
+
 CLIENTS = [
     pytest.param(ask_urllib, id="urllib"),
     pytest.param(ask_requests, id="requests: records"),
     pytest.param(ask_httpx, id="httpx: a slash too many"),
-    pytest.param(ask_curl, id="curl", marks=needs_curl),
-    pytest.param(partial(ask_curl, option="--http2"), id="curl: upgrade to h2c", marks=needs_curl),
-    pytest.param(partial(ask_curl, option="--http1.0"), id="curl: HTTP/1.0", marks=needs_curl),
+    pytest.param(partial(ask_packed, coding="gzip"), id="requests: gzip"),
+    pytest.param(partial(ask_packed, coding="deflate"), id="requests: deflate"),
+    pytest.param(ask_in_pieces, id="requests: chunks of a byte"),
+    pytest.param(ask_aiohttp, id="aiohttp: waits for 100, deflate in chunks"),
+    *(
+        pytest.param(
+            lambda at, asked, options=options: ask_curl(at, asked, *options), id=f"curl: {name}", marks=needs_curl
+        )
+        for name, options in CURL_OPTIONS.items()
+    ),
     pytest.param(ask_java, id="JDK HttpClient", marks=needs_java),
     pytest.param(ask_mlflow, id="mlflow ScoringServerClient"),
     pytest.param(partial(ask_triton, binary=True), id="tritonclient: binary"),
     pytest.param(partial(ask_triton, binary=False), id="tritonclient: JSON"),
+    *(
+        pytest.param(partial(ask_triton, binary=binary, coding=coding), id=f"tritonclient: {coding}, binary {binary}")
+        for binary in (True, False)
+        for coding in ("gzip", "deflate")
+    ),
     pytest.param(ask_triton_version, id="tritonclient: the version that serves"),
     pytest.param(ask_kserve_v1, id="kserve V1"),
     pytest.param(ask_kserve_v2, id="kserve V2"),
