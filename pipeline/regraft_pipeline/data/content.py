@@ -47,7 +47,11 @@ _UNICODE = {
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 _MAX_CONTROL_SHARE = 0.05
 _COMMENT_END = b"-->"
-_TAG = re.compile(rb"<(!doctype|/?[a-z][a-z0-9]*[\s>/])", re.IGNORECASE)
+_TAG = re.compile(rb"<(?:!doctype\s+|[?/]?)([a-z][a-z0-9:.-]*)(?=[\s>/\[])", re.IGNORECASE)
+_HTML = frozenset(
+    b"html head body title meta link script style base noscript iframe div span p a b i h1 h2 h3 h4 h5 h6 br hr img "
+    b"table ul ol li form center font pre nav header footer main section article".split()
+)
 _S3_ERROR = re.compile(rb"<Code>([^<]{1,200})</Code>\s{0,20}<Message>([^<]{1,500})</Message>")
 _JSON_START = re.compile(rb'[{\[]\s*(["{\[\]}]|-?\d|$)')
 
@@ -127,15 +131,15 @@ def _page(start: bytes) -> Reason | None:
         if not end:
             return None
         rest = rest.lstrip()
-    if rest.startswith(b"<?xml") or _S3_ERROR.search(rest, 0, 4096):
-        found = _S3_ERROR.search(rest, 0, 4096)
+    found, tag = _S3_ERROR.search(rest, 0, 4096), _TAG.match(rest)
+    if found or (tag and tag[1].lower() not in _HTML):
         said = f": {found[1].decode('utf-8', 'replace')}, {found[2].decode('utf-8', 'replace')}" if found else ""
         return reason(
             Code.LOOKS_LIKE_XML,
             f"the file is XML{', an error of the store' if found else ''}, not a CSV{shorten(said)}",
             "an address that is still valid and leads to the file itself" if found else "the same rows as CSV",
         )
-    if _TAG.match(rest):
+    if tag:
         return reason(
             Code.LOOKS_LIKE_HTML, "the file is an HTML page, not a CSV", "the address of the file itself, not of a page"
         )

@@ -27,6 +27,12 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 READ = (",", ";", "\t")
 """Delimiters that are read where the header has them."""
 
+SHOWN_HEADER = 10_000
+"""Characters of a header of one name in which others are looked for."""
+
+MOST_SIGNS = 20
+"""Most signs of it that are tried."""
+
 MAX_COMPARED = 200
 """Most unknown names that are compared with the missing ones."""
 
@@ -154,12 +160,24 @@ def can_be_read(header: Header, contract: Contract) -> bool:
 
 
 def _another_delimiter(header: Header, wanted: list[str]) -> Reason | None:
-    if header.delimiter in READ:
+    sign = _sign_between(header.names, wanted) if header.delimiter in READ else header.delimiter
+    if sign is None:
         return None
     message = (
-        f"the columns are separated by {DELIMITERS[header.delimiter]}: {shorten(header.delimiter.join(header.names))!r}"
+        f"the columns are separated by {DELIMITERS.get(sign) or ('blanks' if sign == ' ' else ascii(sign))}: "
+        f"{shorten(header.delimiter.join(header.names))!r}"
     )
     return reason(Code.WRONG_DELIMITER, message, f"commas, semicolons or tabs between the columns {', '.join(wanted)}")
+
+
+def _sign_between(names: tuple[str, ...], wanted: list[str]) -> str | None:
+    """Return the sign between names that were read as one, None where there is none that nobody reads."""
+    text = names[0][:SHOWN_HEADER]
+    signs = [] if len(names) > 1 else list(dict.fromkeys(sign for sign in text if not (sign.isalnum() or sign == "_")))
+    for sign in [sign for sign in signs[:MOST_SIGNS] if sign not in READ]:
+        if len({name.strip() for name in text.split(sign)} & set(wanted)) > 1:
+            return sign
+    return None
 
 
 def _nothing_known(header: Header, contract: Contract, remedy: str) -> Reason | None:

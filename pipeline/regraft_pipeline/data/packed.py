@@ -115,7 +115,7 @@ def _pieces(batch: pa.RecordBatch, left: int) -> Iterator[pa.RecordBatch]:
 
 
 def _is_words(of: pa.DataType | None) -> bool:
-    return of in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+    return of in (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.binary_view())
 
 
 def _characters(words: pa.DictionaryArray) -> int:

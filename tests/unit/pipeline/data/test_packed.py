@@ -66,6 +66,35 @@ def test_parquet_is_read_with_its_gaps_and_its_categories(tmp_path: Path) -> Non
     pd.testing.assert_frame_equal(pd.read_csv(found), frame.astype({"Password": object}), check_dtype=False)
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["a", None, "c"]).dictionary_encode(),
+        pa.array(["a", None, "c"], pa.large_string()),
+        pa.array(["a", None, "c"], pa.string_view()),
+        pa.array([b"a", None, b"c"], pa.binary()),
+        pa.array([b"a", None, b"c"]).dictionary_encode(),
+    ],
+    ids=lambda column: str(column.type)[:20],
+)
+def test_words_may_be_stored_in_any_way(tmp_path: Path, column: pa.Array) -> None:
+    out = io.BytesIO()
+    when = pa.array([pd.Timestamp("2026-01-31 12:00")] * 3)
+    pq.write_table(pa.table({"word": column, "when": when}), out, use_deprecated_int96_timestamps=True)
+    found = read(tmp_path, out.getvalue())
+    assert isinstance(found, Path)
+    assert pd.read_csv(found)["word"].fillna("").tolist() == ["a", "", "c"]
+    assert pd.read_csv(found)["when"].str[:19].tolist() == ["2026-01-31 12:00:00"] * 3
+
+
+@pytest.mark.parametrize("name", ["../../../etc/evil.csv", "/etc/evil.csv", "a\0b.csv", "C:\\evil.csv"])
+def test_the_name_in_an_archive_leads_nowhere(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "one" / "two" / "three"
+    folder.mkdir(parents=True)
+    assert read(folder, zipped(**{name: PLAIN})) == folder / packed.UNPACKED_FILE
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"raw.csv", packed.UNPACKED_FILE}
+
+
 def test_what_is_no_single_whole_file_is_refused_by_its_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = gzip.compress(PLAIN * 50, mtime=0)
     assert code(tmp_path, whole[:-9]) == "archive_damaged"

@@ -1,0 +1,121 @@
+"""CSV as the programs of this world write it: the very rows are read, or the file is refused with a line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyarrow import csv as arrow
+
+from regraft_core.contract import Column, Contract
+from regraft_pipeline.data.csv import open_sheet
+
+CONTRACT = Contract(
+    task="passwords",
+    features=(Column(name="Password", type="string"),),
+    target=Column(name="Times", type="number", minimum=0),
+)
+NAMES = ("Password", "Times")
+QUICK = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+type Row = tuple[str, str]
+type Writer = Callable[[Sequence[Row]], bytes]
+
+
+def python(rows: Sequence[Row], **options: Any) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out, **options).writerows([NAMES, *rows])
+    return out.getvalue().encode()
+
+
+def pandas(rows: Sequence[Row], **options: Any) -> bytes:
+    text: str = pd.DataFrame(rows, columns=list(NAMES)).to_csv(None, index=False, **options)
+    return text.encode()
+
+
+def pyarrow(rows: Sequence[Row], quoting: str) -> bytes:
+    out = io.BytesIO()
+    columns = [pa.array(values, pa.string()) for values in zip(*rows, strict=True)]
+    arrow.write_csv(pa.table(columns, list(NAMES)), out, arrow.WriteOptions(quoting_style=quoting))
+    return out.getvalue()
+
+
+def polars(rows: Sequence[Row]) -> bytes:
+    """``DataFrame.write_csv``: quotes where needed, and around what is empty and no gap."""
+
+    def cell(value: str) -> str:
+        needed = not value or any(sign in value for sign in '",\n\r')
+        return '"{}"'.format(value.replace('"', '""')) if needed else value
+
+    return "".join(f"{','.join(map(cell, row))}\n" for row in [NAMES, *rows]).encode()
+
+
+def postgresql(rows: Sequence[Row], delimiter: str = ",") -> bytes:
+    """``COPY ... TO ... (FORMAT csv, HEADER)``: quotes where needed, around what is empty, and around ``\\.``."""
+
+    def cell(value: str) -> str:
+        needed = value in ("", "\\.") or any(sign in value for sign in f'"\n\r{delimiter}') or value.strip() != value
+        return '"{}"'.format(value.replace('"', '""')) if needed else value
+
+    return "".join(f"{delimiter.join(map(cell, row))}\n" for row in [NAMES, *rows]).encode()
+
+
+def mysql(rows: Sequence[Row], *, optionally: bool) -> bytes:
+    """``INTO OUTFILE ... ENCLOSED BY '"' ESCAPED BY '"'``; a number is no string, and stands without quotes."""
+
+    def line(row: Row) -> str:
+        password, times = ('"{}"'.format(value.replace('"', '""')) for value in row)
+        return f"{password},{row[1] if optionally else times}\n"
+
+    return "".join(map(line, [NAMES, *rows])).encode()
+
+
+WRITERS: dict[str, Writer] = {
+    "csv": python,
+    "csv: all quoted": partial(python, quoting=csv.QUOTE_ALL),
+    "csv: strings quoted": partial(python, quoting=csv.QUOTE_NONNUMERIC),
+    "csv: unix": partial(python, dialect="unix"),
+    "csv: Excel's tabs": partial(python, dialect="excel-tab"),
+    "csv: semicolons": partial(python, delimiter=";"),
+    "csv: returns alone": partial(python, lineterminator="\r"),
+    "pandas": pandas,
+    "pandas: all quoted": partial(pandas, quoting=csv.QUOTE_ALL),
+    "pandas: Windows": partial(pandas, lineterminator="\r\n", sep=";"),
+    "pyarrow": partial(pyarrow, quoting="needed"),
+    "pyarrow: all quoted": partial(pyarrow, quoting="all_valid"),
+    "polars": polars,
+    "PostgreSQL": postgresql,
+    "PostgreSQL: tabs": partial(postgresql, delimiter="\t"),
+    "MySQL": partial(mysql, optionally=False),
+    "MySQL: optionally": partial(mysql, optionally=True),
+}
+SIGNS = st.sampled_from([*"\",;\t\n\r |\\'#ab0\u00e4\u2028\ufeff\x0b\x85"])
+WORDS = st.one_of(
+    st.text(SIGNS, min_size=1, max_size=8),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8),
+    st.sampled_from(["\\N", "\\.", "NULL", "sep=,", "Password,Times", "<html>", '"', '""', "\r\n", "a\n1,2\nb"]),
+)
+ROWS = st.lists(st.tuples(WORDS, st.integers(0, 99).map(str)), min_size=1, max_size=8)
+
+
+@QUICK
+@given(rows=ROWS)
+@pytest.mark.parametrize("writer", WRITERS)
+def test_what_a_program_writes_is_read_as_it_was_or_refused_with_a_line(
+    write: Callable[[bytes], Path], writer: str, rows: list[Row]
+) -> None:
+    sheet = open_sheet(write(WRITERS[writer](rows)), CONTRACT)
+    found = [row for block in sheet.blocks() for row in block.itertuples(index=False, name=None)]
+    if sheet.reasons:
+        assert all(reason.rows or reason.code == "binary_file" for reason in sheet.reasons), sheet.reasons
+    else:
+        assert found == rows
