@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from html import unescape
 
@@ -16,6 +16,7 @@ READ_BYTES = 4096
 """Bytes of a refusal that are read to find them."""
 
 _FIELDS = ("message", "detail", "error_description", "error", "title", "reason", "description", "errors")
+_SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _TAG = re.compile(r"<[^>]{0,500}>")
 _UNSEEN = re.compile(r"<(script|style)\b.*?(</\1>|$)", re.IGNORECASE | re.DOTALL)
 
@@ -33,17 +34,22 @@ def words_of(body: bytes) -> str:
 
 
 def retry_after(value: str | None) -> float | None:
-    """Return the seconds that a ``Retry-After`` asks for, a number or a date; None where it says nothing sensible."""
-    if not value:
-        return None
+    """Return the seconds that a ``Retry-After`` asks for, a number or a date (RFC 9110, section 10.2.3).
+
+    None where it asks for none: one that is over, or that says nothing.
+    """
+    text = (value or "").strip()
     try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, OverflowError, TypeError):
-            return None
-    return None if math.isnan(seconds) else max(seconds, 0.0)
+        seconds = float(text) if _SECONDS.fullmatch(text) else _moment(text) - time.time()
+    except (ValueError, OverflowError, TypeError):
+        return None
+    return seconds if seconds > 0 else None
+
+
+def _moment(text: str) -> float:
+    """Return the seconds since 1970 of a date, which is in GMT even in the form that does not say so."""
+    found = parsedate_to_datetime(text)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def _of_json(text: str) -> str:

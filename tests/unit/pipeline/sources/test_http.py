@@ -178,7 +178,17 @@ def test_a_redirect_loop_ends(server: Server, tmp_path: Path) -> None:
     assert len(server.seen) == 11
 
 
-@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/a", "http://u:p@127.0.0.1/a"])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/a",
+        "http://u:p@127.0.0.1/a",
+        "data:text/csv,Password",
+        "javascript:0",
+        "//",
+    ],
+)
 def test_a_redirect_is_checked_like_the_first_address(server: Server, tmp_path: Path, location: str) -> None:
     server.answers["/a.csv"] = lambda handler: handler.send(b"", 302, Location=location)
     assert refused(f"{server.url}/a.csv", tmp_path).code == "source_url_invalid"
@@ -197,6 +207,7 @@ def test_a_redirect_to_a_private_address_is_refused(server: Server, tmp_path: Pa
     "url",
     [
         "file:///etc/passwd",
+        "data:text/csv,Password%2CTimes",
         "ftp://example.org/a.csv",
         "bootstrap:passwords",
         "//example.org/a.csv",
@@ -443,17 +454,58 @@ def test_parts_of_two_files_are_never_put_together(server: Server, tmp_path: Pat
     assert fetched.sha256 == hashlib.sha256(body).hexdigest()
 
 
-def test_a_range_that_is_not_the_rest_is_not_taken(server: Server, tmp_path: Path) -> None:
+PLACE = f"bytes 9-{len(CSV) - 1}/{len(CSV)}"
+OTHER = CSV.replace(b"a", b"z")
+MULTIPART = b"--b\r\nContent-Range: " + PLACE.encode() + b"\r\n\r\n" + CSV[9:] + b"\r\n--b--\r\n"
+LIES: dict[str, tuple[bytes, int, dict[str, str]]] = {
+    "another place": (CSV[3:], 206, {"Content_Range": f"bytes 3-{len(CSV) - 1}/{len(CSV)}"}),
+    "the place of another": (CSV[3:-6], 206, {"Content_Range": PLACE}),
+    "another length": (CSV[9:], 206, {"Content_Range": f"bytes 9-{len(CSV)}/{len(CSV) + 1}"}),
+    "a part of the rest": (CSV[9:12], 206, {"Content_Range": f"bytes 9-11/{len(CSV)}"}),
+    "more than the rest": (CSV[9:] + b"c,1\n", 206, {"Content_Range": PLACE}),
+    "no place": (CSV[9:], 206, {}),
+    "a length that is not known": (CSV[9:], 206, {"Content_Range": f"bytes 9-{len(CSV) - 1}/*"}),
+    "no numbers": (CSV[9:], 206, {"Content_Range": "bytes */27"}),
+    "several parts": (MULTIPART, 206, {"Content_Type": "multipart/byteranges; boundary=b"}),
+    "the rest of another": (OTHER[9:], 206, {"Content_Range": PLACE, "ETag": '"b"'}),
+    "the rest of a like one": (OTHER[9:], 206, {"Content_Range": PLACE, "ETag": 'W/"a"'}),
+    "a packed rest": (gzip.compress(CSV[9:]), 206, {"Content_Range": PLACE, "Content_Encoding": "gzip"}),
+    "no rest": (b"", 416, {"Content_Range": f"bytes */{len(CSV)}"}),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_server_that_lies_of_ranges_brings_no_mixture(server: Server, tmp_path: Path, lie: str) -> None:
+    body, status, headers = LIES[lie]
+
     def answer(handler: Handler) -> None:
         if handler.headers["Range"]:
-            handler.send(CSV[3:], 206, ETag='"a"', Content_Range=f"bytes 3-{len(CSV) - 1}/{len(CSV)}")
+            handler.send(body, status, **{"ETag": '"a"', **headers})
         else:
             handler.send(CSV[:9] if len(server.seen) < 3 else CSV, ETag='"a"', Content_Length=str(len(CSV)))
-            handler.close_connection = True
+        handler.close_connection = True
 
     server.answers["/a.csv"] = answer
     download(f"{server.url}/a.csv", tmp_path, limits=replace(LIMITS, attempts=5))
     assert (tmp_path / "file").read_bytes() == CSV
+
+
+def test_a_server_that_begins_again_with_another_file_is_believed(server: Server, tmp_path: Path) -> None:
+    def answer(handler: Handler) -> None:
+        if handler.headers["Range"]:
+            handler.send(OTHER, ETag='"b"')
+        else:
+            handler.send(CSV[:9], ETag='"a"', Content_Length=str(len(CSV)))
+            handler.close_connection = True
+
+    server.answers["/a.csv"] = answer
+    download(f"{server.url}/a.csv", tmp_path)
+    assert (tmp_path / "file").read_bytes() == OTHER
+
+
+def test_a_part_that_nobody_asked_for_is_not_taken(server: Server, tmp_path: Path) -> None:
+    server.answers["/a.csv"] = lambda handler: handler.send(CSV[:9], 206, Content_Range=f"bytes 0-8/{len(CSV)}")
+    assert refused(f"{server.url}/a.csv", tmp_path).code == "source_http_error"
 
 
 def test_a_server_that_is_busy_is_asked_as_long_as_there_is_time(server: Server, tmp_path: Path) -> None:
