@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.table import Table
@@ -24,6 +24,7 @@ from regraft_cli import collecting, init, manifests, predict, prune, tasks, term
 from regraft_cli.following import EXIT_CODES, tell_accepted, watch_run
 from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of, task_names
 from regraft_cli.waiting import addresses, ending_on_signals, wait_ready
+from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.runs import RunState
 from regraft_core.version import __version__
@@ -57,13 +58,20 @@ for command in (versions.versions, versions.data, versions.pull):
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line, not a traceback."""
+    """Run the command line; an error of ours, or a file that cannot be used, is one line and not a traceback."""
     try:
         app()
     except RegraftError as error:
-        err.print(f"[red]{error.code}[/]: ", end="", highlight=False)
-        err.print(error.message, markup=False, highlight=False)
-        sys.exit(error.exit_code)
+        _fail(error)
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        _fail(RegraftError(message, code=Code.STORAGE_UNAVAILABLE))
+
+
+def _fail(error: RegraftError) -> NoReturn:
+    err.print(f"[red]{error.code}[/]: ", end="", highlight=False)
+    err.print(error.message, markup=False, highlight=False)
+    sys.exit(error.exit_code)
 
 
 def _tell_version(wanted: bool) -> None:

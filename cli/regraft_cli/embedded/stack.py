@@ -8,11 +8,12 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,6 +147,8 @@ class Stack:
     def start(self) -> None:
         """Start all processes; they are not ready yet when this returns."""
         (self.folder / "models").mkdir(parents=True, exist_ok=True)
+        for name in ("regraft.db", "mlflow/mlflow.db"):
+            _check_database(self.folder / name)
         self._store.sweep()
         for child in self.children:
             child.start()
@@ -302,6 +305,21 @@ def record_of(folder: Path) -> StackRecord | None:
         if _lock(lock, fcntl.LOCK_SH):  # several may ask at once, and nobody who starts is kept out by who asks
             return None  # nobody holds it: what the file tells is old
     return StackRecord.model_validate_json(path.read_bytes())
+
+
+def _check_database(path: Path) -> None:
+    """Raise RegraftError (``storage_unavailable``) for a database that is damaged or cannot be written."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path, timeout=0)) as db:
+        try:
+            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.DatabaseError as error:
+            found = str(error)
+    if found != "ok" and "locked" not in found:  # a lock is waited for later
+        message = f"{path}: {found}; put a copy of it back, or move it away to begin anew"
+        raise RegraftError(message, code=Code.STORAGE_UNAVAILABLE)
 
 
 def _lock(file: IO[str], kind: int) -> bool:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
+import subprocess
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -118,3 +122,47 @@ def test_the_record_of_a_stack_that_is_gone_is_not_believed(tmp_path: Path) -> N
     (tmp_path / "stack.lock").touch()
     (tmp_path / "stack.json").write_text("{}")
     assert record_of(tmp_path) is None
+
+
+def damage(folder: Path, name: str, content: bytes) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def truncated() -> bytes:
+    """Return what is left of a database of which the half is gone."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE TABLE runs (document TEXT)")
+        db.executemany("INSERT INTO runs VALUES (?)", [("x" * 1000,)] * 100)
+        db.commit()
+        whole: bytes = db.serialize()
+    return whole[: len(whole) // 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("regraft.db", b"no database" * 1000),
+        ("regraft.db", truncated()),
+        ("mlflow/mlflow.db", truncated()),
+        ("stack.lock/a", b""),
+        ("logs", b"a file"),
+        ("models", b"a file"),
+        ("bucket", b"a file"),
+        ("", b""),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_one_line_with_what_it_is(tmp_path: Path, name: str, content: bytes) -> None:
+    folder = tmp_path / "data"
+    if name:
+        damage(folder, name, content)
+    else:
+        folder.write_bytes(b"a file")
+    regraft = str(Path(sys.executable).with_name("regraft"))
+    ports = ["--port", "0", "--predict-port", "0", "--mlflow-port", "0"]
+    done = subprocess.run([regraft, "up", "--data", str(folder), *ports], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("storage_unavailable: ")
+    assert str(folder / name.partition("/")[0]) in done.stderr.replace("\n", "")
