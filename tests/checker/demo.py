@@ -25,8 +25,11 @@ from tests.checker.client import Service
 from tests.checker.cycles import COURSE, Course
 from tests.checker.report import make_console, play_course, print_summary
 from tests.checker.stack import Stack, StackError, default_or_free_ports
+from tests.checker.world import World, aged, patients
 
 SEED = 1
+ASKED = 10
+"""How often each of the changed world's people asks: those of the course before have asked as well."""
 
 
 def main() -> int:
@@ -80,7 +83,30 @@ def _play(stack: Stack, console: Console) -> bool:
         course = Course(service, f"http://127.0.0.1:{server.port}", seed=SEED, timeout=120)
         outcomes = play_course(course, COURSE, console)
     print_summary(outcomes, console)
-    return all(outcome.ok for outcome in outcomes)
+    return _close_the_loop(stack, console) and all(outcome.ok for outcome in outcomes)
+
+
+def _close_the_loop(stack: Stack, console: Console) -> bool:
+    """Let the world change, what serves learn from what happened, and return whether it fits again."""
+    console.print("\n[bold]The world changes:[/] people are older now; they ask, and tell what happened.")
+    world, old = World(stack.addresses["trigger service"], stack.addresses["predictor"]), aged(patients(SEED))
+    with console.status("asking, telling, collecting"):
+        for _ in range(ASKED):
+            world.ask(old)
+        world.tell(old)
+        before = world.fit(rows=ASKED * len(old))["state"]
+        run = world.collect()
+        world.ask(old)
+        after = world.fit(rows=len(old))["state"]
+    world.close()
+    good = (before, run["state"], after) == ("unfit", "promoted", "fits")
+    console.print(
+        f"{'[green]ok[/]  ' if good else '[red]FAIL[/]'} {world.task} was {before}; what was collected of requests and "
+        f"outcomes was {run['state']} as version {run['version']}, which {after} what is asked",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return good
 
 
 class Waiting:
