@@ -12,13 +12,14 @@ import json
 import socket
 import sys
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPResponse
+from multiprocessing import get_context
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
@@ -37,8 +38,11 @@ from tests.checker.stack import free_ports
 TASK = heart_disease.TASK
 FRAME = heart_disease.generate(5, 200)
 PREDICTORS = 2
-CONNECTIONS = 4
-"""To each predictor."""
+CONNECTIONS = 2
+"""To each predictor, each of a process of its own."""
+
+AT_ONCE = 16
+"""Requests under way on a connection."""
 
 
 @dataclass(frozen=True)
@@ -58,38 +62,66 @@ class Request:
 REQUESTS = [Request(FRAME.iloc[first : first + 1 + first % 3], first % 8 == 5) for first in range(0, 190, 3)]
 
 
+type Seen = tuple[Counter[tuple[str, int]], dict[tuple[str, int], list[int]]]
+"""How often what was answered, by version and request; and what."""
+
+
+class Client:
+    """A connection on which several requests are under way at once."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._answers = self._socket.makefile("rb")
+        self._requests = [_as_bytes(request) for request in REQUESTS]
+
+    def ask(self, places: Sequence[int]) -> Iterator[tuple[int, str, bytes]]:
+        """Send requests, and yield status, version and body of each answer, in their order."""
+        self._socket.sendall(b"".join(self._requests[place] for place in places))
+        for _ in places:
+            status, headers = int(self._answers.readline().split()[1]), {}
+            while (line := self._answers.readline()) != b"\r\n":
+                name, _, value = line.partition(b":")
+                headers[name.lower()] = value.strip()
+            body = self._answers.read(int(headers[b"content-length"]))
+            yield status, headers[b"regraft-model-version"].decode(), body
+
+
+def _as_bytes(request: Request) -> bytes:
+    body = json.dumps(request.columns)
+    head = f"POST /{TASK.name}/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    return (head + body).encode()
+
+
+def ask(port: int, first: int, last: int, half: Event) -> Seen:
+    """Send requests of these numbers on one connection; ``half`` is set when half of them are answered."""
+    client, seen, answers = Client(port), Counter[tuple[str, int]](), dict[tuple[str, int], list[int]]()
+    for number in range(first, last, AT_ONCE):
+        places = [each % len(REQUESTS) for each in range(number, min(number + AT_ONCE, last))]
+        for place, (status, version, body) in zip(places, client.ask(places), strict=True):
+            refused = REQUESTS[place].refused
+            if status != (400 if refused else 200):
+                raise SystemExit(f"{status}: {body[:300]!r}")
+            if not refused and (version, place) not in answers:
+                answers[version, place] = json.loads(body)[TASK.contract.target.name]
+            seen[version, place] += 1
+        if number >= (first + last) // 2:
+            half.set()
+    half.set()
+    return seen, answers
+
+
 @dataclass
 class Load:
     """What was answered: how often, by version and request, and what."""
 
     seen: Counter[tuple[str, int]] = field(default_factory=Counter)
     answers: dict[tuple[str, int], list[int]] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(self, port: int, numbers: Iterator[int]) -> None:
-        """Send requests on one connection, as long as there are any."""
-        connection = HTTPConnection("127.0.0.1", port)
-        connection.connect()
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        bodies = [json.dumps(request.columns) for request in REQUESTS]
-        seen: Counter[tuple[str, int]] = Counter()
-        for number in numbers:
-            place = number % len(REQUESTS)
-            connection.request("POST", f"/{TASK.name}/predict", bodies[place])
-            response = connection.getresponse()
-            key = (response.headers["Regraft-Model-Version"], place)
-            self._check(key, response, response.read())
-            seen[key] += 1
-        connection.close()
-        with self.lock:
-            self.seen += seen
-
-    def _check(self, key: tuple[str, int], response: HTTPResponse, body: bytes) -> None:
-        refused = REQUESTS[key[1]].refused
-        if response.status != (400 if refused else 200):
-            raise SystemExit(f"{response.status}: {body[:300]!r}")
-        if not refused and key not in self.answers:
-            self.answers[key] = json.loads(body)[TASK.contract.target.name]
+    def add(self, one: Seen) -> None:
+        """Take what was answered on one connection."""
+        self.seen += one[0]
+        self.answers |= one[1]
 
     def expected(self, known: Known) -> Counts:
         """Return what a version should have counted."""
@@ -171,46 +203,23 @@ def play(folder: Path, requests: int) -> bool:
     link.parent.mkdir()
     link.symlink_to(first)
     servers, ports, told_at = predictors(folder)
-    load, numbers = Load(), Numbers(requests)
+    load, half, last = Load(), get_context("spawn").Manager().Event(), requests // (PREDICTORS * CONNECTIONS)
     with ExitStack() as stack:
         for server in servers:
             stack.enter_context(running(server))
+        pool = stack.enter_context(ProcessPoolExecutor(PREDICTORS * CONNECTIONS, get_context("spawn")))
         before = told(told_at)  # until it answered, each was asked some times
-        threads = [
-            threading.Thread(target=load.ask, args=(port, numbers)) for port in ports for _ in range(CONNECTIONS)
-        ]
-        for thread in threads:
-            thread.start()
-        numbers.half.wait()
+        under_way = [pool.submit(ask, port, 0, last, half) for port in ports for _ in range(CONNECTIONS)]
+        half.wait()
         link.with_name("next").symlink_to(second)
         link.with_name("next").replace(link)
         for port in ports:
             httpx.post(f"http://127.0.0.1:{port}/v2/repository/models/{TASK.name}/load", trust_env=False, timeout=60)
-        for thread in threads:
-            thread.join()
+        for each in under_way:
+            load.add(each.result())
         after = told(told_at)
     same = [_same(version, load, after[version], before) for version in sorted(after)]
     return len(same) > 1 and all(same)
-
-
-class Numbers:
-    """Numbers of requests, for several threads; ``half`` is set when half of them are taken."""
-
-    def __init__(self, last: int) -> None:
-        self._numbers = iter(range(last))
-        self._half = last // 2
-        self._lock = threading.Lock()
-        self.half = threading.Event()
-
-    def __iter__(self) -> Iterator[int]:
-        return self
-
-    def __next__(self) -> int:
-        with self._lock:
-            number = next(self._numbers)
-        if number == self._half:
-            self.half.set()
-        return number
 
 
 def told(ports: Sequence[int]) -> dict[str, tuple[Known, Counts]]:
