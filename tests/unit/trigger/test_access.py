@@ -89,9 +89,26 @@ def test_another_sites_page_cannot_sign_in(serve: Serve) -> None:
     assert answer.status_code == 403
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/runs", "/health", "/ready", "/metrics", "/openapi.json", "/runs/run-x", "/trigger"]
-)
+READ_PATHS = [
+    "/",
+    "/runs",
+    "/health",
+    "/ready",
+    "/metrics",
+    "/openapi.json",
+    "/runs/run-x",
+    "/runs/run-x/report",
+    "/trigger",
+    "/tasks",
+    "/tasks/passwords/versions",
+    "/tasks/passwords/fit",
+    "/tasks/passwords/collected",
+    "/tasks/nothing/fit",
+    "/static/page.css",
+]
+
+
+@pytest.mark.parametrize("path", READ_PATHS)
 def test_head_is_answered_as_get_is(service: Running, path: str) -> None:
     get, head = service.client.get(path), service.client.head(path)
     assert head.status_code == get.status_code
