@@ -93,22 +93,27 @@ def _as_bytes(request: Request) -> bytes:
     return (head + body).encode()
 
 
-def ask(port: int, first: int, last: int, half: Event) -> Seen:
-    """Send requests of these numbers on one connection; ``half`` is set when half of them are answered."""
+def ask(port: int, requests: int, half: Event) -> Seen:
+    """Send so many requests on one connection; ``half`` is set when half of them are answered, or it is over."""
     client, seen, answers = Client(port), Counter[tuple[str, int]](), dict[tuple[str, int], list[int]]()
-    for number in range(first, last, AT_ONCE):
-        places = [each % len(REQUESTS) for each in range(number, min(number + AT_ONCE, last))]
-        for place, (status, version, body) in zip(places, client.ask(places), strict=True):
-            refused = REQUESTS[place].refused
-            if status != (400 if refused else 200):
-                raise SystemExit(f"{status}: {body[:300]!r}")
-            if not refused and (version, place) not in answers:
-                answers[version, place] = json.loads(body)[TASK.contract.target.name]
-            seen[version, place] += 1
-        if number >= (first + last) // 2:
-            half.set()
-    half.set()
+    try:
+        for first in range(0, requests, AT_ONCE):
+            places = [each % len(REQUESTS) for each in range(first, min(first + AT_ONCE, requests))]
+            for place, (status, version, body) in zip(places, client.ask(places), strict=True):
+                _check(place, status, body)
+                if status == 200 and (version, place) not in answers:
+                    answers[version, place] = json.loads(body)[TASK.contract.target.name]
+                seen[version, place] += 1
+            if 2 * first >= requests:
+                half.set()
+    finally:
+        half.set()
     return seen, answers
+
+
+def _check(place: int, status: int, body: bytes) -> None:
+    if status != (400 if REQUESTS[place].refused else 200):
+        raise SystemExit(f"{status}: {body[:300]!r}")
 
 
 @dataclass
@@ -203,20 +208,20 @@ def play(folder: Path, requests: int) -> bool:
     link.parent.mkdir()
     link.symlink_to(first)
     servers, ports, told_at = predictors(folder)
-    load, half, last = Load(), get_context("spawn").Manager().Event(), requests // (PREDICTORS * CONNECTIONS)
+    load, half, each = Load(), get_context("spawn").Manager().Event(), requests // (PREDICTORS * CONNECTIONS)
     with ExitStack() as stack:
         for server in servers:
             stack.enter_context(running(server))
         pool = stack.enter_context(ProcessPoolExecutor(PREDICTORS * CONNECTIONS, get_context("spawn")))
         before = told(told_at)  # until it answered, each was asked some times
-        under_way = [pool.submit(ask, port, 0, last, half) for port in ports for _ in range(CONNECTIONS)]
+        under_way = [pool.submit(ask, port, each, half) for port in ports for _ in range(CONNECTIONS)]
         half.wait()
         link.with_name("next").symlink_to(second)
         link.with_name("next").replace(link)
         for port in ports:
             httpx.post(f"http://127.0.0.1:{port}/v2/repository/models/{TASK.name}/load", trust_env=False, timeout=60)
-        for each in under_way:
-            load.add(each.result())
+        for one in under_way:
+            load.add(one.result())
         after = told(told_at)
     same = [_same(version, load, after[version], before) for version in sorted(after)]
     return len(same) > 1 and all(same)
