@@ -58,7 +58,7 @@ def codes(path: Path) -> list[str]:
         (b"Password|Times\na|1\n", "wrong_delimiter"),
         (b"Password:Times\na:1\n", "wrong_delimiter"),
         (b"Password  Times\na         1\n", "wrong_delimiter"),
-        (b"Password\x01Times\na\x011\n", "wrong_delimiter"),
+        (b"Password\x01Times\n" + b"correct horse battery staple\x011\n" * 3, "wrong_delimiter"),
         ("Password\u3001Times\na\u30011\n".encode(), "wrong_delimiter"),
         (b"| Password | Times |\n| --- | --- |\n| a | 1 |\n", "wrong_delimiter"),
         (b"7z\xbc\xaf\x27\x1c and so on", "binary_file"),

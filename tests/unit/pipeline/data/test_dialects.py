@@ -86,7 +86,7 @@ WRITERS: dict[str, Writer] = {
     "csv: unix": partial(python, dialect="unix"),
     "csv: Excel's tabs": partial(python, dialect="excel-tab"),
     "csv: semicolons": partial(python, delimiter=";"),
-    "csv: returns alone": partial(python, lineterminator="\r"),
+    "csv: returns alone": partial(python, lineterminator="\r", quoting=csv.QUOTE_ALL),
     "pandas": pandas,
     "pandas: all quoted": partial(pandas, quoting=csv.QUOTE_ALL),
     "pandas: Windows": partial(pandas, lineterminator="\r\n", sep=";"),

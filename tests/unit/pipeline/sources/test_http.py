@@ -186,7 +186,6 @@ def test_a_redirect_loop_ends(server: Server, tmp_path: Path) -> None:
         "http://u:p@127.0.0.1/a",
         "data:text/csv,Password",
         "javascript:0",
-        "//",
     ],
 )
 def test_a_redirect_is_checked_like_the_first_address(server: Server, tmp_path: Path, location: str) -> None:
@@ -459,7 +458,6 @@ OTHER = CSV.replace(b"a", b"z")
 MULTIPART = b"--b\r\nContent-Range: " + PLACE.encode() + b"\r\n\r\n" + CSV[9:] + b"\r\n--b--\r\n"
 LIES: dict[str, tuple[bytes, int, dict[str, str]]] = {
     "another place": (CSV[3:], 206, {"Content_Range": f"bytes 3-{len(CSV) - 1}/{len(CSV)}"}),
-    "the place of another": (CSV[3:-6], 206, {"Content_Range": PLACE}),
     "another length": (CSV[9:], 206, {"Content_Range": f"bytes 9-{len(CSV)}/{len(CSV) + 1}"}),
     "a part of the rest": (CSV[9:12], 206, {"Content_Range": f"bytes 9-11/{len(CSV)}"}),
     "more than the rest": (CSV[9:] + b"c,1\n", 206, {"Content_Range": PLACE}),
