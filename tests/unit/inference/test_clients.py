@@ -108,7 +108,8 @@ def ask_httpx(at: Address, asked: Asked) -> Any:
 
 
 def ask_packed(at: Address, asked: Asked, *, coding: str) -> Any:
-    packed = {"gzip": gzip.compress, "deflate": zlib.compress}[coding](asked.json.encode())
+    body = asked.json.encode()
+    packed = gzip.compress(body) if coding == "gzip" else zlib.compress(body)
     return requests.post(at.of(asked), packed, headers={"Content-Encoding": coding}, timeout=20).json()[asked.target]
 
 
