@@ -17,7 +17,7 @@ from tests.checker.client import PASSWORDS, CheckError, Service
 from tests.checker.threads import going_on
 
 KNOWN_SECONDS = 3.0
-"""How long requests may still be led to a pod that was killed without any grace: until all proxies have heard of it."""
+"""How long it may take until all proxies have heard that the cluster leads no requests to a killed pod any more."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Asking:
     urls: tuple[str, str]
     tasks: Sequence[str]
     kills: list[tuple[float, float]] = field(default_factory=list)
-    """When it was asked to kill a predictor, and when that was done."""
+    """When it was asked to kill a predictor, and when no Service named it any more."""
     clients: int = 2
     """Of each task: the one half keep their connection, the other half open one a request."""
     pause: float = 0.02
@@ -53,7 +53,7 @@ class Asking:
 
     @contextmanager
     def killing(self) -> Iterator[None]:
-        """Kill a predictor in the block: what fails then is counted apart."""
+        """Kill a predictor in the block, and wait until it is forgotten: what fails then is counted apart."""
         asked = time.monotonic()
         yield
         self.kills.append((asked, time.monotonic()))
@@ -65,6 +65,17 @@ class Asking:
     def others(self) -> list[Failure]:
         """Return those that failed although no predictor was killed: there may be none."""
         return [failure for failure in self.failures if not self._is_at_a_kill(failure)]
+
+    def said(self) -> str:
+        """Return what others() says, how long after the last kill, once for each way to fail."""
+        ways: dict[str, list[float]] = {}
+        for one in self.others():
+            since = min((one.began - done for _, done in self.kills if done < one.began), default=0.0)
+            ways.setdefault(one.said, []).append(since)
+        return "\n".join(
+            f"{len(after)} x {said}, {min(after):.1f} to {max(after):.1f} s after a kill"
+            for said, after in ways.items()
+        )
 
     def _is_at_a_kill(self, failure: Failure) -> bool:
         return any(failure.began <= done + KNOWN_SECONDS and failure.ended >= asked for asked, done in self.kills)

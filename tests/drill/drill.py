@@ -10,7 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from random import Random
 
@@ -19,7 +19,7 @@ import httpx
 from tests.checker.client import HEART_DISEASE, PASSWORDS, Accepted, CheckError, RunView
 from tests.drill import kills
 from tests.drill.asking import Asking
-from tests.e2e.cluster import NAMESPACE, PLATFORM, eventually, get, kubectl, rolled_out, storage_uri
+from tests.e2e.cluster import NAMESPACE, PLATFORM, eventually, forgotten, get, kubectl, rolled_out, storage_uri
 from tests.e2e.conftest import MLFLOW_URL, URL, Installation
 from tests.e2e.registry import Bucket, Registry
 
@@ -106,7 +106,11 @@ class Drill:
         if found is None:
             return
         target, pod = found
-        with asking.killing() if target.name.startswith("predictor") else nullcontext():
+        if target.is_asked:
+            with asking.killing():
+                target.kill(pod)
+                forgotten(pod)
+        else:
             target.kill(pod)
         self.killed[target.name] += 1
 

@@ -17,6 +17,8 @@ class Target:
     selector: str
     namespace: str = NAMESPACE
     least: int = 0
+    is_asked: bool = False
+    """Whether predictions come from it."""
 
     def pods(self) -> list[str]:
         """Return the names of those that can be killed now."""
@@ -34,7 +36,7 @@ class Target:
 
 def predictors(task: str) -> Target:
     """Return the predictors of a task: two or more, so that one serves while another is killed."""
-    return Target(f"predictor of {task}", f"serving.kserve.io/inferenceservice={task}", least=2)
+    return Target(f"predictor of {task}", f"serving.kserve.io/inferenceservice={task}", least=2, is_asked=True)
 
 
 def targets(tasks: Sequence[str]) -> list[Target]:

@@ -52,6 +52,11 @@ def kill_pods(selector: str, *, namespace: str = NAMESPACE) -> None:
     kubectl("delete", "pods", "--selector", selector, "--grace-period", "0", "--force", namespace=namespace)
 
 
+def forgotten(pod: str) -> None:
+    """Wait until no Service leads requests to a pod any more."""
+    eventually(lambda: pod not in kubectl("get", "endpointslices", "--output", "yaml") or None)
+
+
 @contextlib.contextmanager
 def scaled_to_zero(deployment: str, *, namespace: str) -> Iterator[None]:
     """Take a Deployment away, and wait until it is back at the end."""
