@@ -28,8 +28,8 @@ test: $(STAMP) lint  ## Everything that needs no cluster: lint, types, unit and 
 	@$(BIN)/pytest --quiet -m "not long" --numprocesses 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=term
 
 .PHONY: test-long
-test-long: $(STAMP)  ## What takes longer: many random courses, kill -9 at each step, documents whose commands train
-	@$(BIN)/pytest --quiet -m long --numprocesses 2 --dist loadscope --no-loadscope-reorder
+test-long: $(STAMP)  ## What takes longer: many random courses, kill -9 at each step, documents whose commands train, more random examples
+	@$(BIN)/pytest --quiet -m "long or hypothesis" --hypothesis-profile long --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: coverage
 coverage: $(STAMP)  ## The same tests with branch coverage, which takes twice as long

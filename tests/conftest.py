@@ -13,18 +13,20 @@ from xdist.scheduler import LoadScopeScheduling
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # How long an example takes says more of the machine than of the code.
-settings.register_profile("regraft", deadline=None)
-settings.load_profile("regraft")
+settings.register_profile("short", deadline=None, max_examples=30)
+settings.register_profile("long", deadline=None, max_examples=200)
+settings.load_profile("short")
 
-INTEGRATION = "tests/integration"
+ROOMS = ("tests/integration", "tests/unit/pipeline")
+"""Folders whose tests share what takes long to start: the stack; MLflow, a predictor and trained models."""
 
 
 class Rooms(LoadScopeScheduling):
-    """A file's tests run in one process, and all integration tests in one, for they share the stack."""
+    """A file's tests run in one process, and so do all of a folder that shares much."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return INTEGRATION if file.startswith(INTEGRATION) else file
+        return next((room for room in ROOMS if file.startswith(room)), file)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -36,4 +38,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Rooms:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that take longest."""
-    items.sort(key=lambda item: not item.nodeid.startswith(INTEGRATION))
+    items.sort(key=lambda item: next((n for n, room in enumerate(ROOMS) if item.nodeid.startswith(room)), len(ROOMS)))

@@ -138,14 +138,12 @@ install_cert_manager() {
 }
 
 install_kserve() {
-  part "KServe: applying, waiting for its controller and that of Argo Workflows"
+  part "KServe: applying"
   apply -f "$KSERVE_CRDS_MANIFEST"
   established
   fetch "$KSERVE_MANIFEST" k8s/platform/kserve/upstream.yaml
   # cert-manager's webhook refuses certificates for a moment after its pod is ready.
   try 10 apply -k k8s/platform/kserve
-  rolled_out argo workflow-controller
-  rolled_out kserve kserve-controller-manager
 }
 
 # The node's annotations tell which images it holds, so that only changed ones are loaded, and what runs them is renewed.
@@ -211,6 +209,10 @@ install_platform() {
 }
 
 install_regraft() {
+  # They come up while images are loaded and the platform is applied: nobody needs them before.
+  part "Argo Workflows and KServe: waiting for their controllers"
+  rolled_out argo workflow-controller
+  rolled_out kserve kserve-controller-manager
   part "Regraft: applying, waiting for the trigger service"
   kubectl kustomize k8s/overlays/kind | sed -e "s#localhost:8080#localhost:$HTTP_PORT#" -e "s#localhost:8081#localhost:$MLFLOW_PORT#" |
     apply_with_job regraft regraft-bootstrap

@@ -4,12 +4,15 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pytest
+
 from tests.checker.client import Accepted
 from tests.e2e.cluster import eventually, get, has_begun, kill_pods, kubectl, storage_uri
 from tests.e2e.conftest import Installation
 from tests.e2e.registry import Registry
 
 
+@pytest.mark.long  # the next test is its short form
 def test_of_two_triggers_at_once_the_later_accepted_serves(
     service: Installation, registry: Registry, seed: int
 ) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 
 import pytest
 from kserve import KServeClient
 
-from tests.checker.client import HEART_DISEASE, PASSWORDS
+from tests.checker.client import HEART_DISEASE, PASSWORDS, RunView
 from tests.e2e.cluster import NAMESPACE, kubectl
 from tests.e2e.conftest import Installation
 
@@ -24,8 +25,15 @@ def test_kubectl_shows_what_serves_and_where() -> None:
         assert row["URL"].startswith(f"http://{task}")
 
 
-def test_kubectl_shows_how_a_run_ended_and_why(service: Installation, seed: int) -> None:
-    runs = {name: service.end(service.post(name, seed)) for name in ("good", "drifted")}
+@pytest.fixture(scope="module")
+def runs(service: Installation) -> dict[str, RunView]:
+    """One that came into service and one that was rejected; both went on at once."""
+    seed = secrets.randbelow(1_000_000)
+    accepted = {name: service.post(name, seed) for name in ("good", "drifted")}
+    return {name: service.end(run) for name, run in accepted.items()}
+
+
+def test_kubectl_shows_how_a_run_ended_and_why(runs: dict[str, RunView]) -> None:
     for run in runs.values():
         row = _rows(kubectl("get", "workflow", run.run_id))[0]
         assert row["NAME"] == run.run_id
@@ -35,8 +43,8 @@ def test_kubectl_shows_how_a_run_ended_and_why(service: Installation, seed: int)
 
 
 @needs_argo
-def test_argos_command_line_shows_the_run_and_its_steps(service: Installation, seed: int) -> None:
-    run = service.end(service.post("good", seed))
+def test_argos_command_line_shows_the_run_and_its_steps(runs: dict[str, RunView]) -> None:
+    run = runs["good"]
     assert run.run_id in {row["NAME"] for row in _rows(_argo("list"))}
     told = _argo("get", run.run_id)
     assert all(step in told for step in STEPS), told

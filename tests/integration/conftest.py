@@ -13,16 +13,19 @@ from tests.checker.client import RunView, Service
 from tests.checker.datasets import DatasetServer
 from tests.checker.stack import Stack
 
-MAX_DATASET_BYTES = 20_000_000
+LIMITS = {
+    "REGRAFT_MAX_DATASET_BYTES": "20000000",
+    "REGRAFT_DOWNLOAD_ATTEMPTS": "2",
+    "REGRAFT_READ_TIMEOUT": "3",
+    "REGRAFT_DOWNLOAD_TIMEOUT": "8",
+    "REGRAFT_STEP_MEMORY_BYTES": str(1 << 30),
+}
 SHOWN_LOG_CHARACTERS = 6000
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(
-        tmp_path_factory.mktemp("stack"),
-        environment={"REGRAFT_MAX_DATASET_BYTES": str(MAX_DATASET_BYTES), "REGRAFT_DOWNLOAD_ATTEMPTS": "2"},
-    )
+    stack = Stack(tmp_path_factory.mktemp("stack"), environment=LIMITS)
     try:
         stack.start().wait_ready()
         yield stack

@@ -1,8 +1,12 @@
-"""The whole stack is killed at each step of a run; whatever was accepted comes to its end after the next start."""
+"""The worker or the whole stack is killed at each step of a run; whatever was accepted comes to its end after that."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import time
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -23,14 +27,35 @@ MODEL = "regraft-mlops-project-model"
 READY_SECONDS = 300
 
 
-def kill_at(stack: Stack, run_id: str, step: str) -> None:
-    """Kill every process of the stack as soon as the run is at the step, or past it."""
+def kill_worker(stack: Stack) -> None:
+    """Kill the worker, and with it the step that is under way; the stack starts another."""
+    os.kill(json.loads((stack.folder / "stack.json").read_text())["children"]["worker"], signal.SIGKILL)
+
+
+def kill_all(stack: Stack) -> None:
+    """Kill every process, and start the stack again."""
+    stack.kill()
+    stack.start().wait_ready(timeout=READY_SECONDS)
+
+
+KILLS: list[tuple[str, Callable[[Stack], None]]] = [
+    ("download", kill_all),
+    ("validate", kill_worker),
+    ("train", kill_worker),
+    ("register", kill_worker),
+    ("register", kill_all),
+    ("deploy", kill_all),
+]
+"""Nobody but the worker acts before a version is registered: who dies with it is all the same there."""
+
+
+def wait_for(stack: Stack, run_id: str, step: str) -> None:
+    """Return as soon as the run is at the step, or past it."""
     runs = RunStore(stack.folder / "regraft.db")
     deadline = time.monotonic() + 240
     while (run := runs.get(run_id)) is None or run.step(step).state == StepState.PENDING:
         assert time.monotonic() < deadline, f"{run_id} never came to {step}"
         time.sleep(0.002)
-    stack.kill()
 
 
 def ended(stack: Stack, run_id: str) -> Run:
@@ -62,11 +87,22 @@ def assert_all_agree(stack: Stack, run: Run) -> None:
     assert [str(version.version) for version in made] == [run.version]
 
 
-@pytest.mark.parametrize("step", some(STEPS, short=["register"]))
-def test_a_run_survives_the_death_of_everything(stack: Stack, service: Service, poster: Poster, step: str) -> None:
-    run_id = service.trigger(poster.address("good", 700 + list(STEPS).index(step))).run_id
-    kill_at(stack, run_id, step)
-    stack.start().wait_ready(timeout=READY_SECONDS)
+def _named(at: tuple[str, Callable[[Stack], None]]) -> str:
+    return f"{at[0]}-{at[1].__name__}"
+
+
+def test_every_step_is_one_that_is_killed() -> None:
+    assert {step for step, _ in KILLS} == set(STEPS)
+
+
+@pytest.mark.parametrize("at", some(KILLS, short=[("register", kill_worker)]), ids=_named)
+def test_a_run_survives_the_death_of_those_who_work_on_it(
+    stack: Stack, service: Service, poster: Poster, at: tuple[str, Callable[[Stack], None]]
+) -> None:
+    step, kill = at
+    run_id = service.trigger(poster.address("good", 700 + KILLS.index(at))).run_id
+    wait_for(stack, run_id, step)
+    kill(stack)
     run = ended(stack, run_id)
     assert run.state == "promoted", run.cause
     assert_all_agree(stack, run)

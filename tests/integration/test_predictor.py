@@ -284,6 +284,7 @@ def test_one_task_is_served_from_the_folder_that_kserve_mounts(mounted: Predicto
     assert int(resident) < 600_000, "kB"
 
 
+@pytest.mark.long
 def test_a_bundle_that_answers_otherwise_than_its_trainer_is_not_ready(tmp_path: Path) -> None:
     bundle = write_passwords_bundle(tmp_path / "bundle")
     golden, checksums = bundle / "golden.json", bundle / "checksums.json"

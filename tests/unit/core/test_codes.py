@@ -23,7 +23,7 @@ def given(source: str) -> Iterator[str]:
             for one in ast.walk(value):
                 if isinstance(one, ast.Constant) and isinstance(one.value, str) and SHAPE.fullmatch(one.value):
                     yield one.value
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "Code" and node.attr.isupper():
+        if isinstance(node, ast.Attribute) and node.attr.isupper() and ast.unparse(node.value) == "Code":
             yield node.attr.lower()
 
 

@@ -4,7 +4,7 @@ import gzip
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regraft_core.codings import CHUNK_BYTES, CodingError, CutShortError, unpacked
@@ -107,13 +107,11 @@ def test_many_empty_members_cost_no_square() -> None:
     assert whole(gzip.compress(b"") * 50_000 + gzip.compress(DATA), "gzip", 1 << 16) == DATA
 
 
-@settings(max_examples=50)
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=4), st.integers(1, 500))
 def test_members_of_any_content_are_all_read(parts: list[bytes], size: int) -> None:
     assert whole(b"".join(gzip.compress(part) for part in parts), "gzip", size) == b"".join(parts)
 
 
-@settings(max_examples=50)
 @given(st.binary(max_size=300), st.sampled_from(["gzip", "deflate", "deflate, gzip"]))
 def test_any_bytes_are_read_or_refused(data: bytes, header: str) -> None:
     try:

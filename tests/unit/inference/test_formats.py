@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regraft_core.contract import Column, Contract
@@ -360,7 +360,6 @@ keys = st.sampled_from([*HEART_ROWS, "dataframe_split", "dataframe_records", "in
 
 
 @given(json_values | st.dictionaries(keys, st.dictionaries(keys, json_values) | st.lists(json_values)))
-@settings(max_examples=150, deadline=None)
 def test_no_json_raises_anything_but_a_contract_error(payload: Any) -> None:
     for reader in (passwords, heart):
         try:
@@ -371,14 +370,12 @@ def test_no_json_raises_anything_but_a_contract_error(payload: Any) -> None:
 
 
 @given(st.binary())
-@settings(max_examples=300, deadline=None)
 def test_no_bytes_raise_anything_but_a_contract_error(body: bytes) -> None:
     with pytest.raises(ContractError):
         passwords.read(body)
 
 
 @given(st.lists(st.tuples(st.integers(1, 120), st.sampled_from([0, 1]), st.floats(0, 10)), min_size=1, max_size=20))
-@settings(max_examples=200, deadline=None)
 def test_every_valid_request_is_read(cells: list[tuple[int, int, float]]) -> None:
     expected = {name: list(column) for name, column in zip(HEART_ROWS, zip(*cells, strict=True), strict=True)}
     records = [dict(zip(HEART_ROWS, row, strict=True)) for row in cells]
@@ -389,7 +386,6 @@ def test_every_valid_request_is_read(cells: list[tuple[int, int, float]]) -> Non
 
 
 @given(st.lists(st.text(min_size=1, max_size=64), min_size=1, max_size=20))
-@settings(max_examples=200, deadline=None)
 def test_every_string_within_the_limits_is_read(values: list[str]) -> None:
     assert passwords.read(orjson.dumps({"Password": values})) == {"Password": values}
 

@@ -61,6 +61,12 @@ def test_a_dataset_that_is_bad_in_itself_never_becomes_the_reference(plant: Plan
     assert plant.store.get(layout.reference(plant.task.name)) == before
 
 
+@pytest.fixture
+def reference_of_others(plant: Plant) -> Profile:
+    """A profile that is not the reference: that of the shipped data, under another sum."""
+    return reference.shipped(plant.task).model_copy(update={"data_sha256": "f" * 64})
+
+
 class KilledError(BaseException):
     """Stands for SIGKILL: nothing catches it."""
 
@@ -87,25 +93,23 @@ class Writes:
         return counted
 
 
-def bless_drifted(plant: Plant, tmp_path: Path, by: str) -> Profile:
-    csv = tmp_path / "drifted.csv"
-    csv.write_bytes(datasets.drifted(1))
-    return reference.bless_file(csv, plant.task, plant.settings, by=by, why="the world has changed")
+def bless(plant: Plant, profile: Profile, by: str) -> Profile:
+    return reference.bless(plant.task, profile, plant.settings, by=by, why="the world has changed")
 
 
 def test_whoever_reads_the_reference_while_one_is_blessed_and_killed_finds_the_one_or_the_other(
-    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plant: Plant, reference_of_others: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant.put_reference()
     old = reference.current(plant.task, plant.store)
-    blessed = bless_drifted(plant, tmp_path, by="ada")
+    blessed = bless(plant, reference_of_others, by="ada")
     writes = Writes(monkeypatch)
     number = 0
     while True:
         put_model(plant.store, layout.reference(plant.task.name), old)
         writes.fail_at(number, KilledError())
         try:
-            bless_drifted(plant, tmp_path, by=f"grace{number}")
+            bless(plant, reference_of_others, by=f"grace{number}")
         except KilledError:
             found = reference.current(plant.task, plant.store)
             whole = found.blessed_by == f"grace{number}" and found.data_sha256 == blessed.data_sha256
@@ -140,13 +144,13 @@ def test_blessing_needs_no_registry_and_the_next_run_tells_it(
 
 
 def test_a_store_that_cannot_be_written_is_told_and_changes_nothing(
-    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plant: Plant, reference_of_others: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant.put_reference()
     old = reference.current(plant.task, plant.store)
     Writes(monkeypatch).fail_at(0, TemporaryError("away", code=Code.STORE_UNREACHABLE))
     with pytest.raises(TemporaryError):
-        bless_drifted(plant, tmp_path, by="ada")
+        bless(plant, reference_of_others, by="ada")
     assert reference.current(plant.task, plant.store) == old
     with pytest.raises(MlflowException):  # nobody has made the registered model
         plant.mlflow.get_registered_model(plant.model_name)

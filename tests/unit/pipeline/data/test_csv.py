@@ -19,7 +19,7 @@ CONTRACT = Contract(
     features=(Column(name="Password", type="string"),),
     target=Column(name="Times", type="number", minimum=0),
 )
-QUICK = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Sheet:
@@ -166,7 +166,7 @@ def test_long_values_are_cut_in_examples(write: Callable[[str], Path]) -> None:
     assert examples(sheet.text) == [{"line": 2, "Password": "a" * 200 + "…", "Times": "1"}]
 
 
-@QUICK
+@SHARED
 @given(content=st.binary(max_size=300))
 @example(content=b"Password,Times\n\r\r\n,")
 @example(content=b'Password,Times\n"\n"')
@@ -179,7 +179,7 @@ def test_arbitrary_bytes_give_reasons_and_never_an_error(write: Callable[[bytes]
 VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 
 
-@QUICK
+@SHARED
 @given(rows=st.lists(st.tuples(VALUES.filter(bool), VALUES), min_size=1, max_size=12))
 def test_what_is_written_as_csv_is_read_back_as_it_was(
     write: Callable[[str], Path], rows: list[tuple[str, str]]
@@ -246,7 +246,7 @@ def test_the_line_of_the_quote_that_is_wrong_is_named(
 ROWS = st.lists(st.tuples(VALUES, st.integers(0, 99).map(str)), min_size=1, max_size=12)
 
 
-@QUICK
+@SHARED
 @given(rows=ROWS, data=st.data())
 def test_either_the_very_rows_are_read_or_a_line_is_named(
     write: Callable[[str], Path], rows: list[tuple[str, str]], data: st.DataObject

@@ -175,7 +175,7 @@ FRAMES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=FRAMES)
 def test_valid_frames_come_back_as_they_were(write: Write, rows: list[tuple[str, float]]) -> None:
     frame = pd.DataFrame(rows, columns=["Password", "Times"])
