@@ -76,6 +76,7 @@ class Code(StrEnum):
     VALUE_TOO_LONG = "value_too_long", "A string is longer than the contract allows."
     DUPLICATES = "duplicates", "Too many rows repeat the input of an earlier row."
     TARGETS_CONTRADICT = "targets_contradict", "The same input stands in several rows with different targets."
+    TOO_MANY_LINES = "too_many_lines", "The file has more lines than a dataset of the task may have."
     TOO_FEW_ROWS = "too_few_rows", "Fewer rows are left for training than the task needs."
     TARGET_CONSTANT = "target_constant", "All rows have the same target."
 

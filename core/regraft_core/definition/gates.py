@@ -11,6 +11,9 @@ class GateSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     min_rows: int = Field(100, ge=1, description="Fewest rows left after duplicates are removed")
+    max_lines: int = Field(
+        10_000_000, ge=1, description="Most lines of a file, blank ones included; more are refused before they are read"
+    )
     max_null_share: float = Field(
         0.01, ge=0, le=1, description="Rows with an empty value: dropped up to this share, then refused"
     )

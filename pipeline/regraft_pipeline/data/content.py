@@ -65,6 +65,16 @@ def not_text(path: Path) -> Reason | None:
         return other_format(head) or _first_bad_byte(path)
 
 
+def has_more_lines(path: Path, limit: int) -> bool:
+    """Whether a file has more lines than that, blank ones included. It is read no further than need be."""
+    lines = returns = 0
+    with path.open("rb") as file:
+        while max(lines, returns) <= limit and (block := file.read(BLOCK_BYTES)):
+            lines += block.count(b"\n")
+            returns += block.count(b"\r")
+    return max(lines, returns) > limit
+
+
 def other_format(head: bytes) -> Reason | None:
     """Return what else a file is that begins so, None where it may be a CSV."""
     for signature, name in _SIGNATURES.items():

@@ -18,6 +18,7 @@ from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
 from regraft_core.verdict import Reason
 from regraft_pipeline.data import csv as reading
+from regraft_pipeline.data.content import has_more_lines
 from regraft_pipeline.data.dataset import Dataset, Shuffle
 from regraft_pipeline.data.packed import unpacked
 from regraft_pipeline.data.reasons import reason
@@ -52,6 +53,8 @@ def check(path: Path, task: Task, folder: Path) -> Structure:
     plain = unpacked(path, folder)
     if isinstance(plain, Reason):
         return Structure(None, 0, [plain])
+    if has_more_lines(plain, task.gates.max_lines):
+        return Structure(None, 0, [_too_many(task.gates.max_lines)])
     sheet = reading.open_sheet(plain, task.contract)
     findings, rows = Findings(task.contract), repeats.Rows(task)
     shuffle = Shuffle.of(plain, folder, seed=task.gates.seed)
@@ -122,6 +125,15 @@ def _valid(frame: pd.DataFrame, text: pd.DataFrame, schema: pa.DataFrameSchema, 
 
 
 # The whole
+
+
+def _too_many(limit: int) -> Reason:
+    return reason(
+        Code.TOO_MANY_LINES,
+        f"the file has more than {limit:,} lines, which is the most for this task (gates.max_lines)",
+        "a sample of the rows, or a task that takes more",
+        figures={"limit": limit},
+    )
 
 
 def _too_few(usable: int, rows: int, limit: int) -> Reason:

@@ -107,6 +107,11 @@ def test_the_version_that_is_installed_is_known_good() -> None:
     assert VERSIONS["ARGO_WORKFLOWS_VERSION"] in VERSIONS["ARGO_WORKFLOWS_KNOWN_GOOD"].split(",")
 
 
+def test_operators_read_which_releases_are_known_good() -> None:
+    table = re.findall(r"^\| ([\d.]+) \| known good \|", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    assert [f"v{release}" for release in table] == VERSIONS["ARGO_WORKFLOWS_KNOWN_GOOD"].split(",")
+
+
 @functools.cache
 def _objects(path: Path) -> dict[tuple[str, str], Object]:
     documents = yaml.load_all(path.read_text(), yaml.CSafeLoader)

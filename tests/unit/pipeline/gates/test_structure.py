@@ -183,3 +183,13 @@ def test_valid_frames_come_back_as_they_were(write: Write, rows: list[tuple[str,
     assert {reason.code for reason in found.reasons} <= {"target_constant"}
     kept = dict(zip(found.frame["Password"], found.frame["Times"], strict=True))
     assert kept == dict(zip(frame["Password"], frame["Times"], strict=True))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_file_of_too_many_lines_is_refused_before_it_is_read(write: Write, end: str) -> None:
+    task = replace(TASK, gates=GateSettings(min_rows=1, max_lines=100))
+    just = "Password,Times\n" + "".join(f"word{row},{row % 2}\n" for row in range(99))
+    assert "too_many_lines" not in reasons_of(write(just.replace("\n", end).encode()), task)
+    for more in ("word,1\n", "\n", ",\n"):
+        [reason] = structure.check(write((just + more).replace("\n", end).encode()), task, Path()).reasons
+        assert (reason.code, reason.figures) == ("too_many_lines", {"limit": 100})
