@@ -101,9 +101,9 @@ def _profile(reference: pd.DataFrame | Profile | None, task: Task) -> Profile | 
         return reference
     with _csv(reference) as path:
         found = gates.judge(path, task, reference=None, incumbent=None)
-    if found.profile is None or not found.verdict.accepted:
+    if found.reference is None:
         raise RejectedError(found.verdict)
-    return found.profile
+    return found.reference
 
 
 @contextmanager

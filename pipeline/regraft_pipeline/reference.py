@@ -76,10 +76,10 @@ def bless(task: Task, profile: Profile, settings: PipelineSettings, *, by: str, 
 
 
 def _profile(csv: Path, task: Task) -> Profile:
-    judgement = judge(csv, task, reference=None, incumbent=None)
-    if judgement.profile is None or not judgement.verdict.accepted:
+    found = judge(csv, task, reference=None, incumbent=None)
+    if found.reference is None:
         raise BadRequestError(
-            f"{csv.name} does not pass the gates, even with nothing to hold it against: {judgement.verdict.summary()}",
+            f"{csv.name} does not pass the gates, even with nothing to hold it against: {found.verdict.summary()}",
             code=Code.REFERENCE_UNFIT,
         )
-    return judgement.profile
+    return found.reference

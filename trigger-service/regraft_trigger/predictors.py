@@ -188,9 +188,8 @@ class Predictors:
         self._troubles: dict[str, Cause] = {}
         self._columns: dict[str, list[Column]] = {}
         self._reasoning: set[str] = set()
-        self._serving: dict[str, str] = {}
-        self._told: dict[str, str] = {}
-        """Version that serves a task, and the one whose contract was read."""
+        self._read: dict[str, str] = {}
+        """Version whose contract was read, of the tasks of which no other has served since."""
         self._urls: dict[str, str] = {}
         self._tallies: dict[str, Tally] = {}
         self.know(tasks)
@@ -205,6 +204,7 @@ class Predictors:
         self._urls = {task: self._url.format(task=task).rstrip("/") for task in tasks}
         self._tallies = {address: self._tallies.get(address) or Tally() for address in self._urls.values()}
         self._columns = {task: columns for task, columns in self._columns.items() if task in self._urls}
+        self._read = {task: version for task, version in self._read.items() if task in self._urls}
 
     async def follow(self, tasks: Callable[[], Sequence[str]]) -> NoReturn:
         """Read metrics and contracts of the tasks that there are until cancelled."""
@@ -212,7 +212,7 @@ class Predictors:
             self.know(tasks())
             await asyncio.gather(*(self._scrape(address) for address in list(self._tallies)))
             await asyncio.gather(*(self._look(task) for task in list(self._urls)))
-            await asyncio.gather(*(self._read_contract(task) for task in list(self._urls) if self._is_news(task)))
+            await asyncio.gather(*(self._read_contract(task) for task in list(self._urls) if task not in self._read))
             await asyncio.sleep(SCRAPE_SECONDS)
 
     def traffic(self, task: str) -> Traffic | None:
@@ -238,13 +238,15 @@ class Predictors:
         body: dict[str, Any] = {column.name: [_value(column, entered.get(column.name, ""))] for column in columns}
         if task in self._reasoning:
             body["explain"] = True
+        address = f"{self._urls[task]}/{task}/predict"
         began = time.perf_counter()
         try:
-            response = await self._http.post(f"{self._urls[task]}/{task}/predict", json=body, timeout=PREDICT_SECONDS)
-            seconds = time.perf_counter() - began
+            response = await self._http.post(address, json=body, timeout=PREDICT_SECONDS)
             if response.is_client_error and response.json().get("code") == Code.NO_REASONS:
                 self._reasoning.discard(task)  # another version serves now
-                return await self.predict(task, entered)
+                body.pop("explain", None)
+                response = await self._http.post(address, json=body, timeout=PREDICT_SECONDS)
+            seconds = time.perf_counter() - began
             if response.is_client_error:
                 raise BadRequestError(response.json()["detail"], code=Code.PREDICTION_REFUSED)
             response.raise_for_status()
@@ -253,17 +255,12 @@ class Predictors:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
             log.warning("prediction failed", task=task, error=str(error))
             raise UnavailableError("the predictor cannot answer now", code=Code.PREDICTOR_UNREACHABLE) from error
-        version = response.headers.get(VERSION_HEADER, "unknown")
         values = {target: _shown(found[0])}
-        return Answer(values=values, reasons=reasons, version=version, milliseconds=seconds * 1000)
+        return Answer(values=values, reasons=reasons, version=_version_of(response), milliseconds=seconds * 1000)
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._http.aclose()
-
-    def _is_news(self, task: str) -> bool:
-        """Whether the contract of what serves a task has not been read yet."""
-        return task not in self._columns or self._serving.get(task) != self._told.get(task)
 
     async def _look(self, task: str) -> None:
         """Learn whether what is to serve a task is refused."""
@@ -289,8 +286,8 @@ class Predictors:
         """Return the final word of a predictor that does not serve a task; empty: it serves; None: nobody says."""
         try:
             response = await self._http.get(f"{address}/{task}/health")
-            if response.is_success:
-                self._serving[task] = response.headers.get(VERSION_HEADER, "unknown")
+            if response.is_success and self._read.get(task) != _version_of(response):
+                self._read.pop(task, None)
             words = {} if response.is_success else {name: str(response.json()[name]) for name in ("code", "detail")}
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
             return None
@@ -310,11 +307,16 @@ class Predictors:
             response = await self._http.get(f"{self._urls[task]}/{task}/schema")
             schema = response.raise_for_status().json()
             self._columns[task] = read_columns(schema)
-            self._told[task] = response.headers.get(VERSION_HEADER, "unknown")
+            self._read[task] = _version_of(response)
             self._reasoning -= {task}
             self._reasoning |= {task} if gives_reasons(schema) else set()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError) as error:
             log.debug("predictor's contract cannot be read", task=task, error=str(error))
+
+
+def _version_of(response: httpx.Response) -> str:
+    version: str = response.headers.get(VERSION_HEADER, "unknown")
+    return version
 
 
 def read_counts(text: str) -> tuple[float, dict[str, Counts]]:

@@ -49,6 +49,11 @@ class Judgement:
     temporary: TemporaryFolder | None = None
 
     @property
+    def reference(self) -> Profile | None:
+        """What other datasets may be held against; None where the gates refuse this one."""
+        return self.profile if self.verdict.accepted else None
+
+    @property
     def frame(self) -> pd.DataFrame | None:
         """All rows at once; of large datasets, read the batches instead."""
         return None if self.data is None else self.data.frame()

@@ -19,7 +19,7 @@ from regraft_pipeline.registry.mlflow import MlflowApi
 from regraft_pipeline.runner import run_to_end
 from regraft_pipeline.steps import validate
 from tests.checker import datasets
-from tests.unit.pipeline.plant import Plant
+from tests.unit.pipeline.plant import Plant, shipped
 
 
 def test_the_shipped_dataset_is_the_reference_until_a_person_blesses_another(plant: Plant, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_dataset_that_is_bad_in_itself_never_becomes_the_reference(plant: Plan
 @pytest.fixture
 def reference_of_others(plant: Plant) -> Profile:
     """A profile that is not the reference: that of the shipped data, under another sum."""
-    return reference.shipped(plant.task).model_copy(update={"data_sha256": "f" * 64})
+    return shipped(plant.task.name).model_copy(update={"data_sha256": "f" * 64})
 
 
 class KilledError(BaseException):

@@ -58,9 +58,9 @@ def test_the_contract_is_read_anew_when_another_version_serves(tmp_path: Path) -
             link.symlink_to(tmp_path / "versions" / version)
             await predictors._http.post(f"{url}/v2/repository/models/heart-disease/load")
             await predictors._look("heart-disease")
-            assert predictors._is_news("heart-disease")
+            assert "heart-disease" not in predictors._read
             await predictors._read_contract("heart-disease")
-            assert not predictors._is_news("heart-disease")
+            assert "heart-disease" in predictors._read
             answers.append(await predictors.predict("heart-disease", ROW))
         await predictors.close()
         return answers

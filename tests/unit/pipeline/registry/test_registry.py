@@ -3,11 +3,10 @@ from __future__ import annotations
 import pytest
 
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
-from regraft_pipeline import reference
 from regraft_pipeline.registry import mlflow as mlflowapi
 from regraft_pipeline.registry.registry import Registry
 from regraft_pipeline.registry.version import Dataset, Tracking
-from tests.unit.pipeline.plant import Plant
+from tests.unit.pipeline.plant import Plant, shipped
 
 
 def test_a_task_that_nobody_registered_has_no_version_in_service(plant: Plant) -> None:
@@ -99,7 +98,7 @@ def test_a_version_that_is_not_there_is_unknown(plant: Plant, number: str) -> No
 
 def test_the_registered_model_tells_who_made_the_reference(plant: Plant) -> None:
     for by in ("ada", "grace"):
-        blessed = reference.shipped(plant.task).model_copy(update={"blessed_by": by, "why": "the world has changed"})
+        blessed = shipped(plant.task.name).model_copy(update={"blessed_by": by, "why": "the world has changed"})
         plant.registry.tell_reference(plant.task, blessed)
         tags = plant.mlflow.get_registered_model(plant.model_name).tags
         assert (tags["reference_by"], tags["reference_sha256"]) == (by, blessed.data_sha256)
