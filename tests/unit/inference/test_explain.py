@@ -11,13 +11,13 @@ import pytest
 
 from regraft_inference.bundle import Bundle
 from regraft_inference.model import TaskRepository
+from tests.unit.inference.asking import Client, client_of
 from tests.unit.inference.bundles import (
     HEART_ROWS,
     write_heart_bundle,
     write_passwords_bundle,
     write_reasoning_bundle,
 )
-from tests.unit.inference.test_app import Client, client_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:ORJSONResponse is deprecated")  # KServe still uses it
 
