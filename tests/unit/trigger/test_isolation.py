@@ -25,9 +25,9 @@ from regraft_trigger.backends.argo import ArgoBackend
 from tests.apiserver import ApiServer
 from tests.unit.inference.bundles import write_passwords_bundle
 from tests.unit.inference.serving import serving
-from tests.unit.trigger.backends.test_argo import WORKFLOWS, node, request, says, workflow
 from tests.unit.trigger.backends.test_pods import PATH as PODS
 from tests.unit.trigger.backends.test_pods import pod
+from tests.unit.trigger.backends.workflows import WORKFLOWS, node, request, says, workflow
 from tests.unit.trigger.serving import DATA_URL, Running, running, wait_for
 
 NOBODY = "http://127.0.0.1:9"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,12 @@ from regraft_core.stores.objects import FileStore, get_model, put_model
 from regraft_trigger.backends.argo import ArgoBackend
 from tests.apiserver import ApiServer
 from tests.unit.core.definition.test_objects import PROFILE, TEXT
-from tests.unit.trigger.backends.test_argo import WORKFLOWS, followed, opened, request
+from tests.unit.trigger.backends.workflows import WORKFLOWS, followed, opened, request
 from tests.unit.trigger.serving import running, wait_for
 
 pytestmark = pytest.mark.anyio
 
 CONFIG_MAP = "/api/v1/namespaces/regraft/configmaps/regraft-task-seals"
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer().running() as server:
-        yield server
 
 
 @pytest.fixture
