@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 
 from regraft_core.runs import RunState
 from regraft_core.stores.queue import RunStore
@@ -28,6 +29,7 @@ class Process:
 
     process: subprocess.Popen[bytes]
     client: httpx.Client
+    log: Path
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def started(folder: Path, **environment: str) -> Iterator[Process]:
     ):
         try:
             _wait_until_alive(client, process)
-            yield Process(process, client)
+            yield Process(process, client, folder / "trigger.log")
         finally:
             process.kill()
 
@@ -65,41 +67,61 @@ def _wait_until_alive(client: httpx.Client, process: subprocess.Popen[bytes]) ->
     raise AssertionError("the trigger service did not start")
 
 
-def test_what_was_accepted_is_there_after_kill_9(tmp_path: Path) -> None:
-    with started(tmp_path) as service:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trigger")
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path) -> Iterator[Process]:
+    """One for all: to start it takes longer than most of what it is asked. The last test here ends it."""
+    with started(folder) as service:
+        yield service
+
+
+def test_what_was_accepted_is_there_after_kill_9_and_a_token_guards_every_post(tmp_path: Path) -> None:
+    with started(tmp_path, REGRAFT_TRIGGER_TOKEN="right") as service:
+        refused = service.client.post("/trigger", json=BODY)
+        service.client.headers["Authorization"] = "Bearer right"
         accepted = [service.client.post("/trigger", json=BODY).json()["run_id"] for _ in range(20)]
+        document = service.client.get("/openapi.json").json()
         service.process.send_signal(signal.SIGKILL)
         service.process.wait()
     with started(tmp_path) as service:
         runs = service.client.get("/runs").json()["runs"]
 
+    assert refused.status_code == 401
+    assert "HTTPBearer" in document["components"]["securitySchemes"]
     assert [run["run_id"] for run in runs] == accepted[::-1]
     assert {run["state"] for run in runs} == {"queued"}
 
 
-def test_changes_by_another_process_are_events(tmp_path: Path) -> None:
-    with started(tmp_path) as service:
-        run_id = service.client.post("/trigger", json=BODY).json()["run_id"]
-        runs = RunStore(tmp_path / "regraft.db")
-        with service.client.stream("GET", "/events") as stream:
-            run = runs.get(run_id)
-            assert run is not None
-            for state in (RunState.RUNNING, RunState.PROMOTED):
-                run.state = state
-                runs.save(run)
-                time.sleep(0.5)
-            seen = []
-            for line in stream.iter_lines():
-                if line.startswith("data: "):
-                    seen.append(json.loads(line.removeprefix("data: "))["state"])
-                if seen[-1:] == ["promoted"]:
-                    break
+def test_changes_by_another_process_are_events(service: Process, folder: Path) -> None:
+    run_id = service.client.post("/trigger", json=BODY).json()["run_id"]
+    runs = RunStore(folder / "regraft.db")
+    with service.client.stream("GET", "/events") as stream:
+        lines = (line for line in stream.iter_lines() if line.startswith("data: "))
+        run = runs.get(run_id)
+        assert run is not None
+        seen = []
+        for state in (RunState.RUNNING, RunState.PROMOTED):
+            run.state = state
+            runs.save(run)
+            while seen[-1:] != [state]:
+                seen.append(json.loads(next(lines).removeprefix("data: "))["state"])
 
     assert seen[-2:] == ["running", "promoted"]
 
 
-def test_a_signal_ends_streams_and_process_at_once(tmp_path: Path) -> None:
-    with started(tmp_path) as service, service.client.stream("GET", "/events") as stream:
+def test_each_accepted_run_is_one_line_in_the_log(service: Process) -> None:
+    run_id = service.client.post("/trigger", json=BODY).json()["run_id"]
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    accepted = [line for line in lines if line["event"] == "run accepted" and line["run_id"] == run_id]
+    assert [(line["task"], line["data_url"]) for line in accepted] == [("passwords", BODY["data_url"])]
+
+
+def test_a_signal_ends_streams_and_process_at_once(service: Process) -> None:
+    with service.client.stream("GET", "/events") as stream:
         lines = stream.iter_lines()
         next(lines)
         began = time.monotonic()
@@ -108,27 +130,6 @@ def test_a_signal_ends_streams_and_process_at_once(tmp_path: Path) -> None:
         service.process.wait(timeout=10)
 
     assert time.monotonic() - began < 5
-    log = (tmp_path / "trigger.log").read_text()
+    log = service.log.read_text()
     assert all(json.loads(line) for line in log.splitlines())
     assert "Traceback" not in log
-
-
-def test_a_token_guards_every_post(tmp_path: Path) -> None:
-    with started(tmp_path, REGRAFT_TRIGGER_TOKEN="right") as service:
-        refused = service.client.post("/trigger", json=BODY)
-        accepted = service.client.post("/trigger", json=BODY, headers={"Authorization": "Bearer right"})
-        document = service.client.get("/openapi.json").json()
-
-    assert (refused.status_code, accepted.status_code) == (401, 202)
-    assert "HTTPBearer" in document["components"]["securitySchemes"]
-
-
-def test_each_accepted_run_is_one_line_in_the_log(tmp_path: Path) -> None:
-    with started(tmp_path) as service:
-        run_id = service.client.post("/trigger", json=BODY).json()["run_id"]
-
-    lines = [json.loads(line) for line in (tmp_path / "trigger.log").read_text().splitlines()]
-    accepted = [line for line in lines if line["event"] == "run accepted"]
-    assert [(line["run_id"], line["task"], line["data_url"]) for line in accepted] == [
-        (run_id, "passwords", BODY["data_url"])
-    ]

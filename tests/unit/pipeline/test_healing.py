@@ -27,6 +27,7 @@ from regraft_pipeline.runner import run_to_end
 from regraft_pipeline.steps import deploy
 from regraft_pipeline.tasks import Task
 from tests.checker import datasets
+from tests.proofs import some
 from tests.unit.pipeline.plant import Plant
 from tests.unit.pipeline.test_deploy import damage, deployed, put_in_service
 
@@ -217,7 +218,7 @@ def test_what_serves_goes_on_serving_where_the_next_version_does_not_stand(
     assert placed.uri == versions[int(str(served))].uri
 
 
-@by_hand
+@pytest.mark.parametrize("change", some(BY_HAND, short=[delete_model, delete_alias]))
 def test_a_bootstrap_never_puts_its_own_data_over_what_serves(plant: Plant, change: Callable[[Plant], None]) -> None:
     for number in (1, 2):
         put_in_service(plant, number)
