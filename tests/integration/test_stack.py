@@ -13,9 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
-from click.testing import Result
 from mlflow.tracking import MlflowClient
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from regraft_cli import main as cli
 from tests.checker.stack import Stack

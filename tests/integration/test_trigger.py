@@ -103,7 +103,7 @@ def test_changes_by_another_process_are_events(service: Process, folder: Path) -
         lines = (line for line in stream.iter_lines() if line.startswith("data: "))
         run = runs.get(run_id)
         assert run is not None
-        seen = []
+        seen: list[str] = []
         for state in (RunState.RUNNING, RunState.PROMOTED):
             run.state = state
             runs.save(run)
