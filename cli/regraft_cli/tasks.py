@@ -78,7 +78,9 @@ def _told(url: str, token: str | None, data: Path, names: list[str]) -> dict[str
 def _shown(shown: TaskShown | None) -> dict[str, Any]:
     """Return what a stack says of a task: its trouble, and what clients will notice of its definition."""
     changes = {"changes": [change.message for change in shown.changes] if shown else []}
-    return changes | ({"state": shown.state, "reason": shown.reason.message} if shown and shown.reason else {})
+    if shown is None:
+        return changes | {"state": "unknown"}
+    return changes | {"state": shown.state} | ({"reason": shown.reason.message} if shown.reason else {})
 
 
 def _described(task: Task | BrokenTask, shown: TaskShown | None) -> dict[str, Any]:
@@ -92,6 +94,6 @@ def _described(task: Task | BrokenTask, shown: TaskShown | None) -> dict[str, An
             "reason": task.error.message,
             "changes": [],
         }
-    head = {"name": task.name, "state": "ready", "source": task.source, "definition": task.definition}
+    head = {"name": task.name, "source": task.source, "definition": task.definition}
     about = {"kind": task.kind, "description": task.description, **task.contract.model_dump(mode="json")}
     return head | about | _shown(shown)

@@ -81,7 +81,7 @@ def test_the_tasks_are_listed_with_what_a_stack_that_is_down_has_left(tmp_path: 
     nobody = ["--url", "http://127.0.0.1:9", "--data", str(tmp_path)]
     listed = json.loads(runner.invoke(cli.app, ["tasks", "--json", *nobody]).stdout)
     assert [task["name"] for task in listed] == ["passwords", "heart-disease"] == options.task_names()
-    assert [(task["state"], task.get("reason")) for task in listed] == [("ready", None), ("broken", why.message)]
+    assert [(task["state"], task.get("reason")) for task in listed] == [("unknown", None), ("broken", why.message)]
     assert all(task["changes"] == [] for task in listed)
     shown = runner.invoke(cli.app, ["tasks", *nobody]).stdout
     assert "Password" in shown
