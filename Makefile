@@ -58,12 +58,12 @@ check: $(STAMP)  ## Play the checker against any installation: make check TRIGGE
 	@$(BIN)/python -m tests.checker --trigger "$$TRIGGER" --predict "$$PREDICT" $(if $(DATA),--data "$(DATA)")
 
 .PHONY: bench
-bench: $(STAMP)  ## Measure speed beside others, into docs/speed.md: predictor, run, hot swap under load, reading (needs wrk)
-	@status=0; for bench in servers counting latency throughput; do $(BIN)/python -m tests.bench.$$bench || status=1; done; exit $$status
+bench: $(STAMP)  ## Measure speed beside others and under attack, into docs/speed.md: predictor, run, hot swap, reading (needs wrk)
+	@status=0; for bench in servers counting attack latency throughput; do $(BIN)/python -m tests.bench.$$bench || status=1; done; exit $$status
 
 .PHONY: bench-quality
 bench-quality: $(STAMP)  ## Measure how good the estimators are, beside their targets, seeded, with spread
-	@status=0; for bench in quality heart; do $(BIN)/python -m tests.bench.$$bench || status=1; done; exit $$status
+	@status=0; for bench in quality heart learning; do $(BIN)/python -m tests.bench.$$bench || status=1; done; exit $$status
 
 .PHONY: bench-gates
 bench-gates: $(STAMP)  ## Power study of the gates; writes its tables into docs/gates.md (QUICK=1: fewer sets; MINUTES=30)

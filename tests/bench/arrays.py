@@ -14,7 +14,8 @@ def arrays_of(bundle: Bundle) -> dict[str, Any]:
     estimator = bundle.estimator
     if not isinstance(estimator, TabularEstimator) or not isinstance(estimator.model, AdditiveModel):
         raise SystemExit(f"{bundle.info.task} has no additive model")
-    fitted, model = estimator.fitted, estimator.model
+    fitted, model, parts = estimator.fitted, estimator.model, estimator.fitted.encoding.parts
+    pairs = {tuple(parts[part].column for part in term.parts) for term in model.terms}
     columns = []
     for column in bundle.contract.features:
         values = column.categories or fitted.encoding.levels.get(column.name) or ()
@@ -36,6 +37,7 @@ def arrays_of(bundle: Bundle) -> dict[str, Any]:
             }
             for term in model.terms
         ],
+        "pairs": sorted(pair for pair in pairs if len(set(pair)) == 2),
         "intercept": float(model.intercept[0]),
         "slope": fitted.slope,
         "offset": fitted.offsets[0],

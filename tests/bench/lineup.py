@@ -21,11 +21,12 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".bench"
 LOCK = ROOT / "requirements" / "bench-servers.txt"
 MLSERVER = ("mlserver==1.7.1", "mlserver-sklearn==1.7.1", "uvloop<0.22")
-TRITON = ("nvidia-pytriton==0.7.0",)
+TRITON = ("nvidia-pytriton==0.7.0", "interpret-core==0.7.8", "joblib")
 
 OURS, EXPLAINED = "Regraft", "Regraft, with reasons"
 EMPTY, LIMIT, RSGI = "KServe, empty model", "uvicorn, empty ASGI", "granian, empty RSGI"
-NATIVE = "Go net/http, same model"
+NATIVE = "Go net/http, our arrays"
+ARRAYS = "mosec, our arrays"
 MLFLOW, MLSERVER_NAME, KSERVE = "mlflow models serve", "MLServer", "KServe, sklearn"
 BENTO, LIT, MOSEC, RAY, TRITON_NAME = "BentoML", "LitServe", "mosec", "Ray Serve", "Triton by pytriton"
 SAME_MODEL = (BENTO, LIT, MOSEC, RAY, TRITON_NAME)
@@ -44,20 +45,24 @@ class LineUp:
         self.data.write_bytes(case.csv())
         self.is_table = case.name != "passwords"
         self.reference = self._reference(sys.executable)
-        self.model = self.reference
+        self.arrays = str(folder / "model.json")
         self.expected: dict[int, list[Any]] = {}
+        self.pairs: list[list[str]] = []
         if self.is_table:
             served = Bundle.load(self.bundle)
-            self.model = str(folder / "model.json")
-            Path(self.model).write_text(json.dumps(arrays_of(served)))
+            arrays = arrays_of(served)
+            self.pairs = arrays["pairs"]
+            Path(self.arrays).write_text(json.dumps(arrays))
             self.expected = {rows: served.predict(columns).tolist() for rows, columns in self.columns.items()}
 
     def all(self) -> list[tuple[str, Callable[[], Contender]]]:
         """Return the names of the contenders, and what makes each."""
         found = [(OURS, self.ours), (EXPLAINED, self.explained), (LIMIT, self.limit), (RSGI, self.rsgi)]
         found += [(KSERVE, self.kserve), (EMPTY, self.empty)]
-        found += [(NATIVE, self.native), (TRITON_NAME, self.triton)] if self.is_table else []
-        found += [] if self.is_table else [(MLSERVER_NAME, self.mlserver), (MLFLOW, self.mlflow)]
+        if self.is_table:
+            found += [(NATIVE, self.native), (ARRAYS, self.mosec_arrays), (TRITON_NAME, self.triton)]
+        else:
+            found += [(MLSERVER_NAME, self.mlserver), (MLFLOW, self.mlflow)]
         return [*found, (BENTO, self.bento), (LIT, self.lit), (MOSEC, self.mosec), (RAY, self.ray)]
 
     def ours(self) -> Contender:
@@ -81,8 +86,8 @@ class LineUp:
         return self._made(RSGI, program, "predict", self.columns, home=CONTENDERS)
 
     def native(self) -> Contender:
-        """The same additive model in Go."""
-        program = [native(), "{port}", self.model]
+        """The very additive model in Go."""
+        program = [native(), "{port}", self.arrays]
         return self._made(NATIVE, program, "predict", self.columns, answers="predictions")
 
     def kserve(self) -> Contender:
@@ -115,42 +120,71 @@ class LineUp:
         """BentoML."""
         program = [str(servers() / "bin" / "bentoml"), "serve", "bento_server:Contender", "--port", "{port}"]
         found = self._made(BENTO, [*program, "--host", "127.0.0.1"], "predict", self._wrapped(), home=CONTENDERS)
-        found.environment |= {"MODEL": self.model, "BENTOML_DO_NOT_TRACK": "1", "BENTOML_HOME": str(self.folder / "b")}
+        found.environment |= {
+            "MODEL": self.model(servers()),
+            "BENTOML_DO_NOT_TRACK": "1",
+            "BENTOML_HOME": str(self.folder / "b"),
+        }
         found.environment["PATH"] = f"{servers() / 'bin'}:{os.environ['PATH']}"
         return found
 
     def lit(self) -> Contender:
         """LitServe."""
-        program = [str(servers() / "bin" / "python"), str(CONTENDERS / "lit_server.py"), "{port}", self.model]
+        program = [
+            str(servers() / "bin" / "python"),
+            str(CONTENDERS / "lit_server.py"),
+            "{port}",
+            self.model(servers()),
+        ]
         return self._made(LIT, program, "predict", self._wrapped(), answers="predictions")
 
     def mosec(self) -> Contender:
         """Mosec."""
+        return self._mosec(MOSEC, self.model(servers()))
+
+    def mosec_arrays(self) -> Contender:
+        """Mosec with the very additive model, which nobody would write but us."""
+        return self._mosec(ARRAYS, self.arrays)
+
+    def _mosec(self, name: str, model: str) -> Contender:
         program = [str(servers() / "bin" / "python"), str(CONTENDERS / "mosec_server.py"), "--port", "{port}"]
-        program += ["--address", "127.0.0.1", "--path", str(self.folder / "mosec-sockets"), "--log-level", "warning"]
-        found = self._made(MOSEC, program, "inference", self._wrapped(), answers="predictions")
-        found.environment["MODEL"] = self.model
+        program += [
+            "--address",
+            "127.0.0.1",
+            "--path",
+            str(self.folder / f"sockets-{len(name)}"),
+            "--log-level",
+            "warning",
+        ]
+        found = self._made(name, program, "inference", self._wrapped(), answers="predictions")
+        found.environment["MODEL"] = model
         return found
 
     def ray(self) -> Contender:
         """Ray Serve."""
-        program = [str(servers() / "bin" / "python"), str(CONTENDERS / "ray_server.py"), "{port}", self.model]
+        program = [
+            str(servers() / "bin" / "python"),
+            str(CONTENDERS / "ray_server.py"),
+            "{port}",
+            self.model(servers()),
+        ]
         found = self._made(RAY, program, "", self._wrapped(), answers="predictions")
         found.environment |= {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(CONTENDERS)}
         return found
 
     def triton(self) -> Contender:
         """Triton, asked as its V2 protocol has it."""
-        program = [str(triton() / "bin" / "python"), str(CONTENDERS / "triton_server.py"), "{port}", self.model]
-        words = {column.name for column in self.case.task.contract.features if column.type == "string"}
+        words = {column.name: column.type == "string" for column in self.case.task.contract.features}
+        program = [str(triton() / "bin" / "python"), str(CONTENDERS / "triton_server.py"), "{port}"]
+        program += [self.model(triton()), json.dumps(words)]
         bodies = {}
         for rows, columns in self.columns.items():
             inputs = [
                 {
                     "name": name,
                     "shape": [rows, 1],
-                    "datatype": "BYTES" if name in words else "FP64",
-                    "data": values if name in words else [float(value or 0) for value in values],
+                    "datatype": "BYTES" if words[name] else "FP64",
+                    "data": values if words[name] else [float(value or 0) for value in values],
                 }
                 for name, values in columns.items()
             ]
@@ -186,7 +220,19 @@ class LineUp:
         folder = self.folder / name.replace(",", "").replace(" ", "-")
         expected = self.expected if answers or name == BENTO else {}
         return Contender(name, program, f"{LOCAL}:{where}/{path}", bodies, folder, answers=answers,
-                         expected=expected, home=home)  # fmt: skip
+                         expected=expected, alike=name in SAME_MODEL, home=home)  # fmt: skip
+
+    def model(self, environment: Path) -> str:
+        """Return the model as the library has it that trains it, trained in a contender's own environment."""
+        python = environment / "bin" / "python"
+        if not self.is_table:
+            return self._reference(str(python))
+        path = self.folder / f"machine-{environment.name}.joblib"
+        if not path.exists():
+            target = self.case.task.contract.target.name
+            program = [str(python), str(CONTENDERS / "machine.py"), str(self.data), target]
+            run([*program, json.dumps(self.pairs), str(path)])
+        return str(path)
 
     def _reference(self, python: str) -> str:
         target = str(self.folder / f"reference-{Path(python).parents[1].name}.joblib")
@@ -235,12 +281,13 @@ def native() -> str:
 
 def _environment(name: str, packages: list[str]) -> Path:
     folder = CACHE / name
-    if not (folder / ".ready").exists():
+    ready, wanted = folder / ".ready", "\n".join([*packages, LOCK.read_text() if str(LOCK) in packages else ""])
+    if not ready.exists() or ready.read_text() != wanted:
         uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
         run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
         python = ["--python", str(folder / "bin" / "python")]
         run([uv, "pip", "install", "--quiet", "--compile-bytecode", *python, *packages])
-        (folder / ".ready").touch()
+        ready.write_text(wanted)
     return folder
 
 

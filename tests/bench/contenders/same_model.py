@@ -1,6 +1,6 @@
-"""A model for contenders: for passwords the reference, else the very additive model that Regraft serves, from arrays.
+"""A model for contenders: as the library has it that trains it, or the very additive model of Regraft, from arrays.
 
-Imported by each contender's own Python, so it needs numpy (and for passwords scikit-learn) and nothing of ours.
+Imported by each contender's own Python, so it needs numpy (and the library) and nothing of ours.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 
 
 class SameModel:
-    """Answers columns by their names. ``path`` is a ``.joblib`` of the reference, or a ``.json`` of arrays."""
+    """Answers columns by their names. ``path`` is a ``.joblib`` of a library's model, or a ``.json`` of arrays."""
 
     def __init__(self, path: str) -> None:
-        self._reference: Any = None
+        self._trained: Any = None
         if path.endswith(".joblib"):
             import joblib  # noqa: PLC0415
 
-            self._reference = joblib.load(path)
+            self._trained = joblib.load(path)
             return
         self.model = json.loads(Path(path).read_bytes())
         self._terms = [
@@ -30,8 +30,9 @@ class SameModel:
 
     def predict(self, columns: dict[str, list[Any]]) -> list[Any]:
         """Return the answers to the rows."""
-        if self._reference is not None:
-            answers: list[Any] = self._reference.predict(columns["Password"]).tolist()
+        if self._trained is not None:
+            rows = list(zip(*columns.values(), strict=True))
+            answers: list[Any] = self._trained.predict([row[0] for row in rows] if len(columns) == 1 else rows).tolist()
             return answers
         parts: list[Any] = []
         for column in self.model["columns"]:

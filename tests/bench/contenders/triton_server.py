@@ -1,7 +1,11 @@
-"""Triton by nvidia-pytriton as its documentation has it: ``python triton_server.py PORT MODEL``."""
+"""Triton by nvidia-pytriton as its documentation has it: ``python triton_server.py PORT MODEL COLUMNS``.
+
+``COLUMNS`` are the names, as JSON: of each whether it is of words.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
@@ -13,16 +17,15 @@ from same_model import SameModel
 
 PORT = int(sys.argv[1])
 MODEL = SameModel(sys.argv[2])
-COLUMNS = [(one["name"], one["places"] is not None) for one in MODEL.model["columns"]]
+COLUMNS: dict[str, bool] = json.loads(sys.argv[3])
 
 
 @batch  # type: ignore[untyped-decorator]
 def infer(**inputs: Any) -> dict[str, Any]:
     """Answer a batch."""
-    words = {name for name, of_words in COLUMNS if of_words}
     columns = {
-        name: [value.decode() for value in values[:, 0]] if name in words else values[:, 0].tolist()
-        for name, values in inputs.items()
+        name: [value.decode() for value in inputs[name][:, 0]] if words else inputs[name][:, 0].tolist()
+        for name, words in COLUMNS.items()
     }
     return {"answer": np.array(MODEL.predict(columns), dtype=np.float64)[:, np.newaxis]}
 
@@ -33,7 +36,9 @@ if __name__ == "__main__":
         triton.bind(
             model_name="reference",
             infer_func=infer,
-            inputs=[Tensor(name=name, dtype=bytes if words else np.float64, shape=(1,)) for name, words in COLUMNS],
+            inputs=[
+                Tensor(name=name, dtype=bytes if words else np.float64, shape=(1,)) for name, words in COLUMNS.items()
+            ],
             outputs=[Tensor(name="answer", dtype=np.float64, shape=(1,))],
             config=ModelConfig(max_batch_size=1024),
         )
