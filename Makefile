@@ -92,9 +92,9 @@ $(RIVALS): requirements/bench-rivals.txt | $(STAMP)
 	@touch $@
 
 .PHONY: bench-tables
-bench-tables: $(STAMP) $(TABLES) $(RIVALS)  ## regraft init on real and messy tables, to an answer; writes docs/tables.md (QUICK=1 MINUTES=4 FRESH=1)
+bench-tables: $(STAMP) $(TABLES) $(RIVALS)  ## regraft init on real and messy tables, to an answer; writes docs/tables.md (QUICK=1 MINUTES=4 FRESH=1 AGAIN=1)
 	@status=0; $(BIN)/python -m tests.bench.tables $(if $(QUICK),--quick) $(if $(MINUTES),--minutes $(MINUTES)) \
-	  $(if $(FRESH),--fresh) || status=1; \
+	  $(if $(FRESH),--fresh) $(if $(AGAIN),--again) || status=1; \
 	  $(BIN)/python -m tests.bench.tabular.skill $(if $(MINUTES),--minutes $(MINUTES)) || status=1; exit $$status
 
 .PHONY: bench-scale

@@ -1,8 +1,9 @@
 """``regraft init`` on real tables that packages ship and on generated messy ones, to an answer, without an edit.
 
 ``make bench-tables`` prints the tables and writes them into docs/tables.md. What was measured is kept in
-``.bench/tables``, a file for each table, so that it can be done piece by piece: ``MINUTES=4`` stops after four minutes,
-and the next call goes on; ``FRESH=1`` begins anew. ``QUICK=1`` asks fewer splits and fewer generated tables.
+``.bench/tables``, so that it can be done piece by piece: ``MINUTES=4`` stops after four minutes, and the next call goes
+on; ``FRESH=1`` begins anew; ``AGAIN=1`` asks the gates again, as they are now, with the models that were trained.
+``QUICK=1`` asks fewer splits and fewer generated tables.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from tests.bench.tabular import messy, real
 from tests.bench.tabular.peers import right_by_duckdb
+from tests.bench.tabular.remembered import models, remembering
 from tests.bench.tabular.table import KnownTable
 from tests.bench.tabular.trip import Trip, decided, task_at, trip
 from tests.bench.tabular.variants import SPOILT, Told, ask
@@ -52,16 +54,26 @@ class Result:
 
 
 def measure(name: str, splits: int) -> Result:
-    """Take one table the whole way, and hold its halves against each other."""
-    table = _table(name)
+    """Take one table the whole way, and hold its halves against each other; what was measured before stays."""
+    table, before = _table(name), _kept(name)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        found, told = trip(table, home), Told()
-        csv = home / "data" / f"{name}.csv"
-        by_duckdb = right_by_duckdb(table, csv)
-        if splits and not found.failed:
-            told = ask(task_at(home / "tasks" / name), table.frame(csv), splits=splits)
-    return Result(found, told, by_duckdb)
+        csv, definition = home / "data" / f"{name}.csv", home / "tasks" / name / "task.yaml"
+        if before is not None and before.trip.tried:
+            found, told = before.trip, before.told
+            for path in (csv, definition.with_name("reference.csv")):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                table.write(path)
+            shutil.copy(KEPT / f"{name}.yaml", definition)
+        else:
+            found, told = trip(table, home), Told()
+            if not found.failed:
+                shutil.copy(definition, KEPT / f"{name}.yaml")
+        result = Result(found, told, right_by_duckdb(table, csv))
+        if not found.failed:
+            with models(KEPT / f"{name}.models") as known:
+                ask(remembering(task_at(definition.parent), known), table.frame(csv), splits=splits, told=told)
+    return result
 
 
 def decide(name: str) -> Result:
@@ -80,8 +92,13 @@ def _table(name: str) -> KnownTable:
 
 
 def _keep(result: Result) -> None:
-    KEPT.mkdir(parents=True, exist_ok=True)
     (KEPT / f"{result.trip.name}.json").write_text(json.dumps(asdict(result)))
+
+
+def _forget_halves() -> None:
+    for path in KEPT.glob("*.json"):
+        if (result := _kept(path.stem)) is not None:
+            _keep(replace(result, told=Told()))
 
 
 def _kept(name: str) -> Result | None:
@@ -95,7 +112,8 @@ def _kept(name: str) -> Result | None:
 def run(names: Sequence[str], *, splits: int, minutes: float, workers: int, console: Console) -> list[Result]:
     """Measure the tables that are not measured yet, as far as the time goes; return all that are."""
     until = time.monotonic() + 60 * minutes
-    todo = [name for name in names if (kept := _kept(name)) is None or (splits >= 0 and not kept.trip.tried)]
+    KEPT.mkdir(parents=True, exist_ok=True)
+    todo = [name for name in names if _wanted(_kept(name), splits)]
     with ProcessPoolExecutor(max_workers=workers, initializer=_prepare) as pool:
         jobs = {pool.submit(_measured, name, splits, until): name for name in todo}
         for job in as_completed(jobs):
@@ -103,6 +121,13 @@ def run(names: Sequence[str], *, splits: int, minutes: float, workers: int, cons
                 _keep(result)
                 console.print(_line(result), soft_wrap=True)
     return [result for name in names if (result := _kept(name)) is not None]
+
+
+def _wanted(kept: Result | None, splits: int) -> bool:
+    """Whether a table is to be measured, or measured further."""
+    if kept is None or splits < 0:
+        return kept is None
+    return not kept.trip.tried or (not kept.trip.failed and kept.told.splits < splits)
 
 
 def _measured(name: str, splits: int, until: float) -> Result | None:
@@ -208,16 +233,19 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer splits, fewer generated tables")
     parser.add_argument("--minutes", type=float, default=600.0, help="begin no table after so many minutes")
     parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
+    parser.add_argument("--again", action="store_true", help="ask all halves again, by models that were trained before")
     parser.add_argument("--decide", action="store_true", help="only decide what the columns are: no model, no answer")
     parser.add_argument("--only", nargs="*", help="names of tables")
-    parser.add_argument("--splits", type=int, help="random halves of each table, 20 by default")
+    parser.add_argument("--splits", type=int, help="random splits of each table, both halves asked; 10 by default")
     parser.add_argument("--workers", type=int, default=2, help="tables at once")
     parser.add_argument("--generated", type=int, help="generated tables, 200 by default")
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     if options.fresh:
         shutil.rmtree(KEPT, ignore_errors=True)
-    splits = -1 if options.decide else options.splits if options.splits is not None else 4 if options.quick else 20
+    if options.again:
+        _forget_halves()
+    splits = -1 if options.decide else options.splits if options.splits is not None else 2 if options.quick else 10
     generated = options.generated if options.generated is not None else 30 if options.quick else messy.NUMBER
     console = Console(width=160)
     names = options.only or [table.name for table in real.TABLES]

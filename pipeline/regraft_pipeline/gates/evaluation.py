@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata
 
 from regraft_core.profile import Confidence, Scale
 from regraft_inference.bundle import Bundle
@@ -42,7 +42,7 @@ class UntrainableError(ValueError):
 class Evaluation:
     """Truth and predictions on the rows that were evaluated, in one order, with what was computed from them.
 
-    ``probabilities`` are those of the second class, of a binary classifier that gives any. ``scale`` says what skill
+    ``probabilities`` are those of each of the ``classes``, of a classifier that gives any. ``scale`` says what skill
     means: ``linear``: 1 - absolute error / that of the median; ``squares``: R2, where one value is in more than half of
     the rows, and the median tells nothing; ``log``: R2 of log(1 + target); ``classes``: 2 ROC AUC - 1 where there are
     probabilities of two classes, else mean recall, rescaled so that guessing has 0.
@@ -54,6 +54,7 @@ class Evaluation:
     target: NDArray[Any]
     predicted: NDArray[Any]
     metrics: dict[str, float] = field(default_factory=dict)
+    classes: tuple[Any, ...] = ()
     probabilities: Floats | None = None
     sureness: Floats | None = None
     incumbent_predicted: NDArray[Any] | None = None
@@ -65,6 +66,11 @@ class Evaluation:
     def skill(self) -> float:
         """How much better than a constant the model is: 1 always right, 0 no better, negative worse."""
         return self.metrics["skill"]
+
+    @property
+    def of_second(self) -> Floats | None:
+        """The probabilities of the second of two classes, None where there are none, or other classes."""
+        return _second(self.probabilities)
 
     def of_rows(self, rows: NDArray[np.bool_]) -> Evaluation:
         """Return the evaluation of a part of the rows, without their frame."""
@@ -82,24 +88,25 @@ class Evaluation:
 
     def measured(self) -> Evaluation:
         """Return the evaluation with its metrics."""
-        new = metrics_of(self.target, self.predicted, self.scale, self.probabilities)
+        new = metrics_of(self.target, self.predicted, self.scale, self.probabilities, self.classes)
         if self.incumbent_predicted is None:
             return replace(self, metrics=new)
-        old = metrics_of(self.target, self.incumbent_predicted, self.scale, self.incumbent_probabilities)
+        known = self.incumbent_probabilities
+        old = metrics_of(self.target, self.incumbent_predicted, self.scale, known, self.classes)
         return replace(self, metrics=new, incumbent_metrics=old)
 
     def confidence(self) -> Confidence | None:
         """Return how often it came true what the model was so sure of, None where it does not say how sure it is."""
-        if self.probabilities is not None:
-            return confidence_of("second", self.probabilities, self.target == self.target.max())
+        if self.of_second is not None:
+            return confidence_of("second", self.of_second, self.target == self.target.max())
         if self.sureness is not None:
             return confidence_of("answered", self.sureness, self.target == self.predicted)
         return None
 
     def errors(self) -> Floats:
         """Return how wrong the new model is on each row: 0 right, larger worse."""
-        if self.probabilities is not None:
-            return np.asarray(np.abs(self.probabilities - (self.target == self.target.max())), dtype=np.float64)
+        if self.of_second is not None:
+            return np.asarray(np.abs(self.of_second - (self.target == self.target.max())), dtype=np.float64)
         return self._errors_of(self.predicted)
 
     def incumbent_errors(self) -> Floats:
@@ -145,7 +152,8 @@ def evaluate(
     if scale is None or (scale == "log" and target.min() < 0):
         scale = scale_of(target, task)
     predicted = np.empty(len(target), dtype=target.dtype)
-    probabilities, sureness = np.empty(len(target)), np.empty(len(target))
+    classes = tuple(np.unique(target).tolist()) if scale == "classes" else ()
+    probabilities, sureness = np.empty((len(target), len(classes))), np.empty(len(target))
     folds = folds_of(target, task.gates.folds, rng)
     for fold in range(task.gates.folds):
         held_out = folds == fold
@@ -153,9 +161,15 @@ def evaluate(
         columns = task.columns_of(frame[held_out])
         predicted[held_out] = estimator.predict(columns)
         found = _probabilities(estimator, columns, scale)
-        probabilities[held_out], sureness[held_out] = _of_second(found), found.max(axis=1)
+        probabilities[held_out], sureness[held_out] = _by_class(found, estimator, classes), found.max(axis=1)
     evaluation = Evaluation(
-        scale, target, predicted, probabilities=_known(probabilities), sureness=_known(sureness), frame=frame
+        scale,
+        target,
+        predicted,
+        classes=classes,
+        probabilities=_known(probabilities),
+        sureness=_known(sureness),
+        frame=frame,
     )
     if incumbent is not None:
         evaluation = _beside(evaluation, incumbent, task.columns_of(frame))
@@ -171,12 +185,13 @@ def _fitted(task: Task, frame: pd.DataFrame, target: NDArray[Any]) -> Estimator:
 
 def _beside(evaluation: Evaluation, incumbent: Bundle, columns: Columns) -> Evaluation:
     predicted = np.asarray(incumbent.predict(columns))
-    probabilities = _known(_of_second(_probabilities(incumbent.estimator, columns, evaluation.scale)))
-    return replace(evaluation, incumbent_predicted=predicted, incumbent_probabilities=probabilities)
+    found = _probabilities(incumbent.estimator, columns, evaluation.scale)
+    probabilities = _by_class(found, incumbent.estimator, evaluation.classes)
+    return replace(evaluation, incumbent_predicted=predicted, incumbent_probabilities=_known(probabilities))
 
 
 def _known(probabilities: Floats) -> Floats | None:
-    return None if np.isnan(probabilities).any() else probabilities
+    return None if probabilities.size == 0 or np.isnan(probabilities).any() else probabilities
 
 
 def _part(values: NDArray[Any] | None, rows: NDArray[np.bool_]) -> NDArray[Any] | None:
@@ -191,9 +206,30 @@ def _probabilities(estimator: Estimator, columns: Columns, scale: Scale) -> Floa
     return np.asarray(give(columns), dtype=np.float64)
 
 
-def _of_second(probabilities: Floats) -> Floats:
-    """Return the probabilities of the second of two classes, NaN where there are others."""
-    return probabilities[:, 1] if probabilities.shape[1] == 2 else np.full(len(probabilities), np.nan)
+def _by_class(probabilities: Floats, estimator: Any, classes: tuple[Any, ...]) -> Floats:
+    """Return the probabilities of these classes, shape (rows, classes); NaN where they are not known.
+
+    Of more than two, one that the estimator has not seen has none; of two, both must have been seen.
+    """
+    found = np.full((len(probabilities), len(classes)), np.nan)
+    if np.isnan(probabilities).all() or (len(classes) == 2 and probabilities.shape[1] != 2):
+        return found
+    if len(classes) == 2:
+        return probabilities
+    found[:] = 0.0
+    seen = list(estimator.classes)
+    for place, one in enumerate(classes):
+        if one in seen:
+            found[:, place] = probabilities[:, seen.index(one)]
+    return found
+
+
+def _second(probabilities: Floats | None) -> Floats | None:
+    """Return the probabilities of the second of two classes."""
+    if probabilities is None or probabilities.shape[1] != 2:
+        return None
+    found: Floats = probabilities[:, 1]
+    return found
 
 
 def scale_of(target: NDArray[Any], task: Task) -> Scale:
@@ -214,11 +250,18 @@ def folds_of(target: NDArray[Any], number: int, rng: np.random.Generator) -> NDA
 
 
 def metrics_of(
-    target: NDArray[Any], predicted: NDArray[Any], scale: Scale, probabilities: Floats | None = None
+    target: NDArray[Any],
+    predicted: NDArray[Any],
+    scale: Scale,
+    probabilities: Floats | None = None,
+    classes: tuple[Any, ...] = (),
 ) -> dict[str, float]:
-    """Return the metrics of predictions; all are finite, better is higher but for errors and losses."""
+    """Return the metrics of predictions; all are finite, better is higher but for errors and losses.
+
+    ``probabilities`` of shape (rows, classes) are those of the ``classes``.
+    """
     if scale == "classes":
-        found = _classification(target, predicted, probabilities)
+        found = _classification(target, predicted, probabilities, classes)
     else:
         found = _regression(target.astype(np.float64), predicted.astype(np.float64), scale)
     return {name: round(float(value), 6) for name, value in found.items()}
@@ -245,7 +288,9 @@ def _skill(error: float, of_constant: float) -> float:
     return 1 - error / of_constant if of_constant else 0.0
 
 
-def _classification(target: NDArray[Any], predicted: NDArray[Any], probabilities: Floats | None) -> dict[str, float]:
+def _classification(
+    target: NDArray[Any], predicted: NDArray[Any], probabilities: Floats | None, known: tuple[Any, ...]
+) -> dict[str, float]:
     classes = np.unique(target)
     recalls = [float((predicted[target == one] == one).mean()) for one in classes]
     recall = np.mean(recalls)
@@ -256,10 +301,26 @@ def _classification(target: NDArray[Any], predicted: NDArray[Any], probabilities
     }
     if MANY_CLASSES >= len(classes) > 2:
         found |= {f"recall_{_NAME.sub('_', str(one))}": value for one, value in zip(classes, recalls, strict=True)}
-    if probabilities is not None and len(classes) == 2:
-        positive = target == classes[1]
-        sure = np.clip(np.where(positive, probabilities, 1 - probabilities), 1e-15, 1.0)
-        area = roc_auc_score(positive, probabilities)
-        found |= {"roc_auc": area, "skill": 2 * area - 1}
-        found |= {"log_loss": -np.log(sure).mean(), "brier": np.square(probabilities - positive).mean()}
+    if probabilities is None or len(classes) < 2:
+        return found
+    found["roc_auc"] = np.mean(_areas(target, probabilities, known))
+    if (second := _second(probabilities)) is not None:
+        positive = target == known[1]
+        sure = np.clip(np.where(positive, second, 1 - second), 1e-15, 1.0)
+        found |= {"skill": 2 * found["roc_auc"] - 1, "log_loss": -np.log(sure).mean()}
+        found |= {"brier": np.square(second - positive).mean()}
     return found
+
+
+def _areas(target: NDArray[Any], probabilities: Floats, classes: tuple[Any, ...]) -> list[float]:
+    """Return the area under the ROC curve of each class against all others, of those that are there.
+
+    Mann and Whitney: the share of pairs of which the one of the class has the larger probability, ties half.
+    """
+    ranks, rows, areas = rankdata(probabilities, axis=0), len(target), []
+    for place, one in enumerate(classes):
+        positive = target == one
+        if 0 < (number := int(positive.sum())) < rows:
+            pairs = ranks[positive, place].sum() - number * (number + 1) / 2
+            areas.append(float(pairs / (number * (rows - number))))
+    return areas

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -62,10 +63,10 @@ def _floor(evaluation: Evaluation, task: Task) -> list[Reason]:
 
 
 def main_metric(evaluation: Evaluation, task: Task) -> str:
-    """Return the metric that the floor is for: the task's; else ROC AUC where there are probabilities, else skill."""
+    """Return the metric that the floor is for: the task's; else ROC AUC of two classes by probabilities, else skill."""
     if task.metric is not None and task.metric in evaluation.metrics:
         return task.metric
-    return "roc_auc" if "roc_auc" in evaluation.metrics else "skill"
+    return "roc_auc" if "roc_auc" in evaluation.metrics and len(evaluation.classes) <= 2 else "skill"
 
 
 def _against(evaluation: Evaluation, task: Task, incumbent: Bundle) -> list[Reason]:
@@ -75,67 +76,101 @@ def _against(evaluation: Evaluation, task: Task, incumbent: Bundle) -> list[Reas
     held-out skill of its own training, where that is known: what it knows by heart cannot lock later versions out.
     Nor can chance: of few rows, a difference counts only as far as chance does not explain it.
     """
-    measured = evaluation.incumbent_metrics["skill"]
-    most = incumbent.info.metrics.get("skill", measured)
-    difference = _behind(evaluation, most)
+    skill = _comparable(evaluation, incumbent)
+    new, measured = skill(evaluation.metrics), skill(evaluation.incumbent_metrics)
+    known = incumbent.info.metrics
+    held_out = skill(known) if "skill" in known else None
+    most = measured if held_out is None else held_out
     settings = task.gates
     figures = {
-        "skill": evaluation.skill,
+        "skill": new,
         "incumbent_skill": measured,
         "incumbent_credit": round(min(measured, most), 6),
         "margin": settings.quality_margin,
     }
     if measured < settings.relation_changed_skill:
         return [_relation_changed(evaluation, figures, settings.relation_changed_skill)]
-    if difference <= settings.quality_margin:
-        return _lost(evaluation, task, incumbent)
-    chance = settings.quality_errors * standard_error(evaluation, lambda part: _behind(part, most), settings.seed)
-    figures |= {"difference": round(difference, 6), "chance": round(chance, 6)}
-    if difference <= settings.quality_margin + chance:
-        return _lost(evaluation, task, incumbent)
-    return [_worse(evaluation, figures)]
+
+    def behind(part: Evaluation) -> float:
+        return min(skill(part.incumbent_metrics), most) - skill(part.metrics)
+
+    if (difference := behind(evaluation)) > settings.quality_margin:
+        chance = settings.quality_errors * standard_error(evaluation, behind, settings.seed)
+        figures |= {"difference": round(difference, 6), "chance": round(chance, 6)}
+        if difference > settings.quality_margin + chance:
+            return [_worse(evaluation, figures)]
+    return [] if held_out is None else _lost(evaluation, task, incumbent, held_out, skill)
 
 
-def _lost(evaluation: Evaluation, task: Task, incumbent: Bundle) -> list[Reason]:
-    """Return a warning where the new model is clearly worse on its rows than the version in service was on its own.
+type Skill = Callable[[Mapping[str, float]], float]
+
+
+def _comparable(evaluation: Evaluation, incumbent: Bundle) -> Skill:
+    """Return how skill is read from metrics, such that two models differ by no more than they do.
+
+    Mean recall hangs on which class is answered where two are as probable, and on the few rows of rare ones: of two
+    models that are alike it may differ by far more than chance among the rows explains. So classes are compared by
+    2 ROC AUC - 1, the mean over them, wherever both models give probabilities; of two classes that is the skill.
+    """
+    measured = (evaluation.metrics, evaluation.incumbent_metrics, incumbent.info.metrics)
+    if all("roc_auc" in metrics for metrics in measured):
+        return lambda metrics: round(2 * metrics["roc_auc"] - 1, 6)
+    return lambda metrics: metrics["skill"]
+
+
+def _lost(evaluation: Evaluation, task: Task, incumbent: Bundle, held_out: float, skill: Skill) -> list[Reason]:
+    """Return a warning where the rows are clearly harder to predict than those of the version in service were.
 
     It may be no worse than that version on these rows, since both are measured on them: labels that are wrong in one
-    row of seven make every model look worse. As for learnability, less is asked of few rows, and chance is allowed.
+    row of seven make every model look worse. Two signs tell. The new model is behind the held-out skill, of which less
+    is asked of few rows, as for learnability. Or both models are, where they are about as good as each other: the
+    version in service has not learned from these rows, so that how few they are is no excuse.
     """
-    settings, held_out = task.gates, incumbent.info.metrics.get("skill")
-    if held_out is None:
-        return []
-    asked = held_out * max(1 - settings.learning_rows / len(evaluation.target), 0)
-    if asked - evaluation.skill <= settings.quality_margin:
-        return []
-    chance = settings.quality_errors * standard_error(evaluation, lambda part: part.skill, settings.seed)
-    if asked - evaluation.skill <= settings.quality_margin + chance:
-        return []
-    return [
-        Reason(
-            code=Code.SKILL_LOST,
-            gate="quality",
-            severity="warning",
-            message=(
-                f"the new model has skill {evaluation.skill:.3f} on held-out rows; the version in service had "
-                f"{held_out:.3f} on those of its own dataset: the labels may be wrong in part, or the inputs say less"
-            ),
-            figures={
-                "skill": evaluation.skill,
-                "held_out_skill": held_out,
-                "asked": round(asked, 6),
-                "margin": settings.quality_margin,
-                "chance": round(chance, 6),
-            },
-            remedy=f"skill of at least {asked - settings.quality_margin - chance:.3f}",
-            rows=evaluation.worst(evaluation.errors()),
-        )
-    ]
+    settings, rows = task.gates, len(evaluation.target)
+    new, served = skill(evaluation.metrics), skill(evaluation.incumbent_metrics)
+    by_rows = held_out * max(1 - settings.learning_rows / rows, 0)
+
+    def chance(statistic: Callable[[Evaluation], float]) -> float:
+        return settings.quality_errors * standard_error(evaluation, statistic, settings.seed)
+
+    def better(part: Evaluation) -> float:
+        return max(skill(part.metrics), skill(part.incumbent_metrics))
+
+    margin, best = settings.quality_margin, better(evaluation)
+    if by_rows - new > margin:
+        allowed = margin + chance(lambda part: skill(part.metrics))
+        if by_rows - new > allowed:
+            said = f"the new model has skill {new:.3f} on held-out rows"
+            figures = {"skill": new, "held_out_skill": held_out, "asked": by_rows, "allowed": allowed}
+            return [_skill_lost(evaluation, said, figures)]
+    if new - served <= margin < held_out - best:
+        allowed = max(margin, chance(better) * math.sqrt(1 + rows / _rows_of(incumbent, task, rows)))
+        if held_out - best > allowed:
+            said = f"the new model and the version in service have skill {new:.3f} and {served:.3f} on these rows"
+            figures = {"skill": best, "held_out_skill": held_out, "asked": held_out, "allowed": allowed}
+            return [_skill_lost(evaluation, said, figures)]
+    return []
 
 
-def _behind(evaluation: Evaluation, most: float) -> float:
-    """Return how much less skill the new model has than the version in service, which is given ``most`` at most."""
-    return min(evaluation.incumbent_metrics["skill"], most) - evaluation.skill
+def _rows_of(incumbent: Bundle, task: Task, otherwise: int) -> int:
+    """Return on how many rows the held-out skill of a version was measured."""
+    profile = incumbent.profile()
+    return min(otherwise if profile is None else profile.rows, task.gates.evaluation_rows)
+
+
+def _skill_lost(evaluation: Evaluation, said: str, figures: Mapping[str, float]) -> Reason:
+    return Reason(
+        code=Code.SKILL_LOST,
+        gate="quality",
+        severity="warning",
+        message=(
+            f"{said}; the version in service had {figures['held_out_skill']:.3f} on those of its own dataset: "
+            "the labels may be wrong in part, or the inputs say less"
+        ),
+        figures={name: round(value, 6) for name, value in figures.items()},
+        remedy=f"skill of at least {figures['asked'] - figures['allowed']:.3f}",
+        rows=evaluation.worst(evaluation.errors()),
+    )
 
 
 def standard_error(evaluation: Evaluation, statistic: Callable[[Evaluation], float], seed: int) -> float:

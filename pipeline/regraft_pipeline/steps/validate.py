@@ -59,8 +59,8 @@ def _reference(context: Context) -> Profile:
 
 def _put_held_out(context: Context, evaluation: Evaluation) -> None:
     columns = {"target": evaluation.target, "predicted": evaluation.predicted}
-    if evaluation.probabilities is not None:
-        columns["probability"] = evaluation.probabilities
+    if evaluation.of_second is not None:
+        columns["probability"] = evaluation.of_second
     path = context.workdir / "held-out.parquet"
     pd.DataFrame(columns).to_parquet(path, index=False)
     context.store.put_file(layout.held_out(context.request.run_id), path)

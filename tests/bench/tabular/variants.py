@@ -30,9 +30,13 @@ type Spoil = Callable[[pd.DataFrame, Task, np.random.Generator], pd.DataFrame | 
 
 @dataclass
 class Told:
-    """What the gates say: of spoilt halves ``refused``, ``warned`` or ``passed``; of good ones how many they refuse."""
+    """What the gates say: of spoilt halves ``refused``, ``warned`` or ``passed``; of good ones how many they refuse.
+
+    Of each random split both halves are asked, each with the other as the reference.
+    """
 
     spoilt: dict[str, str] = field(default_factory=dict)
+    splits: int = 0
     good: int = 0
     refused: list[str] = field(default_factory=list)
 
@@ -90,31 +94,41 @@ SPOILT: dict[str, Spoil] = {
 }
 
 
-def ask(task: Task, frame: pd.DataFrame, *, splits: int) -> Told:
-    """Hold halves of a table against each other."""
-    told = Told()
-    for split in range(splits):
+def ask(task: Task, frame: pd.DataFrame, *, splits: int, told: Told) -> None:
+    """Hold halves of a table against each other, from the first split on that was not asked before.
+
+    The halves of a split change places, and nothing is trained twice where the task is a ``remembering`` one.
+    """
+    for split in range(told.splits, splits):
         rng = np.random.default_rng((9, split))
         order = rng.permutation(len(frame))[: 2 * MOST_ROWS]
-        first, second = (frame.iloc[np.sort(half)] for half in np.array_split(order, 2))
-        with tempfile.TemporaryDirectory() as folder:
-            home = Path(folder)
-            reference, incumbent = _served(task, first, home)
-            if reference is None:
-                told.refused.append(f"split {split}: the first half is refused")
-                told.good += 1
-                continue
-            refused = _refused(task, second, home, reference, incumbent)
-            told.good += 1
-            if refused[0] == "refused":
-                told.refused.append(f"split {split}: {refused[1]}")
-            if split:
-                continue
-            for name, spoil in SPOILT.items():
-                spoilt = spoil(second, task, rng)
-                if spoilt is not None:
-                    told.spoilt[name] = " ".join(_refused(task, spoilt, home, reference, incumbent))
-    return told
+        halves = [frame.iloc[np.sort(half)] for half in np.array_split(order, 2)]
+        for (first, second), way in ((halves, "there"), (halves[::-1], "back")):
+            with tempfile.TemporaryDirectory() as folder:
+                _ask_one(task, first, second, Path(folder), told, rng, f"split {split} {way}")
+        told.splits = split + 1
+
+
+def _ask_one(
+    task: Task,
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    home: Path,
+    told: Told,
+    rng: np.random.Generator,
+    where: str,
+) -> None:
+    told.good += 1
+    reference, incumbent = _served(task, first, home)
+    if reference is None:
+        told.refused.append(f"{where}: the first half is refused")
+        return
+    said, why = _refused(task, second, home, reference, incumbent)
+    if said == "refused":
+        told.refused.append(f"{where}: {why}")
+    for name, spoil in SPOILT.items():
+        if name not in told.spoilt and (spoilt := spoil(second, task, rng)) is not None:
+            told.spoilt[name] = " ".join(_refused(task, spoilt, home, reference, incumbent))
 
 
 def _served(task: Task, frame: pd.DataFrame, home: Path) -> tuple[Profile | None, Bundle | None]:

@@ -69,7 +69,8 @@ def test_the_skill_is_that_of_the_gates_and_its_error_that_of_other_samples(
     found = [measured(sample, scale, classes) for sample in samples]
     for sample, one in zip(samples[:20], found, strict=False):
         truth, answer, chance = sample
-        assert one.skill == pytest.approx(metrics_of(truth, answer, scale, chance)["skill"], abs=1e-5)
+        both = None if chance is None else np.stack([1 - chance, chance], axis=1)
+        assert one.skill == pytest.approx(metrics_of(truth, answer, scale, both, (0, 1))["skill"], abs=1e-5)
     spread = np.std([one.skill for one in found])
     assert np.mean([one.error for one in found]) == pytest.approx(spread, rel=0.25)
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from regraft_inference.bundle import Bundle
 from regraft_pipeline.gates.evaluation import evaluate, folds_of, metrics_of, scale_of
@@ -33,7 +34,8 @@ def test_targets_below_zero_have_no_logarithmic_error() -> None:
 def test_classes_are_measured_by_recall_and_with_probabilities_by_ranking() -> None:
     target = np.array([0, 0, 0, 1])
     assert metrics_of(target, np.zeros(4, dtype=int), "classes") == {"accuracy": 0.75, "recall": 0.5, "skill": 0}
-    found = metrics_of(target, target, "classes", np.array([0.1, 0.2, 0.6, 0.4]))
+    second = np.array([0.1, 0.2, 0.6, 0.4])
+    found = metrics_of(target, target, "classes", np.stack([1 - second, second], axis=1), (0, 1))
     assert found["roc_auc"] == pytest.approx(2 / 3)
     assert found["skill"] == pytest.approx(1 / 3)
     assert found["brier"] == pytest.approx((0.01 + 0.04 + 0.36 + 0.36) / 4)
@@ -46,6 +48,21 @@ def test_more_than_two_classes_have_a_recall_each() -> None:
     found = metrics_of(target, predicted, "classes")
     assert found["recall"] == 0.5
     assert (found["recall_Adelie"], found["recall_Chin_strap"], found["recall_Gentoo"]) == (0.5, 1, 0)
+
+
+def test_the_area_of_more_than_two_classes_is_the_mean_of_each_against_the_rest() -> None:
+    rng = np.random.default_rng(3)
+    classes = ("a", "b", "c")
+    target = rng.choice(np.array(classes, dtype=object), 300, p=[0.6, 0.3, 0.1])
+    probabilities = rng.dirichlet([1, 1, 1], 300).round(1)  # with ties
+    each = [roc_auc_score(target == one, probabilities[:, place]) for place, one in enumerate(classes)]
+    found = metrics_of(target, target, "classes", probabilities, classes)
+    assert found["roc_auc"] == pytest.approx(np.mean(each), abs=1e-6)
+    assert found["skill"] == 1  # of the answers
+    some = target != "c"  # a class that is not there says nothing
+    part = metrics_of(target[some], target[some], "classes", probabilities[some], classes)
+    each = [roc_auc_score(target[some] == one, probabilities[some, place]) for place, one in enumerate("ab")]
+    assert part["roc_auc"] == pytest.approx(np.mean(each), abs=1e-6)
 
 
 def test_the_scale_follows_the_target() -> None:
@@ -85,6 +102,8 @@ def test_an_evaluation_is_repeatable_and_looks_at_some_of_the_rows(incumbent: Bu
 def test_a_classifier_gives_probabilities_and_so_does_the_version_in_service(heart_incumbent: Bundle) -> None:
     found = evaluate(heart_disease.generate(5, 190), heart_disease.TASK, heart_incumbent)
     assert found.probabilities is not None
-    assert found.probabilities.shape == (190,)
+    assert found.probabilities.shape == (190, 2)
+    assert found.of_second is not None
+    assert found.of_second.shape == (190,)
     assert found.metrics["roc_auc"] > 0.75
     assert found.incumbent_metrics["roc_auc"] > 0.75

@@ -58,6 +58,44 @@ def test_of_few_rows_a_difference_may_be_chance(incumbent: Bundle) -> None:
     assert [reason.code for reason in many] == ["worse_than_incumbent"]
 
 
+@pytest.mark.parametrize(
+    ("skill", "served", "codes"),
+    [
+        (0.60, 0.62, ["skill_lost"]),
+        (0.94, 0.95, []),
+        (0.60, 0.95, []),  # the labels are right: the version in service knows them
+        (0.60, 0.00, []),  # another kind of rows, of which few teach little
+    ],
+)
+def test_few_rows_on_which_both_models_do_badly_have_wrong_labels(
+    incumbent: Bundle, skill: float, served: float, codes: list[str]
+) -> None:
+    settings = GateSettings(quality_margin=0.05, quality_errors=2.5)
+    task = replace(passwords.TASK, gates=settings)
+    found = quality.check(evaluation(skill, served, rows=80), task, incumbent)
+    assert [reason.code for reason in found if reason.severity == "warning"] == codes
+
+
+def test_models_that_rank_alike_are_no_worse_than_each_other_whichever_rare_class_they_answer(
+    heart_incumbent: Bundle,
+) -> None:
+    """Which of two classes is answered that are about as probable says little, and much of a mean recall."""
+    rng = np.random.default_rng(5)
+    classes = ("rain", "snow", "sun")
+    target = rng.choice(np.array(classes, dtype=object), 700, p=[0.45, 0.05, 0.5])
+    truth = np.stack([target == one for one in classes], axis=1)
+    ranked = truth + rng.normal(0, 0.5, truth.shape)
+    probabilities = np.exp(ranked) / np.exp(ranked).sum(axis=1, keepdims=True)
+    shy = probabilities * [1, 0.2, 1]  # hardly ever answers snow
+    one, other = (np.array(classes, dtype=object)[chances.argmax(axis=1)] for chances in (shy, probabilities))
+    found = Evaluation(
+        "classes", target, one, classes=classes, probabilities=shy, incumbent_predicted=other,
+        incumbent_probabilities=probabilities,
+    ).measured()  # fmt: skip
+    assert found.incumbent_metrics["skill"] - found.skill > 0.2
+    assert quality.check(found, heart_disease.TASK, heart_incumbent) == []
+
+
 def test_the_standard_error_is_that_of_the_textbook_where_there_is_one() -> None:
     random = np.random.default_rng(0)
     target = random.normal(size=2000)
