@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,6 +17,7 @@ from regraft_core.addresses import redacted
 from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, UnavailableError
 from regraft_core.runs import Run
+from regraft_core.standards import Blessed, Standards
 from regraft_core.taskstate import TaskShown
 from regraft_core.versions import VersionShown
 
@@ -44,13 +47,28 @@ class JsonClient:
         try:
             response = self._http.request(method, path, **content)
         except httpx.TransportError as error:
-            raise UnavailableError(
-                f"no {self._what} answers at {redacted(self.url)} ({error}); "
-                "`regraft up` starts one, --url names another"
-            ) from error
+            raise self._silent(error) from error
         if response.is_success:
             return response
         raise _error(response, self._what)
+
+    def stream(self, path: str, to: Path) -> None:
+        """Write what a good answer holds to a file. Raises as ``call`` does."""
+        try:
+            with self._http.stream("GET", path, timeout=UPLOAD) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _error(response, self._what)
+                with to.open("wb") as file:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+        except httpx.TransportError as error:
+            raise self._silent(error) from error
+
+    def _silent(self, error: httpx.TransportError) -> UnavailableError:
+        return UnavailableError(
+            f"no {self._what} answers at {redacted(self.url)} ({error}); `regraft up` starts one, --url names another"
+        )
 
 
 class TriggerClient(JsonClient):
@@ -93,6 +111,31 @@ class TriggerClient(JsonClient):
     def versions(self, task: str) -> list[VersionShown]:
         """Return the versions of a task, newest first."""
         return [VersionShown.model_validate(one) for one in self.call("GET", f"/tasks/{task}/versions")["versions"]]
+
+    def standards(self, task: str) -> Standards:
+        """Return what a dataset of a task is held against now."""
+        return Standards.model_validate(self.call("GET", f"/tasks/{task}/standards"))
+
+    def download(self, task: str, version: str, what: Literal["bundle", "data"], path: Path) -> None:
+        """Write a version's bundle, a zip file, or the dataset that it was trained on, to a file."""
+        self.stream(f"/tasks/{task}/versions/{version}/{what}", path)
+
+    def bundle(self, task: str, version: str) -> Callable[[Path], None]:
+        """Return what writes a version's bundle into a folder."""
+
+        def write(folder: Path) -> None:
+            with tempfile.TemporaryDirectory() as scratch:
+                packed = Path(scratch) / "bundle.zip"
+                self.download(task, version, "bundle", packed)
+                with zipfile.ZipFile(packed) as files:
+                    files.extractall(folder)  # nothing in it can leave the folder: zipfile sees to that
+
+        return write
+
+    def bless(self, task: str, *, by: str, why: str, **of: str) -> Blessed:
+        """Make the dataset of a run (``run_id``), or one with this ``profile`` as JSON, the reference."""
+        body = {"by": by, "why": why, **of}
+        return Blessed.model_validate(self.call("POST", f"/tasks/{task}/reference", json=body, timeout=UPLOAD))
 
     def collected(self, task: str, since: str) -> bytes:
         """Return a dataset of the rows that were asked and whose outcomes are known."""

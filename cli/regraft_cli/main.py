@@ -6,13 +6,9 @@ Commands import what they need themselves, so that `--help` and `runs` answer at
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
-import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -20,23 +16,29 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from regraft_cli import collecting, init, manifests, predict, prune, tasks, terminal, versions
-from regraft_cli.following import EXIT_CODES, tell_accepted, watch_run
-from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of, task_names
+from regraft_cli import collecting, init, judging, manifests, predict, prune, tasks, terminal, versions
+from regraft_cli.following import tell_accepted, watch_run
+from regraft_cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_URL,
+    AsJson,
+    Data,
+    Dataset,
+    TaskName,
+    Token,
+    Url,
+    data_option,
+    task_names,
+)
 from regraft_cli.waiting import addresses, ending_on_signals, wait_ready
 from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
-from regraft_core.runs import RunState
 from regraft_core.version import __version__
 
 if TYPE_CHECKING:
     from regraft_cli.client import TriggerClient
-    from regraft_pipeline.report.report import Report
 
 Force = Annotated[bool, typer.Option("--force", help="Train even on the very dataset that is in service")]
-Dataset = Annotated[
-    str, typer.Argument(metavar="DATA", help="The dataset: a file, or its address (http://, https://, s3://)")
-]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,6 +55,8 @@ app.command()(prune.prune)
 app.command()(manifests.manifests)
 app.command()(collecting.collect)
 app.command()(tasks.tasks)
+app.command()(judging.verdict)
+app.command()(judging.bless)
 for command in (versions.versions, versions.data, versions.pull):
     app.command()(command)
 
@@ -207,32 +211,6 @@ def cancel(
 
 
 @app.command()
-def verdict(
-    dataset: Dataset,
-    task: TaskName = None,
-    data: Data = DEFAULT_DATA,
-    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file, too")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say what a run would say of a dataset; nothing changes. Exit code 0: accepted; 3: rejected.
-
-    Reference and version in service are those of the data folder where it has them; else the task's bootstrap dataset
-    is the reference.
-    """
-    with err.status("asking the gates"), _as_file(dataset, data) as csv:
-        found = _judge(csv, task or task_names()[0], data)
-    if html:
-        from regraft_pipeline.report.report import render
-
-        html.write_text(render(found.verdict, run_id=csv.name, data_url=None), encoding="utf-8")
-    if as_json:
-        _print_json(found.document())
-    else:
-        out.print(terminal.report(found))
-    raise typer.Exit(0 if found.verdict.accepted else EXIT_CODES[RunState.REJECTED])
-
-
-@app.command()
 def rollback(
     task: TaskName = None,
     version: Annotated[str | None, typer.Option(help="The version to put back; the one before where none")] = None,
@@ -251,29 +229,6 @@ def rollback(
     tell_accepted(client, run_id, wait=wait, as_json=as_json)
 
 
-@app.command()
-def bless(
-    dataset: Annotated[str, typer.Argument(metavar="CSV|RUN", help="A file, or the id of a run that was judged")],
-    why: Annotated[str, typer.Option(help="Why this is the reference from now on", prompt=True)],
-    task: TaskName = None,
-    by: Annotated[str | None, typer.Option(help="Who decides this; you")] = None,
-    data: Data = DEFAULT_DATA,
-) -> None:
-    """Make a dataset the reference that new ones are held against."""
-    from regraft_pipeline import reference
-    from regraft_pipeline.tasks import load_task
-
-    settings = settings_of(data)
-    by = by or getpass.getuser()
-    with err.status("reading the dataset"):
-        if Path(dataset).is_file():
-            of = load_task(task or task_names()[0])
-            profile = reference.bless_file(Path(dataset), of, settings, by=by, why=why)
-        else:
-            profile = reference.bless_run(dataset, settings, by=by, why=why)
-    out.print(f"{profile.task}: {profile.rows:,} rows, SHA-256 {profile.data_sha256[:12]}, are the reference now")
-
-
 def served_tasks() -> list[str]:
     """Return the names of the tasks that a stack serves: those of REGRAFT_TASKS, else all, the broken ones as well."""
     chosen = [name.strip() for name in os.environ.get("REGRAFT_TASKS", "").split(",") if name.strip()]
@@ -288,42 +243,9 @@ def _client(url: str, token: str | None) -> TriggerClient:
 
 def _in(data: Path) -> terminal.End:
     """Return how to go on with a folder whose stack ends with this command."""
-    option = _data_option(data)
+    option = data_option(data)
     links = {"report": str(data / "bucket/runs/{}/report.html"), "open it all": f"regraft up{option}"}
     return terminal.End("regraft run", option, links, option, is_up=False)
-
-
-def _data_option(data: Path) -> str:
-    return "" if data == DEFAULT_DATA else f" --data {shlex.quote(str(data))}"
-
-
-@contextmanager
-def _as_file(dataset: str, data: Path) -> Iterator[Path]:
-    """Bring a dataset here where it is an address; a file is taken where it is. Raises SourceError, RegraftError."""
-    from regraft_cli.client import file_of
-
-    if file := file_of(dataset):
-        yield file
-        return
-    import tempfile
-
-    from regraft_core.addresses import redacted
-    from regraft_pipeline.sources import fetch
-    from regraft_pipeline.steps.download import site_of
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / (Path(redacted(dataset).partition("?")[0]).name or "data.csv")
-        fetch(dataset, path, site=site_of(settings_of(data)), progress=lambda _, __: None)
-        yield path
-
-
-def _judge(csv: Path, name: str, data: Path) -> Report:
-    from regraft_pipeline.dry_run import dry_run
-    from regraft_pipeline.report.report import Commands, report_of
-    from regraft_pipeline.tasks import load_task
-
-    found = dry_run(csv, load_task(name), settings_of(data))
-    return report_of(found, commands=Commands(file=str(csv), data_option=_data_option(data)))
 
 
 def _print_json(content: object) -> None:

@@ -14,8 +14,14 @@ import typer
 if TYPE_CHECKING:
     from regraft_pipeline.settings import PipelineSettings
 
+Dataset = Annotated[
+    str, typer.Argument(metavar="DATA", help="The dataset: a file, or its address (http://, https://, s3://)")
+]
 Data = Annotated[Path, typer.Option("--data", envvar="REGRAFT_DATA", help="Folder of the embedded stack")]
 Url = Annotated[str, typer.Option("--url", envvar="REGRAFT_TRIGGER_URL", help="Address of the trigger service")]
+StackUrl = Annotated[
+    str | None, typer.Option("--url", help="Address of a stack's trigger service; the data folder where none is given")
+]
 Token = Annotated[
     str | None, typer.Option("--token", envvar=["REGRAFT_TRIGGER_TOKEN", "REGRAFT_READ_TOKEN"], help="Bearer token")
 ]
@@ -40,9 +46,28 @@ def settings_of(data: Path) -> PipelineSettings:
     return PipelineSettings(**values)
 
 
+def stack_of(url: str | None, task: str, data: Path) -> str | None:
+    """Return the address of the stack that is to be asked of a task, None where all is here.
+
+    Whose file is not here, as that of a cluster's task, is asked of the stack that the environment names, or of the
+    one that runs on the data folder.
+    """
+    from regraft_cli.embedded.stack import record_of
+
+    if url is not None or task in task_names():
+        return url
+    record = record_of(data)
+    return os.environ.get("REGRAFT_TRIGGER_URL") or (record.trigger_url if record else None)
+
+
 def url_option(url: str) -> str:
     """Return the option that names a service in a command that is shown, nothing for the usual one."""
     return "" if url == DEFAULT_URL else f" --url {shlex.quote(url)}"
+
+
+def data_option(data: Path) -> str:
+    """Return the option that names a data folder in a command that is shown, nothing for the usual one."""
+    return "" if data == DEFAULT_DATA else f" --data {shlex.quote(str(data))}"
 
 
 def task_names() -> list[str]:

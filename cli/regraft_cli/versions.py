@@ -1,8 +1,9 @@
 """The commands about versions: ``versions``, and what leaves with one: ``data`` and ``pull``."""
-# ruff: noqa: PLC0415  (imports only what is used; the arguments of a command are its options)
+# ruff: noqa: PLC0415, PLR0917  (imports only what is used; the arguments of a command are its options)
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -15,7 +16,19 @@ from rich.table import Table
 from rich.text import Text
 
 from regraft_cli import terminal
-from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, TaskName, Token, Url, settings_of, task_names
+from regraft_cli.options import (
+    DEFAULT_DATA,
+    DEFAULT_URL,
+    AsJson,
+    Data,
+    StackUrl,
+    TaskName,
+    Token,
+    Url,
+    settings_of,
+    stack_of,
+    task_names,
+)
 
 Number = Annotated[str, typer.Argument(metavar="VERSION", help="Number of the version")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write it")]
@@ -48,37 +61,65 @@ def versions(task: TaskName = None, url: Url = DEFAULT_URL, token: Token = None,
     out.print(table)
 
 
-def data(version: Number, task: TaskName = None, output: Output = None, folder: Data = DEFAULT_DATA) -> None:
+def data(
+    version: Number,
+    task: TaskName = None,
+    output: Output = None,
+    folder: Data = DEFAULT_DATA,
+    url: StackUrl = None,
+    token: Token = None,
+) -> None:
     """Print the dataset that a version was trained on, as it came, or write it to a file.
 
-    The stack of the data folder must be up, for its registry is asked.
+    Without --url the stack of the data folder must be up, for its registry is asked.
     """
-    from regraft_pipeline.taking import dataset_of
-    from regraft_pipeline.tasks import load_task
-
+    name = task or task_names()[0]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "data"
-        found = dataset_of(load_task(task or task_names()[0]), version, settings_of(folder), path)
+        if stack := stack_of(url, name, folder):
+            from regraft_cli.client import TriggerClient
+
+            TriggerClient(stack, token).download(name, version, "data", path)
+        else:
+            from regraft_pipeline.taking import dataset_of
+            from regraft_pipeline.tasks import load_task
+
+            dataset_of(load_task(name), version, settings_of(folder), path)
         if output is not None:
             shutil.move(path, output)
-            terminal.make_console(stderr=True).print(Text(f"{output}: SHA-256 {found.data_sha256}"), soft_wrap=True)
+            with output.open("rb") as content:
+                sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+            terminal.make_console(stderr=True).print(Text(f"{output}: SHA-256 {sha256}"), soft_wrap=True)
             return
         with path.open("rb") as content:
             shutil.copyfileobj(content, sys.stdout.buffer)
         sys.stdout.flush()
 
 
-def pull(version: Number, task: TaskName = None, output: Output = None, folder: Data = DEFAULT_DATA) -> None:
+def pull(
+    version: Number,
+    task: TaskName = None,
+    output: Output = None,
+    folder: Data = DEFAULT_DATA,
+    url: StackUrl = None,
+    token: Token = None,
+) -> None:
     """Write a version's bundle with all that loads it elsewhere: `mlflow.pyfunc.load_model` needs no Regraft here.
 
-    The stack of the data folder must be up, for its registry is asked.
+    Without --url the stack of the data folder must be up, for its registry is asked.
     """
-    from regraft_pipeline.taking import pull as take
-    from regraft_pipeline.tasks import load_task
+    from regraft_pipeline import taking
 
     name = task or task_names()[0]
     home = output or Path(f"{name}-{version}")
-    take(load_task(name), version, settings_of(folder), home)
+    if stack := stack_of(url, name, folder):
+        from regraft_cli.client import TriggerClient
+
+        taking.package(TriggerClient(stack, token).bundle(name, version), home)
+    else:
+        from regraft_pipeline.tasks import load_task
+
+        taking.pull(load_task(name), version, settings_of(folder), home)
     out = terminal.make_console()
     out.print(terminal.pairs([
         ("model", str(home / "model")),

@@ -36,6 +36,7 @@ class CoreSettings(BaseSettings):
     )
     s3_endpoint_url: str | None = Field(None, description="Address of the S3 server where it is not AWS")
     tasks_dir: Path = Field(Path("tasks"), description="Folder of task files, DIR/*/task.yaml, besides those that ship")
+    watch_tasks: bool = Field(False, description="Whether files that come into that folder later are tasks at once")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_human: bool = Field(False, description="Coloured text instead of JSON lines, for a terminal")
 

@@ -31,7 +31,7 @@ def shipped(task: Task) -> Profile:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bootstrap.csv"
         path.write_bytes(shipped_csv(task))
-        return _profile(path, task)
+        return counted(path, task)
 
 
 def shipped_csv(task: Task) -> bytes:
@@ -41,7 +41,7 @@ def shipped_csv(task: Task) -> bytes:
 
 def bless_file(csv: Path, task: Task, settings: PipelineSettings, *, by: str, why: str) -> Profile:
     """Make a CSV file the reference. Raises BadRequestError (``reference_unfit``) where the gates refuse it."""
-    return bless(task, _profile(csv, task), settings, by=by, why=why)
+    return bless(task, counted(csv, task), settings, by=by, why=why)
 
 
 def bless_run(run_id: str, settings: PipelineSettings, *, by: str, why: str) -> Profile:
@@ -75,7 +75,8 @@ def bless(task: Task, profile: Profile, settings: PipelineSettings, *, by: str, 
     return blessed
 
 
-def _profile(csv: Path, task: Task) -> Profile:
+def counted(csv: Path, task: Task) -> Profile:
+    """Return the profile of a file that can be a reference. Raises BadRequestError (``reference_unfit``)."""
     found = judge(csv, task, reference=None, incumbent=None)
     if found.reference is None:
         raise BadRequestError(

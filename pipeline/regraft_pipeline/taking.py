@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -23,19 +24,27 @@ OURS = ("regraft-core", "regraft-inference")
 """What a bundle needs that is on no index."""
 
 
-def pull(task: Task, number: str, settings: PipelineSettings, folder: Path) -> Version:
+def pull(task: Task, number: str, settings: PipelineSettings, folder: Path) -> None:
     """Write a version's bundle into ``folder/model``, and beside it what installs all that loads it.
 
+    Raises as ``package`` does, and NotFoundError (``version_unknown``).
+    """
+    found = open_registry(settings).version(task, number)
+    package(Folder.at(found.uri, endpoint_url=settings.s3_endpoint_url).download, folder)
+
+
+def package(download: Callable[[Path], None], folder: Path) -> None:
+    """Have a bundle written into ``folder/model``, and write beside it what installs all that loads it.
+
     ``pip install -r requirements.txt`` and plain ``mlflow.pyfunc.load_model("model")`` do the rest. Raises
-    NotFoundError (``version_unknown``), BadRequestError (``folder_taken``), BundleError where the bundle is damaged.
+    BadRequestError (``folder_taken``), BundleError where the bundle is damaged.
     """
     if folder.exists() and any(folder.iterdir()):
         raise BadRequestError(f"{folder} is not empty; --output names another folder", code=Code.FOLDER_TAKEN)
-    found = open_registry(settings).version(task, number)
     model, wheels = folder / "model", folder / "wheels"
     wheels.mkdir(parents=True)
     try:
-        Folder.at(found.uri, endpoint_url=settings.s3_endpoint_url).download(model)
+        download(model)
         Bundle.load(model)
         for name in OURS:
             write_wheel(name, wheels)
@@ -43,7 +52,6 @@ def pull(task: Task, number: str, settings: PipelineSettings, folder: Path) -> V
     except BaseException:
         shutil.rmtree(folder)  # all of it or nothing
         raise
-    return found
 
 
 def requirements() -> str:

@@ -9,6 +9,7 @@ from typing import cast
 
 import uvicorn
 
+from regraft_core.definition import WatchedFolder
 from regraft_core.http import KEEP_ALIVE_SECONDS, BoundedProtocol, HttpLimits
 from regraft_core.logs import configure_logging
 from regraft_core.stores.objects import open_store
@@ -42,7 +43,8 @@ def make_backend(settings: TriggerSettings) -> Backend:
 
         return make_argo_backend(settings.max_waiting_runs)
     objects = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    return LocalBackend(RunStore(settings.database), objects, most_waiting=settings.max_waiting_runs)
+    watched = WatchedFolder(settings.tasks_dir) if settings.watch_tasks else None
+    return LocalBackend(RunStore(settings.database), objects, most_waiting=settings.max_waiting_runs, watched=watched)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from regraft_trigger import api, page
+from regraft_trigger import api, leaving, page
 from regraft_trigger.access import Access
 from regraft_trigger.backends.backend import Backend, PredictorPod
 from regraft_trigger.feed import Feed
@@ -58,6 +58,7 @@ def create_app(settings: TriggerSettings, backend: Backend) -> FastAPI:
     )
     app.state.service = service
     app.include_router(api.make_router(settings))
+    app.include_router(leaving.make_router())
     app.include_router(page.router)
     app.mount("/static", page.static_files(), name="static")
     app.add_middleware(Access, settings=settings, show_sign_in=page.sign_in_page)

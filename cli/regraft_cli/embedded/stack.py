@@ -204,6 +204,8 @@ class Stack:
             "REGRAFT_HOST": HOST,
             "REGRAFT_PORT": str(self.ports.trigger),
             "REGRAFT_TASKS": ",".join(self.tasks),
+            # Whoever has chosen some tasks gets no others.
+            "REGRAFT_WATCH_TASKS": str("REGRAFT_TASKS" not in os.environ).lower(),
             "REGRAFT_PREDICTOR_URL": self.predict_url,
             "REGRAFT_FIT_PORT": str(self._fit_port),
             "REGRAFT_FIT_URLS": f"http://{HOST}:{self._fit_port}",

@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from regraft_cli.embedded.processes import apart, perform, preload
 from regraft_core.codes import Code
+from regraft_core.definition import WatchedFolder
 from regraft_core.errors import RegraftError
 from regraft_core.logs import configure_logging, get_logger
 from regraft_core.runs import Cause, Run, RunState, new_run_id
@@ -34,6 +35,7 @@ from regraft_pipeline.settings import WorkerSettings
 from regraft_pipeline.taskcheck import check
 
 POLL_SECONDS = 0.1
+LOOK_SECONDS = 1.0
 PAUSE = 1.0
 """Seconds before a lane that broke off is taken again, or a database that cannot be used is tried again."""
 
@@ -61,6 +63,7 @@ def main() -> None:
         lanes.begin(settings.tasks)
         log.info("worker is ready")
         while True:
+            lanes.look()
             if not lanes.take():
                 time.sleep(POLL_SECONDS)
 
@@ -73,9 +76,20 @@ class Lanes:
         self._settings = settings
         self._perform = perform
         self._threads: dict[str, threading.Thread] = {}
+        self._folder = WatchedFolder(settings.tasks_dir) if settings.watch_tasks else None
+        self._begun: set[str] = set()
+        self._look_after = 0.0
+
+    def look(self) -> None:
+        """Begin with tasks whose files have come since the last look."""
+        if self._folder is None or time.monotonic() < self._look_after:
+            return
+        self._look_after = time.monotonic() + LOOK_SECONDS
+        self.begin([file.name for file in self._folder.files() if file.name not in self._begun])
 
     def begin(self, tasks: list[str]) -> None:
         """Look at every task, and have those bootstrapped that need it; each for itself."""
+        self._begun.update(tasks)
         for task in tasks:
             self._start(task, lambda task=task: prepare(task, self._runs, self._settings))  # type: ignore[misc]
 

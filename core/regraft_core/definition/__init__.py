@@ -1,6 +1,6 @@
 """A task as a file: ``task.yaml``, its model, and how it is read."""
 
-from regraft_core.definition.files import FILE_NAME, TaskFile, read_file, task_files
+from regraft_core.definition.files import FILE_NAME, TaskFile, WatchedFolder, read_file, task_files
 from regraft_core.definition.gates import GateSettings
 from regraft_core.definition.requests import RequestSettings
 from regraft_core.definition.task import API_VERSION, ColumnDefinition, TaskDefinition, json_schema
@@ -15,6 +15,7 @@ __all__ = [
     "TaskDefinition",
     "TaskFile",
     "TaskFileError",
+    "WatchedFolder",
     "json_schema",
     "line_of",
     "read_definition",

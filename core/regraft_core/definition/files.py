@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,33 @@ class TaskFile:
     error: TaskFileError | None = None
 
 
-def task_files(folder: Path) -> list[TaskFile]:
+class WatchedFolder:
+    """A folder of task files that is looked at again and again; a file is read again only where it has changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[Path, tuple[tuple[int, int], TaskFile]] = {}
+
+    def files(self) -> list[TaskFile]:
+        """Return the task files that there are now."""
+        return task_files(self._folder, self._file)
+
+    def _file(self, path: Path) -> TaskFile:
+        try:
+            stat = path.stat()
+        except OSError:
+            return task_file(path)
+        version = (stat.st_mtime_ns, stat.st_ino)
+        if path not in self._read or self._read[path][0] != version:
+            self._read[path] = (version, task_file(path))
+        return self._read[path][1]
+
+
+def task_files(folder: Path, read: Callable[[Path], TaskFile] | None = None) -> list[TaskFile]:
     """Return the task files of a folder, by their names; none where there is no such folder."""
     found: dict[str, TaskFile] = {}
     for path in sorted(folder.glob(f"*/{FILE_NAME}")):
-        file = task_file(path)
+        file = (read or task_file)(path)
         if file.name in found:
             message = f"{path}: there is a task {file.name!r} already, in {found[file.name].path}"
             file = TaskFile(path, path.parent.name, error=TaskFileError(message))

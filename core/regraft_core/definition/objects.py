@@ -31,7 +31,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class TaskObject:
-    """A task's ConfigMap: what it defines, or why it defines nothing."""
+    """A task's ConfigMap, or its file: what it defines, or why it defines nothing. A file has no profile beside it."""
 
     name: str
     source: str

@@ -17,6 +17,9 @@ from regraft_pipeline.tasks import Task
 LESS_IS_BETTER = frozenset({"mae", "rmse", "rmsle", "log_loss", "brier"})
 """Metrics that are errors."""
 
+BOTH_ERRORS = 2.0
+"""Standard errors beyond which it is said that both models do worse than they should: the better of two seldom does."""
+
 PARTS = 20
 """Parts of the rows that are left out in turn, to see how much a figure depends on them."""
 
@@ -130,21 +133,21 @@ def _lost(evaluation: Evaluation, task: Task, incumbent: Bundle, held_out: float
     new, served = skill(evaluation.metrics), skill(evaluation.incumbent_metrics)
     by_rows = held_out * max(1 - settings.learning_rows / rows, 0)
 
-    def chance(statistic: Callable[[Evaluation], float]) -> float:
-        return settings.quality_errors * standard_error(evaluation, statistic, settings.seed)
+    def chance(statistic: Callable[[Evaluation], float], errors: float) -> float:
+        return errors * standard_error(evaluation, statistic, settings.seed)
 
     def better(part: Evaluation) -> float:
         return max(skill(part.metrics), skill(part.incumbent_metrics))
 
     margin, best = settings.quality_margin, better(evaluation)
     if by_rows - new > margin:
-        allowed = margin + chance(lambda part: skill(part.metrics))
+        allowed = margin + chance(lambda part: skill(part.metrics), settings.quality_errors)
         if by_rows - new > allowed:
             said = f"the new model has skill {new:.3f} on held-out rows"
             figures = {"skill": new, "held_out_skill": held_out, "asked": by_rows, "allowed": allowed}
             return [_skill_lost(evaluation, said, figures)]
     if new - served <= margin < held_out - best:
-        allowed = max(margin, chance(better) * math.sqrt(1 + rows / _rows_of(incumbent, task, rows)))
+        allowed = max(margin, chance(better, BOTH_ERRORS) * math.sqrt(1 + rows / _rows_of(incumbent, task, rows)))
         if held_out - best > allowed:
             said = f"the new model and the version in service have skill {new:.3f} and {served:.3f} on these rows"
             figures = {"skill": best, "held_out_skill": held_out, "asked": held_out, "allowed": allowed}

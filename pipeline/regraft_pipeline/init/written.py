@@ -56,8 +56,7 @@ def write(draft: Draft, table: Table, csv: Path, folder: Path, *, name: str, for
         raise BadRequestError(f"{path} is there already; --force writes it anew", code=Code.TASK_EXISTS)
     rows = draft.readable(table.frame)
     settings: dict[str, Any] = {"min_rows": _min_rows(len(rows)), "one_target_per_input": False} | _gaps(draft)
-    text = as_yaml(draft, name, settings)
-    read_definition(text, str(path))
+    read_definition(as_yaml(draft, name, settings), str(path))  # what makes no task leaves nothing behind
     home.mkdir(parents=True, exist_ok=True)
     reference = home / "reference.csv"
     if table.plain and len(rows) == len(table.frame):
@@ -65,16 +64,21 @@ def write(draft: Draft, table: Table, csv: Path, folder: Path, *, name: str, for
             reference.write_bytes(csv.read_bytes())
     else:
         rows.to_csv(reference, index=False, lineterminator="\n")
-    path.write_text(text, encoding="utf-8")
-    task = task_of(read_definition(text, str(path)), home)
+    text, task = _made(draft, name, settings, path)
     skill, verdict = halves(task, rows)
     if skill is not None and skill < 2 * task.gates.min_skill:
-        settings["min_skill"] = max(0.01, round(skill / 2, 3))
-        text = as_yaml(draft, name, settings)
-        path.write_text(text, encoding="utf-8")
-        task = task_of(read_definition(text, str(path)), home)
+        text, task = _made(draft, name, settings | {"min_skill": max(0.01, round(skill / 2, 3))}, path)
         skill, verdict = halves(task, rows)
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)  # a stack that is up takes the file up as soon as it is there
     return Written(path, task, skill, verdict)
+
+
+def _made(draft: Draft, name: str, settings: Mapping[str, Any], path: Path) -> tuple[str, Task]:
+    """Return the file of a draft, and the task that it makes. Raises TaskFileError."""
+    text = as_yaml(draft, name, settings)
+    return text, task_of(read_definition(text, str(path)), path.parent)
 
 
 def halves(task: Task, frame: pd.DataFrame) -> tuple[float | None, Verdict]:

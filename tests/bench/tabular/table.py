@@ -50,4 +50,5 @@ class KnownTable:
 
     def frame(self, path: Path) -> pd.DataFrame:
         """Return the table as it was written, all values as texts."""
-        return pd.read_csv(path, dtype=str, keep_default_na=False, sep=self.delimiter, encoding="utf-8-sig")
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, sep=self.delimiter, encoding="utf-8-sig")
+        return frame.rename(columns=lambda name: "" if name.startswith("Unnamed: ") else name)

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from regraft_core import layout
 from regraft_core.codes import Code
+from regraft_core.definition.objects import TaskObject
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError, UnavailableError, UnreadableError
 from regraft_core.kube import MERGE_PATCH, Cluster, answer, reaching, watch
 from regraft_core.logs import get_logger, log_once
@@ -216,10 +217,9 @@ class ArgoBackend:
         """Return the tasks of the namespace's ConfigMaps."""
         return {name: found.state for name, found in self._tasks.known.items()}
 
-    async def find_task(self, task: str) -> TaskState | None:
+    async def find_task(self, task: str) -> TaskObject | None:
         """Look for the ConfigMap of a task."""
-        found = await self._tasks.read(task)
-        return None if found is None else found.state
+        return await self._tasks.read(task)
 
     async def check_ready(self) -> None:
         """Return when the API server would create a Workflow: it is asked to, for nothing to be kept of it."""

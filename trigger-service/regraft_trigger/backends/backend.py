@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from regraft_core.definition.objects import TaskObject
 from regraft_core.runs import Run, RunRequest
 from regraft_core.serving import Serving
 from regraft_core.stores.objects import ObjectStore
@@ -99,8 +100,8 @@ class Backend(Protocol):
         """Return the tasks that were found besides those of the settings, as they are defined now."""
         ...
 
-    async def find_task(self, task: str) -> TaskState | None:
-        """Look for a task that is in no settings, None where there is none. Raises UnavailableError."""
+    async def find_task(self, task: str) -> TaskObject | None:
+        """Look for the file of a task, None where it has none. Raises UnavailableError."""
         ...
 
     async def check_ready(self) -> None:

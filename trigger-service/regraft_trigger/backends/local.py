@@ -10,6 +10,9 @@ from pathlib import Path
 
 from regraft_core import layout
 from regraft_core.codes import Code
+from regraft_core.definition import FILE_NAME, WatchedFolder
+from regraft_core.definition.files import task_file
+from regraft_core.definition.objects import TaskObject
 from regraft_core.definition.state import as_the_file_says
 from regraft_core.errors import RegraftError, UnavailableError
 from regraft_core.logs import get_logger
@@ -31,8 +34,16 @@ log = get_logger(__name__)
 class LocalBackend:
     """Runs in the SQLite file that the worker shares, reports and what serves in the object store."""
 
-    def __init__(self, runs: RunStore, objects: ObjectStore, *, most_waiting: int | None = None) -> None:
+    def __init__(
+        self,
+        runs: RunStore,
+        objects: ObjectStore,
+        *,
+        most_waiting: int | None = None,
+        watched: WatchedFolder | None = None,
+    ) -> None:
         self._runs = runs
+        self._watched = watched
         self._most_waiting = most_waiting
         self._objects = objects
 
@@ -114,11 +125,22 @@ class LocalBackend:
         return None if kept is None else as_the_file_says(kept)
 
     def found_tasks(self) -> dict[str, TaskState]:
-        """The settings name all tasks: a stack knows them when it starts."""
-        return {}
+        """Return the tasks of the files that there are now: some may have come since the stack was started."""
+        names = [] if self._watched is None else [file.name for file in self._watched.files()]
+        return {name: self._state_now(name) or TaskState(name=name) for name in names}
 
-    async def find_task(self, task: str) -> TaskState | None:  # noqa: ARG002  (as above)
-        """Find none."""
+    async def find_task(self, task: str) -> TaskObject | None:
+        """Look for the file of a task: among those that there are now, or where it was when somebody looked."""
+        return await _in_thread(lambda: self._file_of(task))
+
+    def _file_of(self, task: str) -> TaskObject | None:
+        files = [] if self._watched is None else self._watched.files()
+        state = read_state(self._objects, task)
+        if state is not None and (path := Path(state.source)).name == FILE_NAME and path.is_file():
+            files.append(task_file(path))
+        for file in files:
+            if file.name == task:
+                return TaskObject(task, str(file.path), file.definition, error=file.error)
         return None
 
     async def check_ready(self) -> None:

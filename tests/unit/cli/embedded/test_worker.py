@@ -98,6 +98,30 @@ class TestPrepare:
         prepare("passwords", runs, settings)
         assert [run.state for run in runs.recent()] == ["queued", "failed"]
 
+    def test_a_file_that_comes_while_the_worker_works_is_a_task_at_once(
+        self, runs: RunStore, settings: WorkerSettings, sound: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("REGRAFT_TASKS_DIR", str(tmp_path / "tasks"))
+        watching = settings.model_copy(update={"watch_tasks": True, "tasks_dir": tmp_path / "tasks", "tasks": []})
+        lanes = Lanes(runs, watching)
+        lanes.look()
+        home = tmp_path / "tasks" / "broken"
+        home.mkdir(parents=True)
+        (home / "task.yaml").write_text("name: [")
+        lanes.look()  # not again within a second
+        lanes.join()
+        store = FileStore(tmp_path / "bucket")
+        assert read_state(store, "broken") is None
+        lanes._look_after = 0
+        lanes.look()
+        lanes.join()
+        assert (state := read_state(store, "broken"))
+        assert state.broken is not None
+        assert "task.yaml" in state.broken.message
+        lanes._look_after = 0
+        lanes.look()
+        assert not any(thread.is_alive() for thread in lanes._threads.values())
+
     def test_a_task_that_cannot_be_loaded_is_written_down_as_broken(
         self, runs: RunStore, settings: WorkerSettings, store: FileStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
