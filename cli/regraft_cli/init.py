@@ -96,8 +96,11 @@ def _refused(written: Written) -> list[Text]:
 def _estimator(written: Written) -> str:
     if written.skill is None:
         return "estimator: auto; no half of the rows can be trained on"
+    chosen = f"estimator: auto, which takes the {written.model} model" if written.model else "estimator: auto"
+    losses = ", ".join(f"{name} {loss:.4g}" for name, loss in written.losses.items())
+    compared = f" (loss on held-out rows: {losses})" if len(written.losses) > 1 else ""
     words = "on rows it has not seen (0: no better than a constant, 1: always right)"
-    return f"estimator: auto, skill {written.skill:.3f} {words}"
+    return f"{chosen}{compared}; skill {written.skill:.3f} {words}"
 
 
 def _document(draft: Draft, written: Written) -> dict[str, Any]:
@@ -112,6 +115,8 @@ def _document(draft: Draft, written: Written) -> dict[str, Any]:
         ],
         "suspicions": [vars(one) for one in draft.suspicions],
         "skill": written.skill,
+        "model": written.model,
+        "held_out_losses": dict(written.losses),
         "halves": {
             "accepted": written.halves.accepted,
             "reasons": [reason.model_dump(mode="json") for reason in written.halves.reasons],

@@ -25,7 +25,8 @@ SHOWN_LOG_CHARACTERS = 6000
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("stack"), environment=LIMITS)
+    folder = tmp_path_factory.mktemp("stack")
+    stack = Stack(folder, environment=LIMITS | {"REGRAFT_TASKS_DIR": str(folder / "tasks")})
     try:
         stack.start().wait_ready()
         yield stack

@@ -45,6 +45,7 @@ class Shell:
             "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
             "REGRAFT_DATA": str(stack.folder),
             "REGRAFT_TRIGGER_URL": f"http://127.0.0.1:{stack.trigger_port}",
+            "REGRAFT_TASKS_DIR": str(stack.folder / "tasks"),
         }
         for path in ROOT.iterdir():
             if path.name != "regraft-data":
@@ -96,13 +97,14 @@ class Shell:
 
 
 @contextmanager
-def reference_kept(stack: Stack) -> Iterator[None]:
-    """Put the references back that were there before: a document may bless a dataset."""
+def tidied(stack: Stack) -> Iterator[None]:
+    """Put the references back that were there before, for a document may bless a dataset, and take its tasks away."""
     references, kept = stack.folder / "bucket" / "reference", stack.folder / "references-before"
     shutil.copytree(references, kept)
     try:
         yield
     finally:
+        shutil.rmtree(stack.folder / "tasks", ignore_errors=True)
         shutil.rmtree(references)
         kept.rename(references)
 
@@ -142,7 +144,7 @@ def test_commands_do_what_the_document_says(
     if missing := shell.missing(commands(document)):
         pytest.skip(f"there is no {', '.join(missing)} on this machine")
     try:
-        with reference_kept(stack):
+        with tidied(stack):
             for command in commands(document):
                 if command.is_run:
                     printed = shell.run(command)

@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,18 @@ from regraft_core.definition import FILE_NAME, read_definition
 from regraft_core.definition.task import NAME_PATTERN
 from regraft_core.errors import BadRequestError
 from regraft_core.verdict import Verdict
+from regraft_pipeline.data.dataset import Dataset
 from regraft_pipeline.gates import judge
 from regraft_pipeline.init.draft import FEWEST_ROWS, ColumnDraft, Draft
 from regraft_pipeline.init.table import Table
+from regraft_pipeline.steps.train import fitted
 from regraft_pipeline.tasks.files import task_of
 from regraft_pipeline.tasks.task import Task
 
 SEED = 1
+LOSS = "held_out_loss_"
+"""Begin of the names of an estimator's parameters that tell how well each kind of model does."""
+
 MOST_ROWS = 20_000
 """Most rows of which one half is held against the other."""
 
@@ -34,12 +39,17 @@ _WORDS = re.compile(r"true|false|null|yes|no|on|off|y|n|~", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Written:
-    """A task that was written, and what the gates say of one half of its table against the other."""
+    """A task that was written, and what the gates say of one half of its table against the other.
+
+    ``skill`` and the ``model`` that was chosen, with the held-out loss of each that was tried, are those of the first.
+    """
 
     path: Path
     task: Task
-    skill: float | None
     halves: Verdict
+    skill: float | None = None
+    model: str | None = None
+    losses: Mapping[str, float] = field(default_factory=dict)
 
 
 def name_from(path: Path) -> str:
@@ -65,14 +75,14 @@ def write(draft: Draft, table: Table, csv: Path, folder: Path, *, name: str, for
     else:
         rows.to_csv(reference, index=False, lineterminator="\n")
     text, task = _made(draft, name, settings, path)
-    skill, verdict = halves(task, rows)
-    if skill is not None and skill < 2 * task.gates.min_skill:
-        text, task = _made(draft, name, settings | {"min_skill": max(0.01, round(skill / 2, 3))}, path)
-        skill, verdict = halves(task, rows)
+    found = halves(task, rows, path)
+    if found.skill is not None and found.skill < 2 * task.gates.min_skill:
+        text, task = _made(draft, name, settings | {"min_skill": max(0.01, round(found.skill / 2, 3))}, path)
+        found = halves(task, rows, path)
     new = path.with_suffix(".new")
     new.write_text(text, encoding="utf-8")
     new.replace(path)  # a stack that is up takes the file up as soon as it is there
-    return Written(path, task, skill, verdict)
+    return found
 
 
 def _made(draft: Draft, name: str, settings: Mapping[str, Any], path: Path) -> tuple[str, Task]:
@@ -81,19 +91,26 @@ def _made(draft: Draft, name: str, settings: Mapping[str, Any], path: Path) -> t
     return text, task_of(read_definition(text, str(path)), path.parent)
 
 
-def halves(task: Task, frame: pd.DataFrame) -> tuple[float | None, Verdict]:
-    """Return the skill on one half of the rows, drawn at random, and the verdict on the other held against it."""
+def halves(task: Task, frame: pd.DataFrame, path: Path) -> Written:
+    """Return what one half of the rows, drawn at random, tells, and the verdict on the other held against it."""
     order = np.random.default_rng(SEED).permutation(len(frame))[:MOST_ROWS]
     middle = len(order) // 2
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / "one.csv", Path(folder) / "other.csv"]
-        for path, rows in zip(paths, (order[:middle], order[middle:]), strict=True):
-            frame.iloc[np.sort(rows)].to_csv(path, index=False, lineterminator="\n")
+        for half, rows in zip(paths, (order[:middle], order[middle:]), strict=True):
+            frame.iloc[np.sort(rows)].to_csv(half, index=False, lineterminator="\n")
         first = judge(paths[0], task, reference=None, incumbent=None)
-        if first.profile is None:
-            return None, first.verdict
+        if first.profile is None or first.data is None:
+            return Written(path, task, first.verdict)
         second = judge(paths[1], task, reference=first.profile, incumbent=None)
-    return first.profile.skill, second.verdict
+        chosen = _chosen(task, first.data) if first.verdict.accepted else {}
+    losses = {name.removeprefix(LOSS): value for name, value in chosen.items() if name.startswith(LOSS)}
+    return Written(path, task, second.verdict, first.profile.skill, chosen.get("model"), losses)
+
+
+def _chosen(task: Task, data: Dataset) -> dict[str, Any]:
+    """Return what the estimator says of the model that it has chosen for a dataset."""
+    return fitted(task, data).parameters()
 
 
 def _min_rows(rows: int) -> int:

@@ -125,9 +125,9 @@ class LocalBackend:
         return None if kept is None else as_the_file_says(kept)
 
     def found_tasks(self) -> dict[str, TaskState]:
-        """Return the tasks of the files that there are now: some may have come since the stack was started."""
+        """Return the tasks of the files that there are now, as far as the worker has looked at them."""
         names = [] if self._watched is None else [file.name for file in self._watched.files()]
-        return {name: self._state_now(name) or TaskState(name=name) for name in names}
+        return {name: state for name in names if (state := self._state_now(name)) is not None}
 
     async def find_task(self, task: str) -> TaskObject | None:
         """Look for the file of a task: among those that there are now, or where it was when somebody looked."""
