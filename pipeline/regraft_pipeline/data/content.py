@@ -181,6 +181,7 @@ def _not_utf8(line: int, error: UnicodeDecodeError) -> Reason:
     return reason(
         Code.NOT_UTF8,
         f"line {line} is not UTF-8 ({error.reason})",
-        "the same CSV saved as UTF-8, with or without a byte order mark",
+        "the same CSV saved as UTF-8, with or without a byte order mark: `iconv -f WINDOWS-1252 -t UTF-8` writes what "
+        "Windows calls ANSI so",
         rows=[{"line": line}],
     )

@@ -16,7 +16,7 @@ from regraft_core.definition.task import Problem
 from regraft_core.errors import BadRequestError
 from regraft_pipeline.data.types import NUMBER
 from regraft_pipeline.init import suspicions
-from regraft_pipeline.init.kinds import MAX_CATEGORIES, Kind, kind_of
+from regraft_pipeline.init.kinds import MAX_CATEGORIES, Kind, is_clock, kind_of
 from regraft_pipeline.init.suspicions import Suspicion
 
 ID_NAME = re.compile(r"(^|[_\s.-])(id|uuid|guid|rownames?|index)$|^(id|unnamed: ?\d*|)$|[a-z0-9](Id|ID)$")
@@ -150,10 +150,12 @@ def _no_column(name: str, names: list[str]) -> str:
 
 
 def _target(name: str, kind: Kind, rows: int) -> tuple[ColumnDraft, Problem]:
+    if not kind.counts:
+        raise _unusable(f"the target {name!r} has no value in any row: there is nothing to learn")
     if len(kind.counts) < 2:
         raise _unusable(f"the target {name!r} has one value in all rows: there is nothing to learn")
     if kind.type in ("date", "datetime", "text") or (kind.type == "string" and kind.categories is None):
-        many = f"{len(kind.counts):,} different values" if kind.type == "string" else f"{kind.type}s"
+        many = f"{len(kind.counts):,} different values ({kind.why})" if kind.type == "string" else f"{kind.type}s"
         notes = "".join(f"; {note}" for note in kind.notes)
         raise _unusable(f"the target {name!r} has {many}: it must be numbers or a few labels{notes}")
     unit = _unit(name) or _sign(kind)
@@ -216,6 +218,8 @@ def _identifier(name: str, kind: Kind) -> str | None:
     elif kind.type in ("string", "text") and kind.categories is None:
         words = [word for word in kind.counts if " " in word]
         place = POSTAL_NAME.search(name) is not None and different < kind.rows
+        if different > MAX_CATEGORIES and is_clock(kind.counts):
+            return "times of day, or durations: as words they tell nothing; hours as a number, such as 14.5, would"
         if different >= UNIQUE * kind.rows and not words and not place:
             return "an identifier: another value in (nearly) every row"
     if named and different > FEW_LEVELS and kind.type in ("string", "integer"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -71,6 +72,7 @@ _DATES = (
     ("%d %B %Y", r"\d{1,2} [A-Za-z]{3,9} \d{4}"),
 )
 _TIMES = (("", ""), (" %H:%M", r" \d{1,2}:\d{2}"), (" %H:%M:%S", r" \d{1,2}:\d{2}:\d{2}"))
+_CLOCK = re.compile(r"\d{1,3}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?")
 _COMPACT = re.compile(r"(19|20)\d{6}")
 _DATE_NAME = re.compile(r"date|day|datum", re.IGNORECASE)
 
@@ -123,7 +125,7 @@ def _boolean(counts: Counter[str], gaps: int, target: bool) -> Kind | None:
 
 def _number(counts: Counter[str], gaps: int) -> Kind | None:
     total = counts.total()
-    plain = {word for word in counts if _NUMBER.fullmatch(word)}
+    plain = {word for word in counts if _NUMBER.fullmatch(word) and math.isfinite(float(word))}
     if any(_LEADING_ZERO.fullmatch(word) for word in plain) and not any("." in word for word in plain):
         return None  # codes, not counts: _string says why
     if any(len(word.lstrip("+-").split(".")[0]) > 15 for word in plain):
@@ -184,9 +186,9 @@ def _formatted(counts: Counter[str], gaps: int) -> Kind | None:
 
 def _time(counts: Counter[str], gaps: int, name: str) -> Kind | None:
     words = list(counts)
-    if all(re.fullmatch(DATE, word) for word in words) and all(_parses(word[:10], "%Y-%m-%d") for word in words):
-        return Kind("date", "dates, as ISO 8601 has them", gaps, counts)
-    if all(re.fullmatch(DATETIME, word) for word in words):
+    if all(map(_is_iso, words)):
+        if all(re.fullmatch(DATE, word) for word in words):
+            return Kind("date", "dates, as ISO 8601 has them", gaps, counts)
         return Kind("datetime", "points in time, as ISO 8601 has them", gaps, counts)
     for form, pattern in _DATES:
         for time_form, time_pattern in _TIMES:
@@ -198,6 +200,11 @@ def _time(counts: Counter[str], gaps: int, name: str) -> Kind | None:
     if _DATE_NAME.search(name) and all(_COMPACT.fullmatch(word) and _parses(word, "%Y%m%d") for word in words):
         return Kind("date", "dates written like 20260131", gaps, counts, "%Y%m%d")
     return None
+
+
+def _is_iso(word: str) -> bool:
+    """Whether a word is a date, or a point in time, that there is: 0000-00-00 is none."""
+    return re.fullmatch(DATETIME, word) is not None and _parses(word[:10], "%Y-%m-%d")
 
 
 def _written(form: str, words: list[str], gaps: int, counts: Counter[str]) -> Kind:
@@ -235,7 +242,12 @@ def _string(all_counts: Counter[str]) -> Kind:
         notes.append(f"{numeric} of {total} values are numbers, others words such as {such!r}: two kinds in one column")
     elif 0 < numeric == total and not all(map(_NUMBER.fullmatch, counts)):
         notes.append(f"numbers that are written in several ways, such as {' and '.join(map(repr, _two(counts)))}")
-    if all(word.isdigit() for word in counts):
+    dates = {word for word in counts if _is_iso(word)}
+    if 0.5 * total < (dated := sum(counts[word] for word in dates)) < total:
+        notes.append(f"{dated} of {total} values are dates, others words such as {_first(counts, dates)!r}")
+    if is_clock(counts):
+        why = "times of day, or durations, as words"
+    elif all(word.isdigit() for word in counts):
         why = "digits with leading zeros: codes, not counts"
         if not any(word.startswith("0") for word in counts):
             why = "digits longer than numbers are exact: codes, not counts"
@@ -249,6 +261,11 @@ def _string(all_counts: Counter[str]) -> Kind:
     if words >= TEXT_WORDS or length >= TEXT_LENGTH or (len(counts) > 0.9 * total and words >= 1.5):
         return Kind("text", f"free text, {words:.0f} words on average", gaps, counts, notes=tuple(notes))
     return Kind("string", f"{why}, {len(counts):,} different", gaps, counts, notes=tuple(notes))
+
+
+def is_clock(counts: Counter[str]) -> bool:
+    """Whether all words are times of day or durations, such as 14:05 and 2:05 pm: there is no type for them."""
+    return all(map(_CLOCK.fullmatch, counts))
 
 
 def _is_measure(word: str) -> bool:
@@ -276,7 +293,8 @@ def _numeric(values: pd.Series[str], kind: Kind) -> NDArray[np.float64]:
         days = (times - pd.Timestamp(0, tz="UTC")).dt.total_seconds() / 86_400
         return np.asarray(days, dtype=np.float64)
     plain = NumberFormat.of(kind.format).plain(values.astype("string[pyarrow]"))
-    return np.asarray(pd.to_numeric(plain.astype(object), errors="coerce"), dtype=np.float64)
+    numbers = np.asarray(pd.to_numeric(plain.astype(object), errors="coerce"), dtype=np.float64)
+    return np.where(np.isinf(numbers), np.nan, numbers)
 
 
 def _left_out(others: int, example: str) -> str:

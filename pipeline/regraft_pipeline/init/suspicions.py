@@ -94,7 +94,8 @@ def leak(values: pd.Series[str], kind: Kind, truth: Truth) -> str | None:
     if len(usable) < 2 * MIN_ROWS:
         return None
     rows = np.random.default_rng(SEED).permutation(usable)[:SAMPLE_ROWS]
-    features, target = np.nan_to_num(numbers[rows], nan=-1e18).reshape(-1, 1), truth.values[rows]
+    # Places in the order of the values: trees need no more, and have no room for large ones. NaN is the last.
+    features, target = np.unique(numbers[rows], return_inverse=True)[1].reshape(-1, 1), truth.values[rows]
     if truth.problem == "regression":
         tree = DecisionTreeRegressor(min_samples_leaf=3, random_state=SEED)
         predicted = cross_val_predict(tree, features, target, cv=3)

@@ -19,6 +19,7 @@ from pyarrow import csv
 from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError
 from regraft_core.verdict import Reason
+from regraft_pipeline.data.content import not_text
 from regraft_pipeline.data.header import DELIMITERS, HEADER_BYTES, header_start
 from regraft_pipeline.data.packed import unpacked
 
@@ -60,12 +61,9 @@ def _read(plain: Path, path: Path) -> Table:
     with plain.open("rb") as file:
         content = file.read(HEADER_BYTES)
     start, _, said = header_start(content)
-    try:
-        head = content[start:].decode()
-    except UnicodeDecodeError as error:
-        if error.end < len(content) - start:  # the end may be cut within a character
-            raise _no_table(path, f"it is not UTF-8 ({error.reason}); save it as UTF-8") from None
-        head = content[start:].decode(errors="ignore")
+    if (wrong := not_text(plain)) is not None:
+        raise _no_table(path, f"{wrong.message}; bring {wrong.remedy}")
+    head = content[start:].decode(errors="ignore")  # the end may be cut within a character
     if not head.strip():
         raise _no_table(path, "it is empty")
     delimiter = said if said in DELIMITERS else _delimiter(head)

@@ -51,6 +51,39 @@ def test_every_column_is_decided_and_explained() -> None:
     assert found["species"][0] == "string"
 
 
+def test_times_of_day_are_no_identifiers_and_it_is_said_what_would_help() -> None:
+    at = [f"{row // 60:02d}:{row % 60:02d}" for row in range(ROWS)]
+    found = next(column for column in drafted(at=at).columns if column.name == "at")
+    assert found.ignored is not None
+    assert found.why.startswith("times of day, or durations: as words they tell nothing; hours as a number")
+
+
+def test_numbers_of_any_size_are_looked_at() -> None:
+    huge = [f"{value:.3e}" for value in RNG.normal(0, 1, ROWS) * 1e250]
+    assert next(column for column in drafted(huge=huge).columns if column.name == "huge").type == "number"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("x,y\n1,M\u00fcnchen\n".encode("latin-1"), "line 2 is not UTF-8 .* iconv -f WINDOWS-1252 -t UTF-8"),
+        ("x,y\n1,M\u00fcnchen\n".encode("utf-16"), "the file is UTF-16, not UTF-8"),
+        (b"x,y\n1,a\0\n", "line 2 has a NUL byte"),
+        (b"\n\n", "empty"),
+    ],
+)
+def test_a_file_that_is_no_text_is_named_with_its_line_and_the_cure(content: bytes, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "cities.csv"
+    path.write_bytes(content)
+    with pytest.raises(BadRequestError, match=told):
+        read_table(path)
+
+
+def test_a_target_without_any_value_is_named_as_that() -> None:
+    with pytest.raises(BadRequestError, match="no value in any row"):
+        draft(table(empty=""), "empty")
+
+
 def test_units_are_taken_from_names() -> None:
     units = {column.name: column.unit for column in drafted().columns}
     assert (units["body_mass_g"], units["bill (mm)"]) == ("g", "mm")

@@ -1,5 +1,6 @@
 """What the values of one column are taken for."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,6 +16,8 @@ CASES = [
     ("seen", [f"{day} 00:00:00" for day in DATES], "date", None),
     ("seen", ["2024-01-01 10:00:00", "2024-02-03 11:11:11"], "datetime", None),
     ("seen", ["2024-01-01T10:00:00Z", ""], "datetime", None),
+    ("seen", ["2024-01-01", "0000-00-00", "2024-02-03", "2024-02-04"], "string", None),
+    ("at", ["14:05", "2:05 pm", "23:59:59"], "string", None),
     ("seen", ["31.01.2024", "01.12.2023"], "date", "%d.%m.%Y"),
     ("seen", ["1/2/2024", "12/31/2023"], "date", "%m/%d/%Y"),
     ("seen", ["13/2/2024", "12/3/2023"], "date", "%d/%m/%Y"),
@@ -76,3 +79,16 @@ def test_a_target_keeps_its_words() -> None:
 )
 def test_what_is_doubtful_is_said(values: list[str], note: str) -> None:
     assert note in "; ".join(kind_of(pd.Series(values, dtype=object), name="a").notes)
+
+
+def test_infinity_is_no_number_and_its_rows_are_left_out() -> None:
+    found = kind_of(pd.Series(["inf", "1e999", *(f"{one / 7:.3f}" for one in range(300))]), name="rate")
+    assert (found.type, found.others) == ("number", 2)
+    assert found.numbers is not None
+    assert np.isnan(found.numbers[:2]).all()
+    assert np.isfinite(found.numbers[2:]).all()
+
+
+def test_dates_that_are_none_are_named() -> None:
+    found = kind_of(pd.Series(["2024-01-01", "2024-01-02", "0000-00-00"]), name="seen")
+    assert found.notes == ("2 of 3 values are dates, others words such as '0000-00-00'",)
