@@ -23,6 +23,7 @@ from rich.table import Table
 from tests.checker import datasets
 from tests.checker.client import Service
 from tests.checker.cycles import COURSE, Course
+from tests.checker.minute import Minute
 from tests.checker.report import make_console, play_course, print_summary
 from tests.checker.stack import Stack, StackError, default_or_free_ports
 from tests.checker.world import World, aged, patients
@@ -39,7 +40,9 @@ def main() -> int:
     keep = parser.parse_args().keep
     console = make_console()
     signal.signal(signal.SIGTERM, _interrupt)
-    stack = Stack(Path(tempfile.mkdtemp(prefix="regraft-demo-")), ports=default_or_free_ports())
+    folder = Path(tempfile.mkdtemp(prefix="regraft-demo-"))
+    environment = {"REGRAFT_TASKS_DIR": str(folder / "tasks")}
+    stack = Stack(folder, ports=default_or_free_ports(), environment=environment)
     try:
         good = _play(stack, console)
         if keep:
@@ -71,11 +74,16 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _play(stack: Stack, console: Console) -> bool:
+    console.print("[bold]One minute:[/] a table becomes a task, and is served.")
+    with console.status("making a task of a table"):
+        minute = Minute(stack.folder, console)
+        minute.init()
     started = time.monotonic()
-    console.print("[bold]The loop on this machine:[/] a stack is started, datasets good and bad are posted to it.")
     with console.status("starting the stack") as status:
         stack.start()
         stack.wait_ready(watch=Waiting(console, status))
+        minute.ask(stack)
+    console.print("[bold]The loop on this machine:[/] datasets good and bad are posted to the stack.")
     console.print(f"stack is up after {time.monotonic() - started:.1f} s", highlight=False)
     _print_addresses(stack, console)
     console.print()
