@@ -135,8 +135,9 @@ format: $(STAMP)  ## Write the code as ruff wants it
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
 .PHONY: manifests
-manifests: $(STAMP)  ## Render the Hera templates into k8s/
+manifests: $(STAMP)  ## Render the Hera templates, and the objects of the tasks that ship, into k8s/
 	@$(BIN)/python -m regraft_pipeline.argo.template k8s/base
+	@$(BIN)/python -m regraft_pipeline.base k8s
 
 .PHONY: docs
 docs: $(STAMP)  ## Write the pages that are made of the code: docs/codes.md

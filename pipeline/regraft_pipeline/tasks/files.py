@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regraft_core.definition import FILE_NAME, TaskDefinition, TaskFileError
-from regraft_inference.estimators import Estimator, estimator_class
+from regraft_core.definition import FILE_NAME, TaskDefinition, TaskFileError, read_file
+from regraft_inference.estimators import GROUP, Estimator, estimator_class
 from regraft_pipeline.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -40,16 +42,33 @@ def task_of(definition: TaskDefinition, folder: Path | None) -> Task:
     )
 
 
+def shipped(name: str, bootstrap: Callable[[], pd.DataFrame]) -> Task:
+    """Return a task that ships with Regraft; what made its reference makes it anew, with types."""
+    folder = Path(__file__).parent / "shipped" / name
+    return replace(task_of(read_file(folder / FILE_NAME), folder), bootstrap=bootstrap)
+
+
 def estimator_of(definition: TaskDefinition) -> Callable[[], Estimator]:
     """Return what makes new, unfitted estimators. Raises BundleError (``estimator_unknown``).
 
     An estimator that is made for any table has ``for_task(contract, problem)``; others take nothing.
     """
-    found = estimator_class(definition.estimator)
-    if (for_task := getattr(found, "for_task", None)) is not None:
-        contract, problem = definition.contract(), definition.problem_type
-        return lambda: for_task(contract, problem)
-    return found
+
+    def make() -> Estimator:
+        found = estimator_class(definition.estimator)
+        if (for_task := getattr(found, "for_task", None)) is not None:
+            made: Estimator = for_task(definition.contract(), definition.problem_type)
+            return made
+        return found()
+
+    if not _is_ours(definition.estimator):
+        estimator_class(definition.estimator)  # of others it is seen now whether they can be had
+    return make
+
+
+def _is_ours(estimator: str) -> bool:
+    """Whether an estimator comes with Regraft: to import it takes long, and most steps have no use for it."""
+    return any(entry.value.startswith("regraft_inference.") for entry in entry_points(group=GROUP, name=estimator))
 
 
 def _frame(path: Path | None) -> pd.DataFrame:

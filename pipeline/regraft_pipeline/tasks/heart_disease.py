@@ -1,7 +1,6 @@
 """The task ``heart-disease``: whether a patient has a narrowed coronary artery, from thirteen clinical values.
 
-Columns and codes are those of the Cleveland data of the UCI repository (Janosi, Steinbrunn, Pfisterer, Detrano:
-Heart Disease, 1988), with categories counted from 0. The bootstrap dataset is generated; no patient is in it.
+Its file is in ``shipped``; this makes its reference, and more of the kind.
 """
 
 from __future__ import annotations
@@ -13,70 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from regraft_core.contract import Column, Contract
-from regraft_inference.estimators.tabular import AutoEstimator
-from regraft_pipeline.tasks import GateSettings, Task
-
-CONTRACT = Contract(
-    task="heart-disease",
-    features=(
-        Column(name="age", type="number", unit="years", description="Age", minimum=18, maximum=110),
-        Column(name="sex", type="integer", description="0 female, 1 male", categories=(0, 1)),
-        Column(
-            name="cp",
-            type="integer",
-            description="Chest pain: 0 typical angina, 1 atypical angina, 2 other pain, 3 none",
-            categories=(0, 1, 2, 3),
-        ),
-        Column(
-            name="trestbps", type="number", unit="mm Hg", description="Resting blood pressure", minimum=60, maximum=240
-        ),
-        Column(name="chol", type="number", unit="mg/dl", description="Serum cholesterol", minimum=80, maximum=700),
-        Column(name="fbs", type="integer", description="Fasting blood sugar above 120 mg/dl: 1", categories=(0, 1)),
-        Column(
-            name="restecg",
-            type="integer",
-            description="Resting ECG: 0 normal, 1 ST-T abnormality, 2 left ventricular hypertrophy",
-            categories=(0, 1, 2),
-        ),
-        Column(
-            name="thalach",
-            type="number",
-            unit="beats a minute",
-            description="Highest heart rate under exercise",
-            minimum=50,
-            maximum=230,
-        ),
-        Column(name="exang", type="integer", description="Angina under exercise: 1", categories=(0, 1)),
-        Column(
-            name="oldpeak",
-            type="number",
-            unit="mm",
-            description="ST depression by exercise, relative to rest",
-            minimum=0,
-            maximum=10,
-        ),
-        Column(
-            name="slope",
-            type="integer",
-            description="ST segment at peak exercise: 0 rising, 1 flat, 2 falling",
-            categories=(0, 1, 2),
-        ),
-        Column(
-            name="ca",
-            type="integer",
-            description="Major vessels that fluoroscopy shows",
-            categories=(0, 1, 2, 3),
-        ),
-        Column(
-            name="thal",
-            type="integer",
-            description="Thallium scan: 0 normal, 1 fixed defect, 2 reversible defect",
-            categories=(0, 1, 2),
-        ),
-    ),
-    target=Column(name="condition", type="integer", description="1: narrowed by half or more", categories=(0, 1)),
-)
+from regraft_pipeline.tasks.files import shipped
 
 BOOTSTRAP_SEED = 2
 BOOTSTRAP_ROWS = 600
@@ -158,20 +94,5 @@ def bootstrap() -> pd.DataFrame:
     return generate(BOOTSTRAP_SEED)
 
 
-def estimator() -> AutoEstimator:
-    """Return the estimator for any table: additive, unless boosted trees do clearly better."""
-    return AutoEstimator(CONTRACT, "classification")
-
-
-TASK = Task(
-    name="heart-disease",
-    contract=CONTRACT,
-    kind="classification",
-    estimator=estimator,
-    bootstrap=bootstrap,
-    registered_model="{owner}-heart-disease-model",
-    description="Whether a patient has heart disease",
-    # Half would let patients pass of whom three in ten have a wrong label: they still have a third of the skill, and by
-    # chance more. A hundred rows teach so many columns little, and four fifths of them clearly more than two thirds.
-    gates=GateSettings(min_relative_skill=0.65, learning_rows=65, folds=5),
-)
+TASK = shipped("heart-disease", bootstrap)
+CONTRACT = TASK.contract

@@ -1,4 +1,4 @@
-"""The task ``passwords``: how often a password is used, from its letters."""
+"""The task ``passwords``: how often a password is used, from its letters. Its file is in ``shipped``."""
 
 from __future__ import annotations
 
@@ -7,22 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regraft_core.contract import Column, Contract
-from regraft_inference.estimators import Estimator
-from regraft_pipeline.tasks import GateSettings, Task
+from regraft_pipeline.tasks.files import shipped
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CONTRACT = Contract(
-    task="passwords",
-    features=(
-        Column(
-            name="Password", type="string", description="The password as it was typed", min_length=1, max_length=256
-        ),
-    ),
-    target=Column(name="Times", type="number", description="How often it is used", minimum=0, maximum=1e12),
-)
 
 COMMON_LETTERS = 10
 """Letters that stand in passwords of every level."""
@@ -68,21 +56,5 @@ def bootstrap() -> pd.DataFrame:
     return generate(BOOTSTRAP_SEED)
 
 
-def estimator() -> Estimator:
-    """Return an estimator that has not been fitted."""
-    from regraft_inference.estimators.passwords import PasswordEstimator  # noqa: PLC0415  (takes long, too)
-
-    return PasswordEstimator()
-
-
-TASK = Task(
-    name="passwords",
-    contract=CONTRACT,
-    kind="regression",
-    estimator=estimator,
-    bootstrap=bootstrap,
-    registered_model="{owner}-mlops-project-model",
-    description="How often a password is used",
-    # By the binomial distribution, of 200 rows split 70/30 this refuses 99.6 %, of good ones split 50/50 0.14 %.
-    gates=GateSettings(drift_p=0.003, input_drift_psi=None),
-)
+TASK = shipped("passwords", bootstrap)
+CONTRACT = TASK.contract

@@ -13,7 +13,9 @@ import yaml
 from regraft_core.definition import TaskFileError, read_definition
 from regraft_core.definition.objects import read_object
 from regraft_core.errors import RegraftError
-from regraft_pipeline.manifests import Place, budget, inference_service, ingress, render
+from regraft_pipeline import base
+from regraft_pipeline.manifests import Place, render
+from regraft_pipeline.tasks import SHIPPED
 
 ROOT = Path(__file__).parents[3]
 ROWS = 150
@@ -66,14 +68,28 @@ def test_what_differs_from_site_to_site_can_be_said(file: Path) -> None:
     assert way["spec"]["rules"][0]["host"] == "a.example"
 
 
-@pytest.mark.parametrize("task", ["passwords", "heart-disease"])
-def test_the_shipped_tasks_are_served_by_the_same_objects(task: str) -> None:
-    services = _of("k8s/base/inference-services.yaml")
-    assert inference_service(task, Place()) == services[task]
+@pytest.mark.parametrize("task", SHIPPED)
+def test_the_shipped_tasks_are_files_that_the_same_command_renders(task: str) -> None:
+    file = ROOT / "pipeline" / "regraft_pipeline" / "tasks" / "shipped" / task / "task.yaml"
+    config, service, way, _ = yaml.safe_load_all(render(file, Place()))
+    found = read_object(config)
+    assert found.error is None
+    assert found.definition == read_definition(file.read_bytes())
+    assert service["spec"] == _of("k8s/base/inference-services.yaml")[task]["spec"]
     paths = _of("k8s/base/ingress.yaml")["regraft"]["spec"]["rules"][0]["http"]["paths"]
-    assert all(path in paths for path in ingress(task, Place())["spec"]["rules"][0]["http"]["paths"])
-    name = f"{task}-predictor"
-    assert budget(task)["spec"] == _of("k8s/components/spread/budgets.yaml")[name]["spec"]
+    assert all(path in paths for path in way["spec"]["rules"][0]["http"]["paths"])
+
+
+def test_the_manifests_of_the_shipped_tasks_are_those_that_are_committed() -> None:
+    """``make manifests`` writes them anew."""
+    assert {name: (ROOT / "k8s" / name).read_text() for name in base.files()} == base.files()
+
+
+def test_the_shipped_tasks_stand_wherever_tasks_are_listed() -> None:
+    settings = _of("k8s/base/settings.yaml")["regraft"]["data"]
+    assert settings["REGRAFT_TASKS"] == ",".join(SHIPPED)
+    routes = (ROOT / "k8s/components/gateway-api/routes.yaml").read_text()
+    assert all(f"name: {task}-predictor" in routes for task in SHIPPED)
 
 
 def test_what_cannot_be_a_task_is_refused_here(file: Path) -> None:
