@@ -32,11 +32,17 @@ FOLDS = 3
 MOST_ADDITIVE_ROWS = 30_000
 """Above so many rows the additive model takes too long, and the boosted one is as good or better."""
 
+MOST_ADDITIVE_PARTS = 200
+"""The same of columns, or what is made of them."""
+
 MOST_ROWS_ALONE = 100_000
 """Of more rows the additive model, where nothing else is wanted, learns from so many."""
 
 FEW_ROWS = 1_000
 ROWS_FOR_PAIRS = 200
+PARTS_FOR_PAIRS = 100
+"""Of more parts the pairs are too many to look through."""
+
 MOST_UPDATES = 15_000
 """Of all parts of all machines together, of about .15 ms each: bounds the time that few rows of many parts take."""
 
@@ -99,7 +105,8 @@ class Trained:
 
 def train(table: Table, kinds: tuple[Kind, ...]) -> Trained:
     """Train the kind that does better on held-out rows: the first, unless another one does by over a standard error."""
-    if len(table.target) > MOST_ADDITIVE_ROWS and "boosted" in kinds:
+    large = len(table.target) > MOST_ADDITIVE_ROWS or len(table.parts) > MOST_ADDITIVE_PARTS
+    if large and "boosted" in kinds:
         kinds = ("boosted",)
     tried = [_calibrated(TRAINERS[kind](table), table.classes) for kind in kinds]
     best, losses = tried[0]
@@ -206,10 +213,11 @@ def _fit_machine(
 
     rounds = max(FEW_ROUNDS, min(500, MOST_UPDATES // (max(len(parts), 1) * machines)))
     few = len(table.target) < FEW_ROWS
+    pairs = table.outputs == 1 and len(table.target) >= ROWS_FOR_PAIRS and len(parts) <= PARTS_FOR_PAIRS
     settings: dict[str, Any] = {
         "feature_types": ["continuous" if part.levels is None else "nominal" for part in parts.values()] or None,
         "outer_bags": 1,
-        "interactions": 3 if table.outputs == 1 and len(table.target) >= ROWS_FOR_PAIRS else 0,
+        "interactions": 3 if pairs else 0,
         "learning_rate": 0.1 if few else min(0.15, max(0.05, 12.5 / rounds)),
         "smoothing_rounds": 5 if few else 20,
         "interaction_smoothing_rounds": 10,

@@ -11,6 +11,7 @@ from regraft_core.contract import Column, Contract
 from regraft_inference.bundle import Bundle, BundleInfo, write_bundle
 from regraft_inference.estimators.encoding import TEXT_PARTS, Encoding
 from regraft_inference.estimators.tabular import AutoEstimator
+from regraft_inference.estimators.training import MOST_ADDITIVE_PARTS
 
 LABELS = ("high", "low", "middle")
 FEATURES = (
@@ -120,3 +121,13 @@ def test_a_class_that_was_not_there_has_no_probability(tmp_path: Path) -> None:
     info = BundleInfo(task="flats", run_id="r", data_sha256="", estimator="auto", created_at=datetime.now(UTC))
     bundle = Bundle(tmp_path, contract=LEVEL, info=info, estimator=estimator, version="1")
     assert bundle.class_probabilities(COLUMNS)[:, 0].max() == 0
+
+
+def test_of_hundreds_of_columns_the_boosted_model_is_taken_at_once() -> None:
+    names = [f"c{number}" for number in range(MOST_ADDITIVE_PARTS + 1)]
+    features = tuple(Column(name=name, type="number") for name in names)
+    wide = Contract(task="wide", features=features, target=Column(name="y", type="number"))
+    rng = np.random.default_rng(2)
+    columns = {name: rng.normal(size=60) for name in names}
+    fitted = AutoEstimator(wide, "regression").fit(columns, columns["c0"] + rng.normal(0, 0.1, 60))
+    assert list(fitted.parameters()) == ["model", "held_out_loss_boosted"]
