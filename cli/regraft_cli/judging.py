@@ -128,10 +128,13 @@ def _judged_at(client: TriggerClient, csv: Path, name: str) -> Verdict:
 
 def _task_of(standards: Standards, name: str) -> Task:
     """Return the task as the stack defines it; one of a package has to be installed here as well."""
+    from regraft_core.definition import read_definition
     from regraft_pipeline.tasks import load_task
     from regraft_pipeline.tasks.files import task_of
 
-    return load_task(name) if standards.definition is None else task_of(standards.definition, None)
+    if standards.definition is None:
+        return load_task(name)
+    return task_of(read_definition(standards.definition, f"the definition of {name}"), None)
 
 
 def _bless_at(client: TriggerClient, dataset: str, name: str, by: str, why: str) -> Blessed:

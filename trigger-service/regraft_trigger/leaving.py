@@ -6,6 +6,7 @@ Whoever has neither the task's file nor the stack's folders judges, pulls and bl
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 import time
 import zipfile
@@ -86,12 +87,13 @@ async def standards(service: Current, task: str) -> Standards:
     if found is not None and found.error is not None:
         raise found.error
     definition, given = (None, None) if found is None else (found.definition, found.reference)
+    text = None if definition is None else json.dumps(definition.plain())
     objects, version = service.backend.objects, serving and serving.version
 
     def collect() -> Standards:
         reference = _reference(objects, task, given)
         asked = asked_lately(objects, task, version, time.time()) if version else None
-        return Standards(definition=definition, reference=reference, version=version, asked=asked)
+        return Standards(definition=text, reference=reference, version=version, asked=asked)
 
     return await asyncio.to_thread(collect)
 
