@@ -20,6 +20,7 @@ from starlette.background import BackgroundTask
 
 from regraft_core import layout
 from regraft_core.codes import Code
+from regraft_core.definition import FILE_NAME, TaskDefinition, read_file
 from regraft_core.definition.objects import reference_hash
 from regraft_core.errors import BadRequestError, NotFoundError
 from regraft_core.fit.asked import asked_lately
@@ -31,6 +32,7 @@ from regraft_core.settings import CoreSettings
 from regraft_core.standards import Blessed, Standards
 from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import ObjectStore, get_model, put_model
+from regraft_core.taskstate import TaskState
 from regraft_core.verdict import Verdict
 from regraft_core.versions import VersionShown
 from regraft_trigger.bodies import Body, body_schema, read_body
@@ -83,10 +85,13 @@ def make_router() -> APIRouter:
 async def standards(service: Current, task: str) -> Standards:
     """Show what a dataset of a task would be held against now."""
     await service.known(task)
-    found, serving = await asyncio.gather(service.backend.find_task(task), service.backend.serving(task))
+    found, serving, state = await asyncio.gather(
+        service.backend.find_task(task), service.backend.serving(task), service.backend.task_state(task)
+    )
     if found is not None and found.error is not None:
         raise found.error
-    definition, given = (None, None) if found is None else (found.definition, found.reference)
+    given = None if found is None else found.reference
+    definition = found.definition if found is not None else _of_file(state)
     text = None if definition is None else json.dumps(definition.plain())
     objects, version = service.backend.objects, serving and serving.version
 
@@ -96,6 +101,12 @@ async def standards(service: Current, task: str) -> Standards:
         return Standards(definition=text, reference=reference, version=version, asked=asked)
 
     return await asyncio.to_thread(collect)
+
+
+def _of_file(state: TaskState | None) -> TaskDefinition | None:
+    """Return what the file of a task defines that the settings name, None where it has no file."""
+    path = Path("" if state is None else state.source)
+    return read_file(path) if path.name == FILE_NAME and path.is_file() else None
 
 
 def _reference(objects: ObjectStore, task: str, given: Profile | None) -> Profile | None:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from regraft_core import layout
 from regraft_core.codes import Code
-from regraft_core.definition import FILE_NAME, WatchedFolder
-from regraft_core.definition.files import task_file
+from regraft_core.definition import WatchedFolder
 from regraft_core.definition.objects import TaskObject
 from regraft_core.definition.state import as_the_file_says
 from regraft_core.errors import RegraftError, UnavailableError
@@ -130,15 +129,11 @@ class LocalBackend:
         return {name: state for name in names if (state := self._state_now(name)) is not None}
 
     async def find_task(self, task: str) -> TaskObject | None:
-        """Look for the file of a task: among those that there are now, or where it was when somebody looked."""
+        """Look for the file of a task among those that there are now."""
         return await _in_thread(lambda: self._file_of(task))
 
     def _file_of(self, task: str) -> TaskObject | None:
-        files = [] if self._watched is None else self._watched.files()
-        state = read_state(self._objects, task)
-        if state is not None and (path := Path(state.source)).name == FILE_NAME and path.is_file():
-            files.append(task_file(path))
-        for file in files:
+        for file in [] if self._watched is None else self._watched.files():
             if file.name == task:
                 return TaskObject(task, str(file.path), file.definition, error=file.error)
         return None
