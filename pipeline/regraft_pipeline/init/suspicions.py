@@ -71,6 +71,8 @@ def copy_of_target(values: pd.Series[str], kind: Kind, truth: Truth, target: pd.
     known = ~np.isnan(truth.values)
     stripped = values.str.strip()[known]
     if truth.problem == "classification":
+        if len(kind.counts) > len(np.unique(truth.values[known])):
+            return None
         together = (pd.crosstab(stripped.to_numpy(), truth.values[known]) > 0).to_numpy()
         one_to_one = (together.sum(axis=0) == 1).all() and (together.sum(axis=1) == 1).all()
         return "a copy of the target in other words: each of its values stands for one class" if one_to_one else None
@@ -96,22 +98,29 @@ def leak(values: pd.Series[str], kind: Kind, truth: Truth) -> str | None:
     rows = np.random.default_rng(SEED).permutation(usable)[:SAMPLE_ROWS]
     # Places in the order of the values: trees need no more, and have no room for large ones. NaN is the last.
     features, target = np.unique(numbers[rows], return_inverse=True)[1].reshape(-1, 1), truth.values[rows]
+    tree: DecisionTreeRegressor | DecisionTreeClassifier
     if truth.problem == "regression":
         tree = DecisionTreeRegressor(min_samples_leaf=3, random_state=SEED)
-        predicted = cross_val_predict(tree, features, target, cv=3)
-        explained = 1 - np.square(predicted - target).sum() / max(np.square(target - target.mean()).sum(), 1e-300)
+    elif np.unique(target, return_counts=True)[1].min() < 6:
+        return None
     else:
-        least = np.unique(target, return_counts=True)[1].min()
-        if least < 6:
-            return None
         tree = DecisionTreeClassifier(min_samples_leaf=3, max_leaf_nodes=50, random_state=SEED, class_weight="balanced")
-        predicted = cross_val_predict(tree, features, target, cv=3)
-        classes = np.unique(target)
-        recall = np.mean([(predicted[target == one] == one).mean() for one in classes])
-        explained = (recall - 1 / len(classes)) / (1 - 1 / len(classes))
+    if _explained(tree.fit(features, target).predict(features), target, truth.problem) < LEAK:
+        return None  # not even of the rows that it has seen
+    explained = _explained(cross_val_predict(tree, features, target, cv=3), target, truth.problem)
     if explained >= LEAK:
         return f"LEAK? alone it tells {explained:.1%} of the target: is it known before the target is?"
     return None
+
+
+def _explained(predicted: NDArray[np.float64], target: NDArray[np.float64], problem: Problem) -> float:
+    """Return which share of the target is told: R2, or mean recall of the classes, rescaled so that guessing has 0."""
+    if problem == "regression":
+        spread = max(float(np.square(target - target.mean()).sum()), 1e-300)
+        return 1 - float(np.square(predicted - target).sum()) / spread
+    classes = np.unique(target)
+    recall = float(np.mean([(predicted[target == one] == one).mean() for one in classes]))
+    return (recall - 1 / len(classes)) / (1 - 1 / len(classes))
 
 
 def trend(kind: Kind, name: str, *, timed: bool) -> str | None:
