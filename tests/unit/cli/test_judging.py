@@ -110,7 +110,7 @@ def test_a_dataset_is_judged_by_the_standards_of_the_stack(
 ) -> None:
     good = elsewhere.regraft("verdict", csv(seals(2)), "--json")
     assert good.exit_code == 0, good.output
-    assert json.loads(good.stdout)["verdict"]["incumbent_metrics"]["recall"] > 0.9
+    assert json.loads(good.stdout)["incumbent_metrics"]["recall"] > 0.9
     bad = elsewhere.regraft("verdict", csv(seals(2).assign(length=lambda frame: frame["length"] * 25.4)))
     assert bad.exit_code == 3
     assert f"--url {elsewhere.url}" in bad.stdout.replace("\n", "")
