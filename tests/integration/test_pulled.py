@@ -55,7 +55,11 @@ def seals(seed: int) -> pd.DataFrame:
 
 def pulled(model: Path, folder: Path) -> Path:
     """Return what ``regraft pull`` writes of a model."""
-    package(lambda home: shutil.copytree(model, home) and None, folder)
+
+    def copy(home: Path) -> None:
+        shutil.copytree(model, home)
+
+    package(copy, folder)
     return folder
 
 

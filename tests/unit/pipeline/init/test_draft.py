@@ -66,9 +66,9 @@ def test_numbers_of_any_size_are_looked_at() -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("x,y\n1,M\u00fcnchen\n".encode("latin-1"), "line 2 is not UTF-8 .* iconv -f WINDOWS-1252 -t UTF-8"),
+        ("x,y\n1,M\u00fcnchen\n".encode("latin-1"), "line 2 is not UTF-8 .*iconv -f WINDOWS-1252 -t UTF-8"),
         ("x,y\n1,M\u00fcnchen\n".encode("utf-16"), "the file is UTF-16, not UTF-8"),
-        (b"x,y\n1,a\0\n", "line 2 has a NUL byte"),
+        (b"x,y\n1,a\0\n" + b"2,words\n" * 50, "line 2 has a NUL byte"),
         (b"\n\n", "empty"),
     ],
 )
