@@ -56,6 +56,10 @@ def test_the_document_names_every_operation_and_no_error_of_the_framework(servic
         ("GET", "/tasks/{task}/versions"),
         ("POST", "/tasks/{task}/outcomes"),
         ("GET", "/tasks/{task}/collected"),
+        ("GET", "/tasks/{task}/standards"),
+        ("POST", "/tasks/{task}/reference"),
+        ("GET", "/tasks/{task}/versions/{version}/bundle"),
+        ("GET", "/tasks/{task}/versions/{version}/data"),
         ("POST", "/runs/{run_id}/cancel"),
     }
     assert "HTTPValidationError" not in str(document)
