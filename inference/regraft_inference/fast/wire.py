@@ -82,17 +82,20 @@ class ShortCutProtocol(BoundedProtocol):
             or not cycle.keep_alive
             or cycle.waiting_for_100_continue
             or cycle.access_log
-            or not self._has_small_body(cycle.scope["headers"])
+            or not self._has_small_plain_body(cycle.scope["headers"])
         ):
             return None
         return Reply(short_cut, cycle, super()._start_asgi_task, self.app)
 
-    def _has_small_body(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Whether the headers tell the length of the body (the parser has checked it), and it is small."""
+    def _has_small_plain_body(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether the headers tell the length of the body (the parser has checked it), it is small, and not packed."""
+        length = None
         for name, value in headers:
             if name == b"content-length":
-                return int(value) <= self._most_bytes
-        return False
+                length = int(value)
+            elif name == b"content-encoding":
+                return False
+        return length is not None and length <= self._most_bytes
 
 
 class Reply:

@@ -117,6 +117,9 @@ def test_small_good_requests_never_reach_the_application(front: Front) -> None:
         request(b"", method="GET"),
         request(GOOD, "/v1/models/passwords:predict"),
         request(GOOD).replace(b"host: x\r\n", b"host: x\r\nconnection: close\r\n"),
+        request(GOOD).replace(b"host: x\r\n", b"host: x\r\ncontent-encoding: br\r\n"),
+        request(GOOD).replace(b"host: x\r\n", b"host: x\r\ncontent-encoding: gzip\r\n"),
+        request(GOOD).replace(b"host: x\r\n", b"host: x\r\ncontent-encoding: identity\r\n"),
     ],
 )
 def test_both_ways_answer_the_same_bytes_and_count_the_same(front: Front, data: bytes) -> None:
