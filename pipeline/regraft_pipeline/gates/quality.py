@@ -17,7 +17,7 @@ from regraft_pipeline.tasks import Task
 LESS_IS_BETTER = frozenset({"mae", "rmse", "rmsle", "log_loss", "brier"})
 """Metrics that are errors."""
 
-BOTH_ERRORS = 2.0
+BOTH_ERRORS = 1.5
 """Standard errors beyond which it is said that both models do worse than they should: the better of two seldom does."""
 
 PARTS = 20
