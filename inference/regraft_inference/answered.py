@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 from numpy.typing import NDArray
 
-from regraft_inference.estimators import Reasons, json_of
+from regraft_inference.estimators import Reasons
+from regraft_inference.reasons_json import json_of
 
 NOTHING: Mapping[str, Any] = {}
 

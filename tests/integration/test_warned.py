@@ -45,7 +45,7 @@ def test_it_is_promoted_with_a_warning_that_has_both_figures(warned: RunView, st
     said = {warning["code"]: warning["message"] for warning in found["warnings"]}
     assert SAID in said["skill_lost"]
     [figures] = [reason["figures"] for reason in found["verdict"]["reasons"] if reason["code"] == "skill_lost"]
-    assert figures["skill"] + figures["margin"] < figures["held_out_skill"]
+    assert figures["skill"] + figures["allowed"] < figures["asked"] <= figures["held_out_skill"]
 
 
 def test_the_list_of_runs_marks_it(warned: RunView, stack: Stack) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from regraft_core.codes import Code
 from regraft_core.errors import BundleError
-from regraft_inference.estimators.reasons import Reasons, ReasonsTable, json_of
+from regraft_inference.estimators.reasons import Reasons, ReasonsTable
 
 Columns = Mapping[str, Sequence[str | None] | NDArray[Any]]
 """Feature columns by name, all of the same length, as ``regraft_inference.columns`` has them: strings and texts as
@@ -154,6 +154,5 @@ __all__ = [
     "TrainingBatches",
     "bounded",
     "estimator_class",
-    "json_of",
     "rows_of",
 ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,8 +13,11 @@ from tests.unit.trigger.serving import Running, Serve, running
 
 @pytest.fixture(autouse=True)
 def plain_logs() -> Iterator[None]:
-    """Log plainly: by default structlog draws tracebacks for seconds."""
-    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
+    """Log plainly: by default structlog draws tracebacks for seconds; and apart from what commands print here."""
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
+    )
     yield
     structlog.reset_defaults()
 
