@@ -11,7 +11,8 @@ Needs uvicorn and httptools, which the images of the servers have.
 | the end of what a client sends, before its answer has begun | the answer, and then the end of the connection |
 | more connections than ``connections`` | the longest idle one makes room; 503 where all are being answered |
 
-All of them are problem details, and the connection ends with them.
+All of them are problem details, and the connection ends with them. Small requests go on beside a flood: refusals and
+large bodies take turns, those of all connections together, and more of a client is read when its turn has come.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from time import monotonic
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from regraft_core.codes import Code
 from regraft_core.errors import PROBLEM_JSON, BadRequestError, RegraftError, UnavailableError
+from regraft_core.pace import Pace, PacedFlow
 from regraft_core.settings import HttpSettings
 
 LINGER_SECONDS = 1.0
@@ -39,6 +41,16 @@ LINGER_BYTES = 64 << 20
 
 PIECE_BYTES = 1 << 14
 """The parser is fed in pieces of this size, and looked at in between."""
+
+LARGE_BYTES = 1 << 16
+LARGE_BYTES_PER_SECOND = 64 << 20
+"""Bodies, and pieces of them, over the one are read at the other, those of all connections together."""
+
+TURN_SECONDS = 0.005
+"""A refusal, or a request with a large body, begins this long after the one before it."""
+
+LONGEST_WAIT = 1.0
+"""How long a refusal waits at most: there is no end to those who come."""
 
 SPARE_FILES = 64
 """Descriptors that are kept from connections: logs, models, sockets to other services."""
@@ -106,6 +118,9 @@ class HttpVersionError(RegraftError):
 class BoundedProtocol(HttpToolsProtocol):
     """One connection, with bounds."""
 
+    _pace = Pace()
+    """That of all connections of the process."""
+
     def __init__(self, *arguments: Any, limits: HttpLimits | None = None, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._limits = limits or HttpLimits()
@@ -123,6 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it where there are too many."""
         super().connection_made(transport)
+        self.flow = self._paced = PacedFlow(transport, self.loop)
         self.idle_since = monotonic()
         if len(self.connections) > self._limits.connections and not self._make_room():
             self.refuse(UnavailableError("too many connections are open", code=Code.TOO_MANY_CONNECTIONS))
@@ -146,6 +162,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def give_way(self) -> None:
         """End the connection, which has brought no whole request: another needs its place."""
+        if self._refused:
+            return  # it ends by itself, when it is its turn
         if self._timer is None:
             self.transport.close()
         else:
@@ -178,6 +196,21 @@ class BoundedProtocol(HttpToolsProtocol):
         return waits
 
     def data_received(self, data: bytes) -> None:
+        """Take what has come, and read on when it is this connection's turn."""
+        self._take(data)
+        if len(data) >= LARGE_BYTES and not self.transport.is_closing():
+            self._paced.rest(self._pace.wait(len(data) / LARGE_BYTES_PER_SECOND))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Begin with a request; with one whose body is large when it is its turn."""
+        length = next((int(value) for name, value in cycle.scope["headers"] if name == b"content-length"), 0)
+        if length < LARGE_BYTES or not (wait := self._pace.wait(TURN_SECONDS)):
+            super()._start_asgi_task(cycle, app)
+            return
+        self._paced.rest(wait)
+        self.loop.call_later(wait, super()._start_asgi_task, cycle, app)
+
+    def _take(self, data: bytes) -> None:
         """Feed the parser, and go on reading where it stops for an upgrade that nobody makes."""
         if self._refused:
             self._received += len(data)
@@ -267,6 +300,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.pipeline:  # the broken one waits behind good ones: theirs are the last answers
             self.pipeline.popleft()
             return
+        if wait := self._pace.wait(TURN_SECONDS, LONGEST_WAIT):
+            self._paced.rest(wait)
+            self.loop.call_later(wait, self._tell, error)
+        else:
+            self._tell(error)
+
+    def _tell(self, error: RegraftError) -> None:
         begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
         if not begun and not self.transport.is_closing():
             self.transport.write(_response(error, self.server_state.default_headers))
@@ -303,7 +343,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """End what takes too long: not a body that comes at a fair rate, nor one that waits for its application."""
         limits, elapsed = self._limits, monotonic() - self._began
         left = limits.request_seconds + self._received / limits.bytes_per_second - elapsed
-        if left > 0 or self.flow.read_paused:
+        if left > 0 or self.flow.read_paused or self._paced.rests:
             self._timer = self.loop.call_later(max(left, 1.0), self._is_late)
             return
         self._timer = None

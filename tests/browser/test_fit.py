@@ -39,7 +39,7 @@ def test_a_world_that_has_changed_is_seen(look: Look, open_page: Open, world: Wo
     page = open_page(look)
     page.goto(world.trigger)
     card = page.locator(f"#serving-{world.task}")
-    expect(card.locator(".estimated")).to_contain_text("accuracy")
+    expect(card.locator(".estimated").first).to_contain_text("accuracy")
     open_fit(page, world, "Unfit")
     sheet = page.get_by_role("dialog", name=f"Does {world.task} still fit its requests?")
     expect(sheet).to_contain_text(f"{ROWS:,} rows in the last day")

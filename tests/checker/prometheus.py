@@ -14,7 +14,8 @@ import yaml
 
 from tests.checker.stack import free_ports
 
-SECONDS = 40.0
+SECONDS = 120.0
+"""What is told of requests is collected each minute."""
 
 type Alert = dict[str, Any]
 
