@@ -65,7 +65,8 @@ def redacted(address: str) -> str:
     host = parts.netloc.rpartition("@")[2]
     if (host, query, fragment) == (parts.netloc, parts.query, parts.fragment):
         return address
-    return SplitResult(parts.scheme, host, parts.path, query, fragment).geturl()
+    # What has lost its host may be read in another way now.
+    return redacted(SplitResult(parts.scheme, host, parts.path, query, fragment).geturl())
 
 
 def redacted_text(text: str) -> str:

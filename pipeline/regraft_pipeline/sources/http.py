@@ -10,7 +10,7 @@ import hashlib
 import re
 import ssl
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -240,20 +240,22 @@ class _Course:
         return f": {words!r}" if words else ""
 
     def _naming_errors(self, url: httpx.URL) -> _NamingErrors:
-        return _NamingErrors(shown(url))
+        return _NamingErrors(shown(url), self._seen)
 
 
 class _NamingErrors:
     """Turns what the network does into errors with codes of ours."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, seen: Collection[str]) -> None:
         self._address = address
+        self._seen = seen
+        """Addresses whose secrets a server may say again."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        why = redacted_text(str(error))
+        why = without_secrets_of(self._seen, str(error))
         match error:
             case httpcore.TimeoutException():
                 raise PassingError(f"{self._address} did not answer in time", code=Code.SOURCE_TIMEOUT) from error

@@ -24,6 +24,7 @@ SECRET = "5ECRET42"
         ("bootstrap:passwords", "bootstrap:passwords"),
         ("file:///data/c.csv", "file:///data/c.csv"),
         ("https://me:5ECRET42@a.b/c.csv", "https://a.b/c.csv"),
+        ("//me@//you:5ECRET42@a.b/c.csv", "//a.b/c.csv"),
         ("https://5ECRET42@a.b:9/c.csv?x=1", "https://a.b:9/c.csv?x=1"),
         ("https://a.b/c.csv?x=1&X-Amz-Signature=5ECRET42", "https://a.b/c.csv?…"),
         ("https://a.b/c.csv?year=2026#access_token=5ECRET42", "https://a.b/c.csv?year=2026#…"),

@@ -593,7 +593,8 @@ def test_no_message_shows_the_secret_of_an_address(server: Server, tmp_path: Pat
     server.answers["/cut"] = lambda handler: handler.send(CSV, Content_Encoding="gzip")
     server.answers["/loop"] = lambda handler: handler.send(b"", 302, Location=f"/loop?{secret}")
     server.answers["/odd"] = lambda handler: handler.send(b"", 302, Location=f"ftp://h/?{secret}")
-    for path in ("/moved", f"/gone?{secret}", f"/cut?{secret}", f"/loop?{secret}", "/odd"):
+    server.answers["/no-http"] = raw(b"5ECRET42 is no status line\r\n\r\n")
+    for path in ("/moved", f"/gone?{secret}", f"/cut?{secret}", f"/loop?{secret}", "/odd", f"/no-http?{secret}"):
         error = refused(f"{server.url}{path}", tmp_path)
         assert "5ECRET42" not in f"{error.message} {error.details}", path
 
