@@ -196,22 +196,12 @@ class BoundedProtocol(HttpToolsProtocol):
         return waits
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come, and read on when it is this connection's turn."""
-        self._take(data)
+        """Feed the parser, and go on reading where it stops for an upgrade that nobody makes.
+
+        Of who sends much at a time, more is read when it is his turn, whatever becomes of it.
+        """
         if len(data) >= LARGE_BYTES and not self.transport.is_closing():
             self._paced.rest(self._pace.wait(len(data) / LARGE_BYTES_PER_SECOND))
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Begin with a request; with one whose body is large when it is its turn."""
-        length = next((int(value) for name, value in cycle.scope["headers"] if name == b"content-length"), 0)
-        if length < LARGE_BYTES or not (wait := self._pace.wait(TURN_SECONDS)):
-            super()._start_asgi_task(cycle, app)
-            return
-        self._paced.rest(wait)
-        self.loop.call_later(wait, super()._start_asgi_task, cycle, app)
-
-    def _take(self, data: bytes) -> None:
-        """Feed the parser, and go on reading where it stops for an upgrade that nobody makes."""
         if self._refused:
             self._received += len(data)
             if self._received > LINGER_BYTES:
@@ -225,6 +215,15 @@ class BoundedProtocol(HttpToolsProtocol):
         # Most requests are there at once and need no timer.
         if self._coming and self._timer is None:
             self._await_request(len(data))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Begin with a request; with one whose body is large when it is its turn."""
+        length = next((int(value) for name, value in cycle.scope["headers"] if name == b"content-length"), 0)
+        if length < LARGE_BYTES or not (wait := self._pace.wait(TURN_SECONDS)):
+            super()._start_asgi_task(cycle, app)
+            return
+        self._paced.rest(wait)
+        self.loop.call_later(wait, super()._start_asgi_task, cycle, app)
 
     def _feed(self, data: bytes) -> bool:
         """Let the parser read on, and return whether there is a point in it."""
