@@ -9,10 +9,8 @@ from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, NotFoundError, RegraftError
 from regraft_core.logs import get_logger
-from regraft_core.reference import read_reference
-from regraft_core.runs import now
-from regraft_core.stores.objects import ObjectStore, get_model, open_store, put_model
-from regraft_core.verdict import Verdict
+from regraft_core.reference import blessed, profile_of_run, read_reference
+from regraft_core.stores.objects import ObjectStore, open_store, put_model
 from regraft_pipeline.assembly import open_registry, task_of_run
 from regraft_pipeline.gates import Profile, judge
 from regraft_pipeline.settings import PipelineSettings
@@ -51,13 +49,10 @@ def bless_run(run_id: str, settings: PipelineSettings, *, by: str, why: str) -> 
     dataset is bad whatever it is held against.
     """
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    verdict = get_model(store, layout.verdict(run_id), Verdict)
-    if verdict is None:
+    profile = profile_of_run(store, run_id)
+    if profile is None:
         raise NotFoundError(f"{run_id!r} is no file, and no run that has been judged", code=Code.RUN_UNKNOWN)
-    other = [reason.message for reason in verdict.errors if reason.gate != "drift"]
-    if other or verdict.profile is None:
-        raise BadRequestError(f"the dataset of {run_id} is no reference: {'; '.join(other)}", code=Code.REFERENCE_UNFIT)
-    return bless(task_of_run(run_id, verdict.task, store), verdict.profile, settings, by=by, why=why)
+    return bless(task_of_run(run_id, profile.task, store), profile, settings, by=by, why=why)
 
 
 def bless(task: Task, profile: Profile, settings: PipelineSettings, *, by: str, why: str) -> Profile:
@@ -65,14 +60,14 @@ def bless(task: Task, profile: Profile, settings: PipelineSettings, *, by: str, 
 
     The registry has a copy of who decided; where it cannot be written now, the next run of the task writes it.
     """
-    blessed = profile.model_copy(update={"created_at": now(), "blessed_by": by, "why": why})
+    profile = blessed(profile, by=by, why=why)
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    put_model(store, layout.reference(task.name), blessed)
+    put_model(store, layout.reference(task.name), profile)
     try:
-        open_registry(settings).tell_reference(task, blessed)
+        open_registry(settings).tell_reference(task, profile)
     except RegraftError as error:
         log.warning("registry is told of the reference by the next run", task=task.name, reason=error.message)
-    return blessed
+    return profile
 
 
 def counted(csv: Path, task: Task) -> Profile:

@@ -25,15 +25,13 @@ from regraft_core.definition.objects import reference_hash
 from regraft_core.errors import BadRequestError, NotFoundError
 from regraft_core.fit.asked import asked_lately
 from regraft_core.profile import Profile
-from regraft_core.reference import read_reference
+from regraft_core.reference import blessed, profile_of_run, read_reference
 from regraft_core.results import RegisterResult
-from regraft_core.runs import now
 from regraft_core.settings import CoreSettings
 from regraft_core.standards import Blessed, Standards
 from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import ObjectStore, get_model, put_model
 from regraft_core.taskstate import TaskState
-from regraft_core.verdict import Verdict
 from regraft_core.versions import VersionShown
 from regraft_trigger.bodies import Body, body_schema, read_body
 from regraft_trigger.guard import bearer_token, check_same_site, check_token
@@ -126,24 +124,20 @@ async def bless(request: Request, service: Current, task: str) -> Blessed:
 
     def write() -> Profile:
         profile = _of_run(objects, body.run_id, task) if body.run_id else _counted(body.profile, task)
-        blessed = profile.model_copy(update={"created_at": now(), "blessed_by": body.by, "why": body.why})
-        put_model(objects, layout.reference(task), blessed)
+        put_model(objects, layout.reference(task), blessed(profile, by=body.by, why=body.why))
         if given is not None:  # it has had its turn: the next run must not take it up
             objects.put(layout.given_reference(task), reference_hash(given).encode())
-        return blessed
+        return profile
 
-    blessed = await asyncio.to_thread(write)
-    return Blessed(task=task, rows=blessed.rows, data_sha256=blessed.data_sha256)
+    profile = await asyncio.to_thread(write)
+    return Blessed(task=task, rows=profile.rows, data_sha256=profile.data_sha256)
 
 
 def _of_run(objects: ObjectStore, run_id: str, task: str) -> Profile:
-    verdict = get_model(objects, layout.verdict(run_id), Verdict)
-    if verdict is None or verdict.task != task:
+    profile = profile_of_run(objects, run_id, task)
+    if profile is None:
         raise NotFoundError(f"{run_id!r} is no run of {task} that has been judged", code=Code.RUN_UNKNOWN)
-    other = [reason.message for reason in verdict.errors if reason.gate != "drift"]
-    if other or verdict.profile is None:
-        raise BadRequestError(f"the dataset of {run_id} is no reference: {'; '.join(other)}", code=Code.REFERENCE_UNFIT)
-    return verdict.profile
+    return profile
 
 
 def _counted(text: str | None, task: str) -> Profile:
