@@ -12,6 +12,15 @@ from regraft_core.codes import Code
 
 PROBLEM_JSON = "application/problem+json"
 
+PASSING_STATUSES = frozenset({408, 425, 429, 499})
+"""Client errors that pass by themselves: too slow, too early, too many (RFC 9110, 8470, 6585), and what MinIO and nginx
+say of a connection that broke."""
+
+
+def passes_by_itself(status: int) -> bool:
+    """Whether a refusal of this HTTP status makes sense to try again as it is."""
+    return status >= 500 or status in PASSING_STATUSES
+
 
 class RegraftError(Exception):
     """Base of all errors that Regraft raises on purpose.

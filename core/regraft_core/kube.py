@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from regraft_core.codes import Code
-from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
+from regraft_core.errors import NotFoundError, RegraftError, TemporaryError, passes_by_itself
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet puts the token and the authority's certificate of the pod's service account."""
@@ -123,7 +123,7 @@ def answer(response: httpx.Response) -> dict[str, Any]:
     message = f"the API server answers {status} to {request.method} {request.url.path}: {_reason(response)}"
     if status in (404, 410):
         raise NotFoundError(message, code=Code.OBJECT_UNKNOWN)
-    if status in (409, 429) or status >= 500:
+    if status == 409 or passes_by_itself(status):
         raise TemporaryError(message, code=Code.CLUSTER_BUSY)
     raise RegraftError(message, code=Code.CLUSTER_REFUSED)
 

@@ -18,11 +18,16 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ValidationError
 
 from regraft_core.codes import Code
-from regraft_core.errors import RegraftError, TemporaryError, UnreadableError
+from regraft_core.errors import RegraftError, TemporaryError, UnreadableError, passes_by_itself
 from regraft_core.logs import get_logger, log_once
 
 WRITING = ".writing-"
 """Begin of the names of files that are being written."""
+
+PASSING_CODES = frozenset(
+    {"BadDigest", "IncompleteBody", "OperationAborted", "PriorRequestNotComplete", "RequestTimeout"}
+)
+"""S3's codes, of any status, for what was broken on its way or met another request (API reference, error responses)."""
 
 log = get_logger(__name__)
 
@@ -204,13 +209,30 @@ class FileStore:
         return self._path(key).absolute().as_uri()
 
 
+def status_of(response: Mapping[str, Any]) -> int:
+    """Return the status of an answer of S3 as boto3 gives it; 503 where it says none."""
+    status: int = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 503)
+    return status
+
+
+def passes(response: Mapping[str, Any]) -> bool:
+    """Whether what an answer of S3 refuses may be tried again as it is."""
+    return passes_by_itself(status_of(response)) or _code_of(response) in PASSING_CODES
+
+
+def _code_of(response: Mapping[str, Any]) -> str:
+    code: str = response.get("Error", {}).get("Code", "")
+    return code
+
+
 def _refused(key: str, response: Mapping[str, Any], error: Exception) -> RegraftError:
-    """Return what an answer of S3 means; one that says no status can pass by itself."""
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 503)
+    """Return what an answer of S3 means."""
+    status = status_of(response)
     if status == 404:
         return _missing(key)
-    if status == 429 or status >= 500:
-        return TemporaryError(f"the object store answers {status} for {key!r}", code=Code.STORE_BUSY)
+    if passes(response):
+        said = f"{status} {_code_of(response)}".rstrip()
+        return TemporaryError(f"the object store answers {said} for {key!r}", code=Code.STORE_BUSY)
     return RegraftError(f"the object store refuses {key!r}: {error}", code=Code.STORE_REFUSED)
 
 

@@ -15,7 +15,7 @@ import httpx
 
 from regraft_core.addresses import redacted, redacted_text
 from regraft_core.codes import Code
-from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
+from regraft_core.errors import NotFoundError, RegraftError, TemporaryError, passes_by_itself
 from regraft_pipeline.tls import trusted
 
 Json = dict[str, Any]
@@ -102,7 +102,7 @@ class MlflowApi:
             raise TemporaryError(
                 f"MLflow at {self._shown} cannot be reached: {redacted_text(str(error))}", code=Code.MLFLOW_UNREACHABLE
             ) from error
-        if response.status_code == 429 or response.status_code >= 500:
+        if passes_by_itself(response.status_code):
             raise TemporaryError(
                 f"MLflow answers {response.status_code} to {method} {path}: {response.text[:300]}",
                 code=Code.MLFLOW_BUSY,

@@ -15,7 +15,7 @@ from regraft_core.addresses import in_buckets, redacted_text, s3_parts
 from regraft_core.codes import Code
 from regraft_core.codings import CodingError, CutShortError, unpacked
 from regraft_core.errors import SourceError, TemporaryError
-from regraft_core.stores.objects import S3Store
+from regraft_core.stores.objects import S3Store, passes, status_of
 from regraft_pipeline.sources.source import Fetched, PassingError, Patience, Progress, Site, too_large
 from regraft_pipeline.sources.words import words_of
 
@@ -80,7 +80,7 @@ def _naming_errors(address: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        status = status_of(error.response)
         told = error.response.get("Error", {})
         words = redacted_text(words_of(f"{told.get('Code', '')}: {told.get('Message', '')}".encode()))
         if status == 404:
@@ -88,7 +88,7 @@ def _naming_errors(address: str) -> Iterator[None]:
                 f"there is nothing at {address}: {words!r}", code=Code.SOURCE_NOT_FOUND, http_status=status
             ) from error
         message = f"{address}: the object store answers {status}: {words!r}"
-        if status == 429 or status >= 500:
+        if passes(error.response):
             raise PassingError(
                 message, code=Code.SOURCE_HTTP_ERROR, http_status=status, patient=status in (429, 503)
             ) from error

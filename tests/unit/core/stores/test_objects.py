@@ -1,8 +1,10 @@
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 from pydantic import BaseModel
 
@@ -126,3 +128,38 @@ def test_a_removed_object_is_gone_and_one_that_never_was_is_no_error(store: Obje
     store.remove("a/b")
     store.remove("a/b")
     assert store.get("a/b") is None
+
+
+@pytest.mark.usefixtures("credentials")
+@pytest.mark.parametrize(
+    ("status", "code", "passes"),
+    [
+        (500, "InternalError", True),
+        (503, "SlowDown", True),
+        (429, "TooManyRequests", True),
+        (408, "RequestTimeout", True),
+        (499, "ClientDisconnected", True),
+        (400, "RequestTimeout", True),
+        (400, "IncompleteBody", True),
+        (400, "BadDigest", True),
+        (409, "OperationAborted", True),
+        (400, "InvalidArgument", False),
+        (403, "AccessDenied", False),
+        (403, "RequestTimeTooSkewed", False),
+        (405, "MethodNotAllowed", False),
+        (413, "EntityTooLarge", False),
+    ],
+)
+def test_what_passes_by_itself_is_a_temporary_failure(status: int, code: str, passes: bool, tmp_path: Path) -> None:
+    client = boto3.client("s3", endpoint_url="http://127.0.0.1:9")
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    store = S3Store("bucket", client=client)
+    for write in (partial(store.put, "a", b"x"), partial(store.put_file, "a", file)):
+        with Stubber(client) as stubber:
+            stubber.add_client_error("put_object", service_error_code=code, http_status_code=status)
+            with pytest.raises(RegraftError) as caught:
+                write()
+        assert isinstance(caught.value, TemporaryError) is passes, caught.value
+        assert caught.value.code == ("store_busy" if passes else "store_refused")
+        assert code in caught.value.message
