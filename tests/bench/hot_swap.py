@@ -112,7 +112,9 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--promotions", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--data", metavar="URL", help="where datasets.py serves already; default: serve them from here")
+    parser.add_argument(
+        "--data", metavar="URL", help="where tests.checker.datasets serves already; default: serve them from here"
+    )
     arguments = parser.parse_args()
     with datasets.serving() as server, Service(arguments.trigger, arguments.predict) as service:
         load, versions = swap_under_load(

@@ -47,7 +47,9 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--trigger", required=True, metavar="URL", help="such as http://localhost:8000/trigger")
     parser.add_argument("--predict", required=True, metavar="URL", help="such as http://localhost:8080/predict")
-    parser.add_argument("--data", metavar="URL", help="where datasets.py serves already; default: serve them from here")
+    parser.add_argument(
+        "--data", metavar="URL", help="where tests.checker.datasets serves already; default: serve them from here"
+    )
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(1_000_000), help="of the datasets; default: random"
     )

@@ -57,7 +57,7 @@ class ToyService(Service):
             return Prediction([0.5] * len(passwords), str(self.serving), "")
         rows = csv.reader(io.StringIO(datasets.MAKERS[name](SEED).decode()))
         known = dict(list(rows)[1:])
-        ones = datasets._family(name, SEED).own[1]
+        ones = datasets.passwords.family(name, SEED).own[1]
         values = [float(known.get(password, bool(ones & set(password)))) for password in passwords]
         values[: round(self.wrong_share * len(values))] = [0.5] * round(self.wrong_share * len(values))
         return Prediction(values, str(self.serving), hashlib.sha256(datasets.MAKERS[name](SEED)).hexdigest())

@@ -61,7 +61,7 @@ def test_labels_turned_round_are_those_of_45_of_100_rows() -> None:
 
 @pytest.mark.parametrize("name", ["good", "new_alphabet"])
 def test_unseen_passwords_are_new_and_tell_their_class(name: str) -> None:
-    family = datasets._family(name, 1)
+    family = datasets.passwords.family(name, 1)
     sample = datasets.unseen(name, 1)
     passwords = sample.columns["Password"]
     assert len(set(passwords)) == len(sample.answers) == 500

@@ -1,7 +1,8 @@
+"""The formats of a request: all are read alike, and what breaks one is refused with code, column and row."""
+
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import numpy as np
@@ -12,29 +13,14 @@ from hypothesis import strategies as st
 
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import ContractError
-from regraft_inference.formats import RequestReader, Tensor
+from regraft_inference.formats import RequestReader
 from regraft_inference.options import Options
-from tests.unit.inference.bundles import HEART, HEART_ROWS, PASSWORDS
-
-passwords = RequestReader(PASSWORDS)
-heart = RequestReader(HEART)
-classifier = RequestReader(HEART, probabilities=True, reasons=True)
-
-RECORD = {"age": 40, "sex": 1, "oldpeak": 0.5}
-
-
-def refusal(reader: RequestReader, payload: Any) -> ContractError:
-    body = payload if isinstance(payload, bytes) else orjson.dumps(payload)
-    with pytest.raises(ContractError) as caught:
-        reader.read(body)
-    return caught.value
+from tests.unit.inference.bundles import HEART, HEART_ROWS
+from tests.unit.inference.readers import RECORD, ROW, heart, passwords, refusal
 
 
 def rows(**changes: Any) -> dict[str, Any]:
     return {**HEART_ROWS, **changes}
-
-
-ROW = [40, 1, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -78,12 +64,6 @@ def test_every_format_gives_typed_columns_in_the_order_of_the_contract(payload: 
 )
 def test_strings_stay_as_they_are(payload: dict[str, Any]) -> None:
     assert passwords.read(orjson.dumps(payload)) == {"Password": ["a", "Password"]}
-
-
-def test_an_integral_float_is_an_integer_as_in_json_schema() -> None:
-    columns = heart.read(b'{"age": [40.0, 6e1], "sex": [1.0, 0], "oldpeak": [1, 2]}')
-    assert columns["age"].tolist() == [40, 60]  # type: ignore[union-attr]
-    assert columns["oldpeak"].tolist() == [1.0, 2.0]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -164,24 +144,6 @@ def test_a_broken_request_is_refused_with_code_column_and_row(
     orjson.dumps(error.problem())
 
 
-@pytest.mark.parametrize(
-    ("values", "code", "row", "rule"),
-    [
-        (["a", ""], "value_too_short", 1, "at least 1 characters"),
-        (["a" * 65], "value_too_long", 0, "at most 64 characters"),
-        (["a", 1], "wrong_type", 1, "type string"),
-        (["a"] * 5001, "too_many_rows", 5000, "at most 5000 rows"),
-    ],
-)
-def test_strings_are_held_to_length_and_number(values: list[Any], code: str, row: int, rule: str) -> None:
-    error = refusal(passwords, {"Password": values})
-    assert (error.code, error.details["row"], error.details["rule"]) == (code, row, rule)
-
-
-def test_length_is_counted_in_characters() -> None:
-    assert passwords.read(orjson.dumps({"Password": ["\N{GRINNING FACE}" * 64]}))
-
-
 def test_a_column_may_be_called_like_a_format() -> None:
     column = Column(name="inputs", type="string", categories=("a", "b"))
     reader = RequestReader(
@@ -211,144 +173,6 @@ def test_columns_may_be_called_like_formats_and_options() -> None:
         asking = orjson.dumps(payload | {"explain": True})
         assert odd.read_asking(asking) == (columns, Options(explain=True))
     assert refusal(odd, {"inputs": [1], "a": [1]}).code == "column_missing"
-
-
-FORMATS: list[dict[str, Any]] = [
-    {name: [value] for name, value in RECORD.items()},
-    {"inputs": [RECORD]},
-    {"instances": [RECORD]},
-    {"dataframe_records": [RECORD]},
-    {"dataframe_split": {"columns": list(RECORD), "data": [ROW]}},
-]
-
-
-@pytest.mark.parametrize("payload", FORMATS)
-def test_every_format_may_ask_for_probabilities(payload: dict[str, Any]) -> None:
-    for asks in (True, False):
-        columns, asked = classifier.read_asking(orjson.dumps(payload | {"probabilities": asks}))
-        assert (columns["age"][0], asked) == (40, Options(probabilities=asks))
-        columns, asked = classifier.read_asking(orjson.dumps(payload | {"explain": asks}))
-        assert (columns["age"][0], asked) == (40, Options(explain=asks))
-    assert classifier.read_asking(orjson.dumps(payload))[1] == Options()
-
-
-@pytest.mark.parametrize("key", ["params", "parameters"])
-def test_other_servers_clients_ask_in_their_parameters(key: str) -> None:
-    wrapped = {"dataframe_records": [RECORD]}
-    for asks in (True, False):
-        body = orjson.dumps(wrapped | {key: {"explain": asks, "temperature": 1}})
-        assert classifier.read_asking(body)[1] == Options(explain=asks)
-        assert classifier.read_asking(body, by_name=True)[1] == Options(explain=asks)
-    assert classifier.read_asking(orjson.dumps(wrapped | {key: None, "explain": True}))[1] == Options(explain=True)
-    assert classifier.read_asking(orjson.dumps(wrapped | {key: {"explain": True}, "explain": True}))[1].explain
-    for said, code in (
-        ({key: {"explain": False}, "explain": True}, "duplicate_key"),
-        ({key: {"explain": 1}}, "wrong_type"),
-    ):
-        with pytest.raises(ContractError) as caught:
-            classifier.read_asking(orjson.dumps(wrapped | said))
-        assert (caught.value.code, caught.value.details["column"]) == (code, "explain")
-    with pytest.raises(ContractError) as caught:
-        heart.read_asking(orjson.dumps(wrapped | {key: {"explain": True}}))
-    assert caught.value.code == "no_reasons"
-
-
-@pytest.mark.parametrize("payload", FORMATS)
-@pytest.mark.parametrize(
-    ("reader", "asks", "code"),
-    [
-        (classifier, 1, "wrong_type"),
-        (classifier, "true", "wrong_type"),
-        (classifier, None, "wrong_type"),
-        (classifier, [True], "wrong_type"),
-        (heart, True, ""),
-        (heart, False, ""),
-    ],
-)
-@pytest.mark.parametrize(("option", "none"), [("probabilities", "no_probabilities"), ("explain", "no_reasons")])
-def test_asking_otherwise_or_where_there_are_none_is_refused(
-    payload: dict[str, Any], reader: RequestReader, asks: Any, code: str, option: str, none: str
-) -> None:
-    with pytest.raises(ContractError) as caught:
-        reader.read_asking(orjson.dumps(payload | {option: asks}))
-    assert (caught.value.code, caught.value.details["column"]) == (code or none, option)
-
-
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (b'{"probabilities": true, "instances": [], "probabilities": true}', "empty_request"),
-        (
-            b'{"probabilities": true, "instances": [{"age": 4, "sex": 1, "oldpeak": 1}], "probabilities": false}',
-            "duplicate_key",
-        ),
-        (b'{"explain": true, "instances": [{"age": 4, "sex": 1, "oldpeak": 1}], "explain": true}', "duplicate_key"),
-        (b'{"probabilities": true}', "column_missing"),
-        (b'[{"probabilities": true}]', "column_unknown"),
-        (b'"probabilities"', "not_an_object"),
-        (b'{"instances": [{"age": 4, "sex": 1, "oldpeak": 1, "probabilities": true}]}', "column_unknown"),
-    ],
-)
-def test_the_option_stands_once_and_beside_the_rows(body: bytes, code: str) -> None:
-    with pytest.raises(ContractError) as caught:
-        classifier.read_asking(body)
-    assert caught.value.code == code
-
-
-def test_a_column_may_be_called_like_the_option() -> None:
-    for name in ("probabilities", "explain", "params"):
-        column = Column(name=name, type="number")
-        target = Column(name="class", type="integer", categories=(0, 1))
-        contract = Contract(task="odd", features=(column,), target=target)
-        reader = RequestReader(contract, probabilities=True, reasons=True)
-        columns, asked = reader.read_asking(orjson.dumps({name: [0.5]}))
-        assert (columns[name].tolist(), asked) == ([0.5], Options())  # type: ignore[union-attr]
-        assert contract.request_schema(probabilities=True, reasons=True)["properties"][name]["type"] == "array"
-
-
-def tensor(name: str, datatype: str, data: list[Any], shape: list[int] | None = None) -> Tensor:
-    return Tensor(name, datatype, [len(data)] if shape is None else shape, data)
-
-
-def test_tensors_become_columns_in_any_order() -> None:
-    tensors = [
-        tensor("oldpeak", "FP32", [[0.5], [1.0]], [2, 1]),
-        tensor("sex", "UINT8", [1, 0]),
-        tensor("age", "INT64", [4, 5]),
-    ]
-    columns = heart.read_tensors(tensors)
-    assert {name: column.tolist() for name, column in columns.items()} == {  # type: ignore[union-attr]
-        "age": [4, 5],
-        "sex": [1, 0],
-        "oldpeak": [0.5, 1.0],
-    }
-
-
-@pytest.mark.parametrize(
-    ("tensors", "code"),
-    [
-        ([], "column_missing"),
-        ([tensor("Password", "BYTES", ["a"])] * 2, "duplicate_key"),
-        ([tensor("Name", "BYTES", ["a"])], "column_unknown"),
-        ([tensor("Password", "INT64", [1])], "wrong_type"),
-        ([tensor("Password", "BYTES", ["a"], [2])], "unequal_lengths"),
-        ([tensor("Password", "BYTES", [["a", "b"]])], "wrong_type"),
-        ([tensor("Password", "BYTES", [])], "empty_request"),
-    ],
-)
-def test_broken_tensors_are_refused(tensors: list[Tensor], code: str) -> None:
-    with pytest.raises(ContractError) as caught:
-        passwords.read_tensors(tensors)
-    assert caught.value.code == code
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_tensor_with_a_number_that_is_none_is_refused(value: float) -> None:
-    tensors = [tensor("age", "INT64", [4]), tensor("sex", "INT64", [1]), tensor("oldpeak", "FP64", [value])]
-    with pytest.raises(ContractError) as caught:
-        heart.read_tensors(tensors)
-    code = "value_nan" if math.isnan(value) else "value_infinite"
-    assert (caught.value.code, caught.value.details["column"]) == (code, "oldpeak")
 
 
 json_values = st.recursive(
@@ -388,125 +212,6 @@ def test_every_valid_request_is_read(cells: list[tuple[int, int, float]]) -> Non
 @given(st.lists(st.text(min_size=1, max_size=64), min_size=1, max_size=20))
 def test_every_string_within_the_limits_is_read(values: list[str]) -> None:
     assert passwords.read(orjson.dumps({"Password": values})) == {"Password": values}
-
-
-FLATS = Contract(
-    task="flats",
-    features=(
-        Column(name="size", type="number", minimum=0, nullable=True),
-        Column(name="rooms", type="integer", nullable=True),
-        Column(name="lift", type="boolean"),
-        Column(name="district", type="string", categories=("east", "west"), nullable=True),
-        Column(name="notes", type="text"),
-        Column(name="built", type="date"),
-        Column(name="seen", type="datetime", nullable=True),
-    ),
-    target=Column(name="price", type="number"),
-    ignored=("id",),
-)
-FLAT: dict[str, list[object]] = {
-    "size": [1.5, None],
-    "rooms": [None, 2],
-    "lift": [True, False],
-    "district": ["east", None],
-    "notes": ["bright", "dark"],
-    "built": ["1999-12-31", "2024-02-29"],
-    "seen": ["2024-02-29T12:00:00Z", None],
-}
-FLAT_ROWS = [[*row, 7] for row in zip(*FLAT.values(), strict=True)]
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        FLAT,
-        FLAT | {"id": ["a", "b"]},
-        {"dataframe_records": [{name: values[row] for name, values in FLAT.items()} | {"id": row} for row in (0, 1)]},
-        {
-            "dataframe_split": {
-                "columns": [*FLAT, "id"],
-                "data": [[*row, 7] for row in zip(*FLAT.values(), strict=True)],
-            }
-        },
-        {"inputs": FLAT},
-    ],
-)
-def test_all_types_and_gaps_are_read(request_: dict[str, object]) -> None:
-    found = RequestReader(FLATS).read(json.dumps(request_).encode())
-    assert list(found) == list(FLAT)
-    assert np.isnan(np.asarray(found["size"])).tolist() == [False, True]
-    assert np.asarray(found["rooms"]).dtype == np.float64
-    assert found["lift"].tolist() == [True, False]  # type: ignore[union-attr]
-    assert found["district"] == ["east", None]
-    assert np.isnat(np.asarray(found["seen"])).tolist() == [False, True]
-    assert str(np.asarray(found["built"])[1]).startswith("2024-02-29")
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "code"),
-    [
-        ("lift", 1, "wrong_type"),
-        ("lift", None, "value_missing"),
-        ("built", "29.02.2024", "wrong_type"),
-        ("built", "2023-02-29", "wrong_type"),
-        ("seen", "noon", "wrong_type"),
-        ("seen", 3, "wrong_type"),
-        ("size", -1, "value_negative"),
-        ("size", "x", "wrong_type"),
-        ("district", "north", "value_not_in_categories"),
-        ("other", "x", "column_unknown"),
-    ],
-)
-def test_what_breaks_the_contract_is_named_among_gaps(column: str, value: object, code: str) -> None:
-    request_ = FLAT | {column: [FLAT.get(column, ["x"])[0], value]}
-    with pytest.raises(ContractError) as error:
-        RequestReader(FLATS).read(json.dumps(request_).encode())
-    assert (error.value.code, error.value.details["column"]) == (code, column)
-    assert error.value.details.get("row", 1) == 1
-
-
-MANY = 100
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "code"),
-    [
-        ("age", True, "wrong_type"),
-        ("age", "40", "wrong_type"),
-        ("age", None, "value_missing"),
-        ("age", [40], "wrong_type"),
-        ("age", {"a": 40}, "wrong_type"),
-        ("age", 40.5, "wrong_type"),
-        ("age", 2**63, "value_too_large"),
-        ("age", -1, "value_too_small"),
-        ("oldpeak", True, "wrong_type"),
-        ("oldpeak", "0.5", "wrong_type"),
-        ("oldpeak", -1e300, "value_negative"),
-    ],
-)
-def test_a_bad_value_among_many_is_named_as_a_lone_one_is(column: str, value: Any, code: str) -> None:
-    many = {name: values[:1] * MANY for name, values in HEART_ROWS.items()}
-    many[column] = [*many[column][: MANY // 2], value, *many[column][MANY // 2 + 1 :]]
-    error = refusal(heart, many)
-    alone = refusal(heart, {name: [values[MANY // 2]] for name, values in many.items()})
-    assert (error.code, error.details["column"], error.details["row"]) == (alone.code, column, MANY // 2)
-    assert error.details["rule"] == alone.details["rule"]
-
-
-@pytest.mark.parametrize("rows_", [1, MANY])
-def test_many_values_are_typed_as_few_are(rows_: int) -> None:
-    found = heart.read(orjson.dumps({"age": [40.0] * rows_, "sex": [1] * rows_, "oldpeak": [1] * rows_}))
-    for name, kind in (("age", np.int64), ("sex", np.int64), ("oldpeak", np.float64)):
-        values = found[name]
-        assert isinstance(values, np.ndarray)
-        assert (values.dtype, len(values)) == (np.dtype(kind), rows_)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_number_that_is_none_is_found_among_many(value: float) -> None:
-    with pytest.raises(ContractError) as caught:
-        heart.read_payload({"age": [40] * MANY, "sex": [1] * MANY, "oldpeak": [0.5] * (MANY - 1) + [value]})
-    assert caught.value.details["row"] == MANY - 1
 
 
 def test_a_key_that_is_there_twice_is_found_in_columns() -> None:

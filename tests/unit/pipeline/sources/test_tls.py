@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from regraft_core.errors import RegraftError, SourceError
-from regraft_pipeline.sources import Fetched, Limits, Site, fetch, source
+from regraft_pipeline.sources import Fetched, Limits, Site, fetch
 from regraft_pipeline.tls import trusted
 
 CSV = b"Password,Times\na,1.0\nb,0.0\n"
@@ -30,11 +30,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*command, "-keyout", "key", "-out", "cert", "-days", "2"], cwd=folder, check=True, capture_output=True
     )
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "FIRST_PAUSE", 0.01)
 
 
 @contextmanager
