@@ -36,6 +36,7 @@ def test_seconds_are_waited_for(value: str, seconds: float) -> None:
         f"{SOON:%a %b %d %H:%M:%S %Y}",
         format_datetime(SOON.astimezone(tz=None)),
     ],
+    ids=["rfc 1123", "rfc 850", "asctime", "with its zone"],  # not by the moment: workers have to agree on the names
 )
 def test_each_form_of_a_date_is_the_same_moment_everywhere(value: str) -> None:
     found = retry_after(value)
