@@ -20,7 +20,8 @@ import structlog
 
 from regraft_core.kube import Cluster
 from tests.apiserver import ApiServer
-from tests.courses.course import Course, Script
+from tests.courses.course import Course
+from tests.courses.script import Script
 from tests.courses.servers import control_plane, mlflow
 
 

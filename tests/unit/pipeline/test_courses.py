@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from tests.apiserver import ApiServer
-from tests.courses.course import Course, Script
+from tests.courses.course import Course
+from tests.courses.script import Script
 from tests.proofs import some
 
 
