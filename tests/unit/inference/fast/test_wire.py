@@ -4,11 +4,11 @@ import asyncio
 import socket
 import struct
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from regraft_inference.fast.wire import Reply, Scope
+from regraft_inference.fast.wire import Reply, Scope, ShortCutProtocol
 from regraft_inference.headers import header_lines
 from tests.unit.inference.connections import Connection, serve
 
@@ -28,12 +28,14 @@ class Server:
     waiting: list[tuple[Reply, bytes]] = field(default_factory=list)
     """What the short cut has taken and keeps back because it begins with ``wait``."""
 
-    async def __call__(self, _scope: Scope, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         message = await receive()
         body = message.get("body", b"")
         while message.get("more_body"):
             message = await receive()
             body += message.get("body", b"")
+        if message["type"] == "http.request":
+            assert dict(scope["headers"]).get(b"content-length", b"%d" % len(body)) == b"%d" % len(body)
         self.app_saw.append(b"(gone)" if message["type"] == "http.disconnect" else body)
         await asyncio.sleep(0.01 if body.startswith(b"slow") else 0)
         headers = [(b"content-length", b"%d" % len(body)), (b"way", b"ordinary")]
@@ -93,6 +95,86 @@ def test_both_ways_share_a_connection() -> None:
     assert server.app_saw == [b"two"]
 
 
+def parsed(protocol: ShortCutProtocol) -> list[bytes]:
+    """Note what is parsed from now on."""
+    found: list[bytes] = []
+    feed = protocol._feed
+
+    def note(data: bytes) -> bool:
+        found.append(data)
+        return feed(data)
+
+    protocol._feed = note  # type: ignore[method-assign]
+    return found
+
+
+def test_a_head_that_comes_again_is_not_parsed_again() -> None:
+    server = Server()
+    again = [b"two", b"", b"x" * 500, b"decline this", b"five", b"fail", b"seven", b"eight"]
+    ways = [b"short", b"short", b"short", b"ordinary", b"short", b"ordinary", b"short", b"short"]
+
+    async def talk(connection: Connection) -> None:
+        await connection.ask(post(b"one"))
+        (protocol,) = connection.server.server_state.connections
+        found = parsed(cast("ShortCutProtocol", protocol))
+        for body, expected in zip(again, ways, strict=True):
+            head, answer = await connection.ask(post(body))
+            assert (answer, way(head)) == (body, expected)
+        # What an application has had its hands on is read anew.
+        assert found == [post(b"five"), post(b"seven")]
+
+    state = serve(server, server.offer, talk)
+    assert state.total_requests == 1 + len(again)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        post(b"one").replace(b"length: 3", b"length: 03"),
+        post(b"one").replace(b"length: 3", b"length: +3"),
+        post(b"one").replace(b"length: 3", b"length:"),
+        post(b"one").replace(b"length: 3", b"length: 3\r\ncontent-length: 3"),
+        post(b"one").replace(b"quick HTTP/1.1", b"quick HTTP/1.0"),
+        post(b"one").replace(b"host: x", b"host: y\r\nhost: x"),
+        post(b"one") + b"\r\n",
+        post(b"one", b"other"),
+        CHUNKED,
+        b"\x00",
+    ],
+)
+def test_after_a_head_that_is_known_all_others_are_read_as_without_it(data: bytes) -> None:
+    def told(*before: bytes) -> bytes:
+        found: list[bytes] = []
+        server = Server()
+
+        async def talk(connection: Connection) -> None:
+            for each in before:
+                await connection.ask(each)
+            await connection.send(data)
+            connection.writer.write_eof()
+            found.append(await connection.reader.read())
+
+        serve(server, server.offer, talk)
+        return found[0]
+
+    assert told(post(b"two"), post(b"two")) == told()
+
+
+def test_a_known_head_is_of_its_connection_and_bounds_hold_for_it() -> None:
+    server = Server()
+
+    async def talk(connection: Connection) -> None:
+        await connection.ask(post(b"one"))
+        head, _ = await connection.ask(post(b"x" * 1001))
+        assert way(head) == b"ordinary"
+        connection.server.server_state.default_headers = [(b"date", b"today"), (b"connection", b"close")]
+        head, body = await connection.ask(post(b"three"))
+        assert (body, b"connection: close" in head) == (b"three", True)
+        assert await connection.closed()
+
+    serve(server, server.offer, talk)
+
+
 @pytest.mark.parametrize("size", [None, 1, 7, 64])
 def test_pipelined_requests_are_answered_in_their_order(size: int | None) -> None:
     play(
@@ -109,10 +191,21 @@ def test_pipelined_requests_are_answered_in_their_order(size: int | None) -> Non
     )
 
 
-def test_what_is_behind_a_request_that_waits_waits_too() -> None:
+@pytest.mark.parametrize("before", [[], [post(b"zero")]], ids=["first", "known"])
+def test_what_is_behind_a_request_that_waits_waits_too(before: list[bytes]) -> None:
     server = Server()
 
     async def talk(connection: Connection) -> None:
+        for each in before:
+            await connection.ask(each)
+        if before:
+            await connection.send(post(b"wait"))
+            await server.until_taken()
+            await connection.send(post(b"two") + post(b"three", b"other"))
+            await asyncio.sleep(0.01)
+            server.answer_waiting()
+            assert [(await connection.answer())[1] for _ in range(3)] == [b"wait", b"two", b"three"]
+            server.app_saw.clear()
         await connection.send(post(b"wait") + post(b"two") + post(b"three", b"other"))
         await server.until_taken()
         await asyncio.sleep(0.01)
