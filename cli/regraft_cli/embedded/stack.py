@@ -38,6 +38,9 @@ START_SECONDS = 180.0
 STOP_SECONDS = 8.0
 """How long a child may take to end when asked to."""
 
+CHECKED_BYTES = 256 << 20
+"""Size up to which a database is read through at the start, which takes about a second then."""
+
 ASK_SECONDS = 0.5
 MOST_DEATHS = 5
 """How often a process may die in a row before the stack is said not to start."""
@@ -310,13 +313,17 @@ def record_of(folder: Path) -> StackRecord | None:
 
 
 def _check_database(path: Path) -> None:
-    """Raise RegraftError (``storage_unavailable``) for a database that is damaged or cannot be written."""
+    """Raise RegraftError (``storage_unavailable``) for a database that is damaged or cannot be written.
+
+    One over ``CHECKED_BYTES`` is not read through; that it is cut off, or no database, is seen of any.
+    """
     if not path.exists():
         return
     with closing(sqlite3.connect(path, timeout=0)) as db:
         try:
-            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            db.execute("BEGIN IMMEDIATE")
+            is_small = path.stat().st_size <= CHECKED_BYTES
+            found = db.execute("PRAGMA quick_check(1)").fetchone()[0] if is_small else "ok"
+            db.execute("BEGIN IMMEDIATE")  # holds the first page against the file
         except sqlite3.DatabaseError as error:
             found = str(error)
     if found != "ok" and "locked" not in found:  # a lock is waited for later

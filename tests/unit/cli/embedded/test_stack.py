@@ -166,3 +166,24 @@ def test_a_folder_that_cannot_be_used_is_one_line_with_what_it_is(tmp_path: Path
     assert "Traceback" not in done.stderr
     said = done.stderr.replace("\n", "")  # long lines are broken for people
     assert f"storage_unavailable: {folder / name.partition('/')[0]}" in said
+
+
+def test_a_database_is_read_through_up_to_a_size_and_known_to_be_whole_at_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE runs (document TEXT)")
+        db.executemany("INSERT INTO runs VALUES (?)", [("x" * 100,)] * 1000)
+        db.commit()
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + bytes(4096) + whole[middle + 4096 :])
+    with pytest.raises(RegraftError, match=r"large\.db"):
+        stacks._check_database(path)
+    monkeypatch.setattr(stacks, "CHECKED_BYTES", middle)
+    stacks._check_database(path)
+    for damaged in (whole[:-4096], b"no database" * 100_000):
+        path.write_bytes(damaged)
+        with pytest.raises(RegraftError, match=r"large\.db"):
+            stacks._check_database(path)
