@@ -44,18 +44,6 @@ class WatchedFolder:
         return self._read[path][1]
 
 
-def task_files(folder: Path, read: Callable[[Path], TaskFile] | None = None) -> list[TaskFile]:
-    """Return the task files of a folder, by their names; none where there is no such folder."""
-    found: dict[str, TaskFile] = {}
-    for path in sorted(folder.glob(f"*/{FILE_NAME}")):
-        file = (read or task_file)(path)
-        if file.name in found:
-            message = f"{path}: there is a task {file.name!r} already, in {found[file.name].path}"
-            file = TaskFile(path, path.parent.name, error=TaskFileError(message))
-        found.setdefault(file.name, file)
-    return list(found.values())
-
-
 def read_file(path: Path) -> TaskDefinition:
     """Return the definition in a file. Raises TaskFileError."""
     try:
@@ -71,3 +59,15 @@ def task_file(path: Path) -> TaskFile:
     except TaskFileError as error:
         return TaskFile(path, path.parent.name, error=error)
     return TaskFile(path, definition.name, definition)
+
+
+def task_files(folder: Path, read: Callable[[Path], TaskFile] = task_file) -> list[TaskFile]:
+    """Return the task files of a folder, by their names; none where there is no such folder."""
+    found: dict[str, TaskFile] = {}
+    for path in sorted(folder.glob(f"*/{FILE_NAME}")):
+        file = read(path)
+        if file.name in found:
+            message = f"{path}: there is a task {file.name!r} already, in {found[file.name].path}"
+            file = TaskFile(path, path.parent.name, error=TaskFileError(message))
+        found.setdefault(file.name, file)
+    return list(found.values())
