@@ -14,11 +14,19 @@ import pytest
 from regraft_pipeline import api
 from regraft_pipeline.taking import package
 from regraft_pipeline.tasks import passwords
+from tests.seals import ROWS, TASK, seals
 
 ROOT = Path(__file__).parents[2]
 UV = shutil.which("uv", path=f"{ROOT / '.tools' / 'bin'}:{ROOT / '.venv' / 'bin'}") or shutil.which("uv")
 
-TASK = """\
+WIDER = TASK.replace(
+    "  - {name: length, type: number}\n",
+    "  - {name: length, type: number, unit: cm, nullable: true}\n"
+    "  - {name: seen, type: date}\n"
+    "  - {name: coast, type: string, categories: [east, west]}\n",
+)
+
+ASK = """\
 apiVersion: regraft.dev/v1
 kind: Task
 name: seals
@@ -42,15 +50,17 @@ for place, csv in zip(sys.argv[1::2], sys.argv[2::2]):
 """
 
 
-def seals(seed: int) -> pd.DataFrame:
+def seen(seed: int) -> pd.DataFrame:
+    """Return seals of which more is known than their length, and of some not even that."""
     rng = np.random.default_rng(seed)
-    kind = rng.integers(0, 3, 150)
-    length = (100 + 30 * kind + rng.normal(0, 8, 150)).round(1)
-    length[rng.random(150) < 0.1] = np.nan
-    days = np.datetime64("2025-01-01") + rng.integers(0, 300, 150)
-    coasts, names = np.array(["east", "west"]), np.array(["grey", "harbour", "monk"])
-    coast = coasts[rng.integers(0, 2, 150)]
-    return pd.DataFrame({"length": length, "seen": days.astype(str), "coast": coast, "kind": names[kind]})
+    frame = seals(seed)
+    days = np.datetime64("2025-01-01") + rng.integers(0, 300, ROWS)
+    return pd.DataFrame({
+        "length": frame["length"].mask(rng.random(ROWS) < 0.1),
+        "seen": days.astype(str),
+        "coast": np.array(["east", "west"])[rng.integers(0, 2, ROWS)],
+        "kind": frame["kind"],
+    })  # fmt: skip
 
 
 def pulled(model: Path, folder: Path) -> Path:
@@ -69,10 +79,10 @@ def pulled(model: Path, folder: Path) -> Path:
 def test_pulled_bundles_answer_the_same_where_nothing_of_regraft_is(tmp_path: Path) -> None:
     assert UV is not None
     task = tmp_path / "task.yaml"
-    task.write_text(TASK)
+    task.write_text(WIDER)
     (tmp_path / "reference.csv").write_text("length,seen,coast,kind\n")
     models = {
-        "seals": (api.train(seals(1), task, tmp_path / "seals-model"), seals(2).drop(columns="kind")),
+        "seals": (api.train(seen(1), task, tmp_path / "seals-model"), seen(2).drop(columns="kind")),
         "passwords": (
             api.train(passwords.bootstrap(), "passwords", tmp_path / "passwords-model"),
             passwords.generate(3, 50).drop(columns="Times"),

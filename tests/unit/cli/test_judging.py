@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
@@ -25,27 +24,10 @@ from regraft_core.stores.queue import RunStore
 from regraft_core.verdict import Verdict
 from regraft_pipeline import api
 from regraft_trigger.backends.local import LocalBackend
+from tests.seals import TASK, seals
 from tests.unit.trigger.serving import running
 
-TASK = """\
-apiVersion: regraft.dev/v1
-kind: Task
-name: seals
-target: kind
-columns:
-  - {name: length, type: number}
-  - {name: kind, type: string, categories: [grey, harbour, monk]}
-estimator: boosted
-gates: {one_target_per_input: false}
-"""
 TOKEN = "let-me-in-0123456789"
-
-
-def seals(seed: int) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    kind = rng.integers(0, 3, 150)
-    length = (kind + rng.normal(0, 0.2, 150)).round(3)
-    return pd.DataFrame({"length": length, "kind": np.array(["grey", "harbour", "monk"])[kind]})
 
 
 @dataclass(frozen=True)
@@ -66,7 +48,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     folder = tmp_path_factory.mktemp("elsewhere")
     home = folder / "tasks" / "seals"
     home.mkdir(parents=True)
-    (home / "task.yaml").write_text(TASK)
+    (home / "task.yaml").write_text(f"{TASK}estimator: boosted\n")
     seals(1).to_csv(home / "reference.csv", index=False)
     runs, objects = RunStore(folder / "regraft.db"), FileStore(folder / "bucket")
     api.train(seals(1), home / "task.yaml", folder / "model")

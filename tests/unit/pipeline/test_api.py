@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from regraft_core.definition import TaskFileError
 from regraft_core.errors import NotFoundError
 from regraft_pipeline import api
-
-TASK = """\
-apiVersion: regraft.dev/v1
-kind: Task
-name: seals
-target: kind
-columns:
-  - {name: length, type: number}
-  - {name: kind, type: string, categories: [grey, harbour, monk]}
-gates: {one_target_per_input: false}
-"""
+from tests.seals import TASK, seals
 
 
 @pytest.fixture
@@ -30,13 +18,6 @@ def task(tmp_path: Path) -> Path:
     path.write_text(TASK)
     (tmp_path / "reference.csv").write_text("length,kind\n1,grey\n")
     return path
-
-
-def seals(seed: int) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    kind = rng.integers(0, 3, 150)
-    length = (kind + rng.normal(0, 0.2, 150)).round(3)
-    return pd.DataFrame({"length": length, "kind": np.array(["grey", "harbour", "monk"])[kind]}, index=range(7, 157))
 
 
 def test_a_frame_is_judged_trained_on_and_its_model_read_again(task: Path, tmp_path: Path) -> None:
