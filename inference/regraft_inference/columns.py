@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import numpy as np
@@ -56,10 +56,24 @@ def json_values(column: Column, values: Iterable[Any]) -> list[Any]:
     return values.tolist() if isinstance(values, np.ndarray) else list(values)
 
 
+def parse_date(text: str) -> date:
+    """Return a date in ISO 8601. Programs that know no dates write its midnight, as pandas does, which is taken, too.
+
+    Raises ValueError for anything else, such as a midnight that is none in UTC.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        found = datetime.fromisoformat(text)
+        if found.time() != time.min or found.utcoffset():
+            raise
+        return found.date()
+
+
 def parse_time(value: Any) -> np.datetime64:
     """Return a date or point in time in ISO 8601 (or as Python has it), in UTC where an offset is given.
 
-    None is NaT. Raises ValueError for anything else.
+    None is NaT. Raises ValueError for anything else, also for what is before the year 1 or after 9999 in UTC.
     """
     if value is None:
         return np.datetime64("NaT", "us")
@@ -70,7 +84,10 @@ def parse_time(value: Any) -> np.datetime64:
     else:
         raise ValueError(f"{value!r} is no date")  # noqa: TRY004  (a value of a request)
     if isinstance(found, datetime) and found.tzinfo is not None:
-        found = found.astimezone(UTC).replace(tzinfo=None)
+        try:
+            found = found.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError as error:
+            raise ValueError(f"{value!r} is no date in UTC") from error
     return np.datetime64(found, "us")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from regraft_core.codes import Code
 from regraft_core.contract import EXPLAIN, PROBABILITIES, Contract
 from regraft_core.errors import ContractError
-from regraft_inference.json_text import parse_json
+from regraft_inference.json_text import parse_json, parse_json_with_nan
 from regraft_inference.options import PARAMETERS, OptionReader, Options
 from regraft_inference.values import (
     LONGEST_NAME,
@@ -84,8 +84,8 @@ class RequestReader:
         return self.typed(self.untyped(body))
 
     def read_by_name(self, body: bytes) -> dict[str, Values]:
-        """Read a request as MLflow's server does: of ``dataframe_split`` the columns count by their names."""
-        return self.typed(self._unique(body, self._by_name(parse_json(body))))
+        """Read a request as MLflow's server does: ``dataframe_split`` by the names of its columns, NaN as null."""
+        return self.typed(self._unique(body, self._by_name(parse_json_with_nan(body))))
 
     def untyped(self, body: bytes) -> Untyped:
         """Read a request without looking at its values, which can be checked for many requests at once."""
@@ -93,7 +93,7 @@ class RequestReader:
 
     def untyped_asking(self, body: bytes, *, by_name: bool = False) -> tuple[Untyped, Options]:
         """Read a request that may have options beside its rows; ``by_name`` as ``read_by_name`` does."""
-        payload = parse_json(body)
+        payload = parse_json_with_nan(body) if by_name else parse_json(body)
         size = len(payload) if type(payload) is dict else 0
         options = self.take_options(payload)
         taken = size - len(payload) if size else 0
@@ -143,7 +143,7 @@ class RequestReader:
     def _shaped(self, payload: Any) -> Untyped:
         """Return the columns of a request that is parsed, all there and of one length."""
         if type(payload) is list:
-            return self._check(self._from_rows(payload))
+            return self._check(self._from_instances(payload))
         if type(payload) is not dict:
             message = f"the request must be a JSON object, or an array of rows, not {kind_of(payload)}"
             raise ContractError(message, code=Code.NOT_AN_OBJECT)
@@ -300,6 +300,9 @@ class RequestReader:
         return {name: [record[name] for record in records] for name in self._names}
 
     def _from_instances(self, instances: Any) -> dict[str, Any]:
+        if type(instances) is dict:
+            message = 'the instances are rows, [{...}, ...] or [[...], ...]; columns stand under "inputs"'
+            raise ContractError(message, code=Code.WRONG_TYPE, rule="array")
         values = _list(instances, "the instances")
         if len(self._names) == 1 and not (values and type(values[0]) in (dict, list)):
             return {self._names[0]: values}
@@ -307,6 +310,9 @@ class RequestReader:
 
     def _from_rows(self, rows: list[Any]) -> dict[str, Any]:
         """Read rows: objects with the columns' names, or arrays in the contract's order."""
+        if rows and type(rows[0]) in SINGLE:
+            message = f"a row is an object or an array of values, also where there is one: [[{', '.join(self._names)}]]"
+            raise ContractError(message, code=Code.WRONG_TYPE, row=0)
         if not (rows and type(rows[0]) is list):
             return self._from_records(rows)
         return self._turned(rows, "row {row} must be an array of {width} values, in the order {names}")

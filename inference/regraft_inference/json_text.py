@@ -10,6 +10,9 @@ import orjson
 from regraft_core.codes import Code
 from regraft_core.errors import ContractError
 
+_NAN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\bNaN\b', re.DOTALL)
+"""A string, which is passed over, or the word between them."""
+
 NO_JSON_WORD = re.compile(rb"[\[,:]\s*(-?Infinity|NaN|nan|inf)\b")
 """What programs write for numbers that JSON has no word for."""
 
@@ -20,6 +23,14 @@ def parse_json(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise ContractError(f"the body is not JSON: {_why_not(body, error)}", code=Code.NOT_JSON) from None
+
+
+def parse_json_with_nan(body: bytes) -> Any:
+    """Do as ``parse_json``, but take NaN for null: MLflow's own client writes so what pandas has for a gap."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return parse_json(_NAN.sub(lambda found: b"null" if found[0] == b"NaN" else found[0], body))
 
 
 def _why_not(body: bytes, error: orjson.JSONDecodeError) -> str:

@@ -11,7 +11,6 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from datetime import date, datetime
 from typing import Any, NoReturn, cast
 
 import numpy as np
@@ -21,7 +20,7 @@ from regraft_core.codes import Code
 from regraft_core.contract import Column
 from regraft_core.errors import ContractError
 from regraft_core.repeats import repeated_key
-from regraft_inference.columns import TIME, parse_time, typed_values
+from regraft_inference.columns import TIME, parse_date, parse_time, typed_values
 
 type Values = list[str] | NDArray[Any]
 """A checked column, as ``regraft_inference.columns`` has them."""
@@ -34,6 +33,9 @@ FEW_VALUES = 32
 """Values up to which a list is checked faster than an array."""
 
 LARGEST = sys.float_info.max
+
+NO_TIME = "NaT"
+"""What pandas writes for a gap among dates."""
 
 NESTED = (dict, list)
 DEPTH = 6
@@ -196,13 +198,16 @@ class _TimeReader(ColumnReader):
 
     def __init__(self, column: Column) -> None:
         super().__init__(column)
-        self._parse: Callable[[str], Any] = date.fromisoformat if column.type == "date" else datetime.fromisoformat
+        self._parse: Callable[[str], Any] = parse_date if column.type == "date" else parse_time
 
     def _all_valid(self, values: list[Any]) -> bool:
         return not values
 
     def _typed(self, values: list[Any]) -> Values:
         return np.array([parse_time(self._parse(value)) for value in values], dtype=TIME)
+
+    def _check_value(self, row: int, value: Any) -> None:
+        super()._check_value(row, None if value == NO_TIME else value)
 
     def _check_kind(self, row: int, value: Any) -> None:
         rule = f"a {self.column.type} in ISO 8601"
@@ -223,10 +228,12 @@ class _NullableReader(ColumnReader):
 
     def read(self, values: list[Any]) -> Values:
         """Return the typed column, gaps as estimators have them."""
+        if self.column.is_time:
+            values = [None if value == NO_TIME else value for value in values]
         there = [value for value in values if value is not None]
         if not self._present._all_valid(there):  # noqa: SLF001  (of the same family)
             for row, value in enumerate(values):
-                if value is not None:
+                if value is not None and value == value:  # noqa: PLR0124  (tensors of bytes have NaN for null)
                     self._present._check_value(row, value)  # noqa: SLF001
         return cast("Values", typed_values(self.column, values))
 
