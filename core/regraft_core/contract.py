@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictInt, StrictStr, model_validator
+from pydantic import (
+    AllowInfNan,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    field_validator,
+    model_validator,
+)
 
 ColumnType = Literal["string", "integer", "number", "boolean", "text", "date", "datetime"]
+Number = Annotated[float, Strict(), AllowInfNan(False)]
+"""A finite number; a text that looks like one is none."""
+
 Value = bool | int | str
 """A value of a class or category."""
 
@@ -45,14 +60,14 @@ class Column(BaseModel):
     type: ColumnType
     description: str = ""
     unit: str | None = Field(None, description="Unit of the values, such as mm Hg")
-    minimum: FiniteFloat | None = Field(None, description="Smallest value that is allowed")
-    maximum: FiniteFloat | None = Field(None, description="Largest value that is allowed")
+    minimum: Number | None = Field(None, description="Smallest value that is allowed")
+    maximum: Number | None = Field(None, description="Largest value that is allowed")
     categories: tuple[StrictInt, ...] | tuple[StrictStr, ...] | None = Field(
         None, description="All values that are allowed"
     )
-    min_length: int = Field(1, description="Fewest characters of a string")
-    max_length: int = Field(256, description="Most characters of a string; of a text 65,536 where not said")
-    nullable: bool | float = Field(
+    min_length: StrictInt = Field(1, description="Fewest characters of a string")
+    max_length: StrictInt = Field(256, description="Most characters of a string; of a text 65,536 where not said")
+    nullable: StrictBool | Number = Field(
         False, description="Whether a value may be missing: true as often as in the reference, or the largest share"
     )
     format: str | None = Field(
@@ -60,7 +75,7 @@ class Column(BaseModel):
         description="How a CSV writes the values: %d.%m.%Y of a date, 1.234,5 or $1,234.5 of a number; where not said "
         "as ISO 8601 and 1234.5",
     )
-    trend: bool = Field(False, description="Whether the values move with time, so that moving on is no drift")
+    trend: StrictBool = Field(False, description="Whether the values move with time, so that moving on is no drift")
 
     @model_validator(mode="before")
     @classmethod
@@ -68,6 +83,16 @@ class Column(BaseModel):
         if isinstance(values, dict) and values.get("type") == "text":
             return {"max_length": TEXT_LENGTH} | values
         return values
+
+    @field_validator("categories", mode="before")
+    @classmethod
+    def _are_of_one_kind(cls, values: Any) -> Any:
+        if not isinstance(values, list | tuple) or {type(value) for value in values} in ({str}, {int}, set()):
+            return values
+        odd = json.dumps(next(value for value in values if type(value) is not str), default=str)
+        raise ValueError(
+            f"categories are all texts or all whole numbers, and {odd} stands among them; as a text it needs quotes"
+        )
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:

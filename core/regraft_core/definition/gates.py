@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class GateSettings(BaseModel):
     """Thresholds of the gates. The defaults come from a power study; a task changes what its data needs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     min_rows: int = Field(100, ge=1, description="Fewest rows left after duplicates are removed")
     max_lines: int = Field(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class RequestSettings(BaseModel):
     """Which rows that are asked are kept, and how long. Nothing is kept where a file says nothing of it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     keep: float = Field(0.0, ge=0, le=1, description="Share of the rows that are kept with their answers; 0: none")
     days: int = Field(

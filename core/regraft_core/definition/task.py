@@ -11,7 +11,7 @@ from string import Formatter
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from regraft_core.addresses import redacted, s3_parts
@@ -100,7 +100,7 @@ class TaskDefinition(BaseModel):
     )
     reference: str = Field("reference.csv", description="The dataset that new ones are held against, beside this file")
     registered_model: str = Field("{owner}-{task}", description="Name in the registry; {owner} and {task} are replaced")
-    max_request_rows: int = Field(10_000, ge=1, description="Most rows of one request")
+    max_request_rows: StrictInt = Field(10_000, ge=1, description="Most rows of one request")
 
     @field_validator("name")
     @classmethod
@@ -216,9 +216,16 @@ class TaskDefinition(BaseModel):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the known word that is nearest, as the end of a message; where none is near, all of them."""
+    choices = list(known)
+    near = alike(word, choices)
+    return f"; there are: {', '.join(choices)}" if near is None else f"; did you mean {near!r}?"
+
+
+def alike(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that is nearest, None where none is near."""
     choices = {one.lower(): one for one in known}
     close = get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
-    return f"; did you mean {choices[close[0]]!r}?" if close else f"; there are: {', '.join(choices.values())}"
+    return choices[close[0]] if close else None
 
 
 def _wrong(message: str, *path: str | int) -> PydanticCustomError:

@@ -15,7 +15,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from regraft_core.codes import Code
 from regraft_core.definition.gates import GateSettings
 from regraft_core.definition.requests import RequestSettings
-from regraft_core.definition.task import ColumnDefinition, TaskDefinition, nearest
+from regraft_core.definition.task import ColumnDefinition, TaskDefinition, alike, nearest
 from regraft_core.errors import BadRequestError
 
 MAX_BYTES = 1 << 20
@@ -189,11 +189,25 @@ def _scalar(node: ScalarNode) -> Any:
 
 
 def _without_followers(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Return the mistakes with one for each place: a value that fits none of several types is one mistake."""
+    """Return the mistakes without what follows from others.
+
+    A value that fits none of several types is one mistake; a key that is written in another way is not missing, too;
+    and what is wrong with a list as a whole counts where nothing is wrong in it.
+    """
     found: dict[Path, ErrorDetails] = {}
     for error in errors:
         found.setdefault(_location(error), error)
-    return list(found.values())
+    unknown = [path for path, error in found.items() if error["type"] == "extra_forbidden"]
+
+    def follows(path: Path, error: ErrorDetails) -> bool:
+        if error["type"] == "missing":
+            beside = [str(other[-1]) for other in unknown if other[:-1] == path[:-1]]
+            return any(alike(key, _keys(path)) == path[-1] for key in beside)
+        return error["type"] == "too_short" and any(
+            len(other) > len(path) and path == other[: len(path)] for other in found
+        )
+
+    return [error for path, error in found.items() if not follows(path, error)]
 
 
 def _location(error: ErrorDetails) -> Path:

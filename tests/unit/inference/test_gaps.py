@@ -34,8 +34,8 @@ FRAME = pd.DataFrame(
         "count": [3, np.nan],
         "ringed": [True, None],
         "sex": ["male", np.nan],
-        "seen_on": pd.to_datetime(["2026-01-31", None]),
-        "seen_at": pd.to_datetime(["2026-01-31 14:05", None]),
+        "seen_on": pd.to_datetime(["2026-01-31", "NaT"]),
+        "seen_at": pd.to_datetime(["2026-01-31 14:05", "NaT"]),
     }
 )
 
