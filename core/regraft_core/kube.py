@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import json
 import ssl
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass
 from os import environ
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 
 from regraft_core.codes import Code
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError, passes_by_itself
+from regraft_core.logs import get_logger
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet puts the token and the authority's certificate of the pod's service account."""
@@ -28,7 +30,12 @@ WATCH_SECONDS = 300
 SILENCE_SECONDS = 150
 """The API server sends a bookmark every minute or so: a watch that is silent for longer is broken."""
 
+PAUSE_SECONDS = 1.0
+"""After this long a watch that broke off is begun again."""
+
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
+
+log = get_logger(__name__)
 
 
 class BearerToken(httpx.Auth):
@@ -153,6 +160,37 @@ async def watch(
                 if event["type"] == "ERROR":
                     raise NotFoundError(event["object"].get("message", "the watch has expired"))
                 yield event["type"], event["object"]
+
+
+async def follow(
+    api: httpx.AsyncClient,
+    path: str,
+    *,
+    selector: str,
+    take_all: Callable[[], Awaitable[str]],
+    take_in: Callable[[str, dict[str, Any]], Awaitable[None]],
+) -> NoReturn:
+    """Follow a list for ever, whatever the API server says.
+
+    ``take_all`` reads the whole list and returns its version, at the start and where a watch has come too late;
+    ``take_in`` is told of each change what happened (ADDED, MODIFIED, DELETED) and the object.
+    """
+    version = ""
+    while True:
+        try:
+            if not version:
+                version = await take_all()
+            async for kind, found in watch(api, path, selector=selector, version=version):
+                version = found["metadata"]["resourceVersion"]
+                if kind != "BOOKMARK":
+                    await take_in(kind, found)
+            continue  # the watch has come to its agreed end
+        except NotFoundError as error:
+            log.info("list begun anew", path=path, reason=error.message)
+            version = ""
+        except RegraftError as error:
+            log.warning("watch broke off", path=path, reason=error.message)
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 def _reason(response: httpx.Response) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.definition.objects import TaskObject
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError, UnavailableError, UnreadableError
-from regraft_core.kube import MERGE_PATCH, Cluster, answer, reaching, watch
+from regraft_core.kube import MERGE_PATCH, Cluster, answer, follow, reaching
 from regraft_core.logs import get_logger, log_once
 from regraft_core.record import CANCELLED
 from regraft_core.runs import Cause, Run, RunRequest, StepState, now
@@ -42,9 +42,6 @@ DUPLICATE_SECONDS = 0.3
 
 PAGE = 200
 """Most Workflows in one answer of the API server."""
-
-PAUSE = 1.0
-"""Seconds before a watch that broke off is begun again."""
 
 log = get_logger(__name__)
 
@@ -326,25 +323,18 @@ class ArgoBackend:
         await self._listed.wait()
         await self._reconciler.follow(lambda: self._followed or {}, tell)
 
-    async def _follow(self, tell: Callable[[Run], Awaitable[None]]) -> None:
-        version = ""
-        while True:
-            try:
-                if not version:
-                    runs, version = await self._list()
-                    for run in self._begin_anew(runs):
-                        await tell(run)
-                async for kind, workflow in watch(self._api, self._path, selector=TASK_LABEL, version=version):
-                    version = workflow["metadata"]["resourceVersion"]
-                    if changed := self._take_in(kind, workflow):
-                        await tell(changed)
-                continue  # the watch has come to its agreed end
-            except NotFoundError as error:
-                log.info("list of workflows begun anew", reason=error.message)
-                version = ""
-            except RegraftError as error:
-                log.warning("watch broke off", error=error.message)
-            await asyncio.sleep(PAUSE)
+    async def _follow(self, tell: Callable[[Run], Awaitable[None]]) -> NoReturn:
+        async def take_all() -> str:
+            runs, version = await self._list()
+            for run in self._begin_anew(runs):
+                await tell(run)
+            return version
+
+        async def take_in(kind: str, workflow: Json) -> None:
+            if changed := self._take_in(kind, workflow):
+                await tell(changed)
+
+        await follow(self._api, self._path, selector=TASK_LABEL, take_all=take_all, take_in=take_in)
 
     def _begin_anew(self, runs: dict[str, Run]) -> list[Run]:
         """Take in the list of all runs, and return those that have changed since the one before."""
@@ -361,7 +351,7 @@ class ArgoBackend:
     def _take_in(self, kind: str, workflow: Json) -> Run | None:
         """Note what a watch says, and return the run where it has changed."""
         followed = self._followed if self._followed is not None else {}
-        if kind == "BOOKMARK" or (run := readable(workflow)) is None:
+        if (run := readable(workflow)) is None:
             return None
         if kind == "DELETED":
             followed.pop(run.run_id, None)

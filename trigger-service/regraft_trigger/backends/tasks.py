@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import httpx
 
 from regraft_core.definition.objects import TaskObject, is_task, object_name, read_object
 from regraft_core.definition.task import NAME_PATTERN
 from regraft_core.errors import NotFoundError, RegraftError, UnavailableError
-from regraft_core.kube import answer, reaching, watch
+from regraft_core.kube import answer, follow, reaching
 from regraft_core.logs import get_logger
 from regraft_core.workflows import TASK_LABEL
-
-PAUSE = 1.0
-"""Seconds before a watch that broke off is begun again."""
 
 log = get_logger(__name__)
 
@@ -49,21 +45,7 @@ class TaskObjects:
 
     async def follow(self) -> NoReturn:
         """Keep ``known`` as the cluster has it. Whatever the API server says, this goes on."""
-        version = ""
-        while True:
-            try:
-                if not version:
-                    version = await self._list()
-                async for kind, found in watch(self._api, self._path, selector=TASK_LABEL, version=version):
-                    version = found["metadata"]["resourceVersion"]
-                    if kind != "BOOKMARK" and is_task(found):
-                        self._take_in(kind, read_object(found))
-                continue  # the watch has come to its agreed end
-            except NotFoundError:
-                version = ""
-            except RegraftError as error:
-                log.warning("tasks of the cluster cannot be followed", reason=error.message)
-            await asyncio.sleep(PAUSE)
+        await follow(self._api, self._path, selector=TASK_LABEL, take_all=self._list, take_in=self._take_in)
 
     async def _list(self) -> str:
         """Take in all ConfigMaps, and return the version of the list to watch from."""
@@ -75,7 +57,10 @@ class TaskObjects:
         version: str = found["metadata"]["resourceVersion"]
         return version
 
-    def _take_in(self, kind: str, task: TaskObject) -> None:
+    async def _take_in(self, kind: str, found: dict[str, Any]) -> None:
+        if not is_task(found):
+            return
+        task = read_object(found)
         if kind == "DELETED":
             self.known.pop(task.name, None)
             log.info("task is gone", task=task.name)

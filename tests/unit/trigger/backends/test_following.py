@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from regraft_core import layout
+from regraft_core import kube, layout
 from regraft_core.errors import UnavailableError
 from regraft_core.record import is_cancelled
 from regraft_core.runs import Cause, Run, RunState
 from regraft_core.stores.objects import FileStore, get_model
-from regraft_trigger.backends import argo
 from regraft_trigger.backends.workflows import run_of
 from tests.apiserver import ApiServer
 from tests.unit.trigger.backends.workflows import (
@@ -77,7 +76,7 @@ class TestChanges:
     async def test_an_api_server_that_goes_away_is_waited_for(
         self, api: ApiServer, store: FileStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(argo, "PAUSE", 0.02)
+        monkeypatch.setattr(kube, "PAUSE_SECONDS", 0.02)
         async with opened(api, store) as backend, followed(backend) as changes:
             failures = [503, 503]
             api.before = lambda method, path: failures.pop() if failures else None
