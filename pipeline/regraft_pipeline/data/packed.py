@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -28,6 +29,9 @@ PARQUET_ROWS = 50_000
 PIECE_BYTES = 1 << 26
 """Bytes of words that are written out at once."""
 
+
+_SHADOW = re.compile(r"__MACOSX[/\\]")
+_HIDDEN = re.compile(r"(^|[/\\])(\.[^/\\]*|thumbs\.db|desktop\.ini)$", re.IGNORECASE)
 
 DAMAGED = (
     *(OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile),
@@ -65,18 +69,22 @@ def _gzip(path: Path, target: Path) -> Reason | None:
 
 def _zip(path: Path, target: Path) -> Reason | None:
     with zipfile.ZipFile(path) as archive:
-        names = [info.filename for info in archive.infolist() if _is_content(info)]
-        if len(names) != 1 or "xl/workbook.xml" in archive.namelist():
+        contents = _contents(archive.infolist())
+        if len(contents) != 1 or "xl/workbook.xml" in archive.namelist():
+            names = [info.filename for info in contents]
             return _not_one(names, excel="xl/workbook.xml" in archive.namelist())
-        with archive.open(names[0]) as packed:
+        with archive.open(contents[0]) as packed:
             _copy(packed, target)
     return None
 
 
-def _is_content(info: zipfile.ZipInfo) -> bool:
-    """Whether an entry is more than what file managers leave: folders, macOS' shadows, hidden files."""
-    hidden = info.filename.rpartition("/")[2].startswith(".")
-    return not info.is_dir() and not hidden and not info.filename.startswith("__MACOSX/")
+def _contents(infos: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """Return the entries that are more than what file managers leave: folders, shadows, hidden files beside others.
+
+    Of a name its last part counts, whatever the system that wrote it has between the parts; nothing is written there.
+    """
+    files = [info for info in infos if not info.is_dir() and not _SHADOW.match(info.filename)]
+    return [info for info in files if not _HIDDEN.search(info.filename)] or files
 
 
 def _parquet(path: Path, target: Path) -> Reason | None:
@@ -125,10 +133,16 @@ def _characters(words: pa.DictionaryArray) -> int:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """Return a table whose columns can be written as text."""
+    """Return a table whose columns can be written as text.
+
+    Durations become the words that pandas writes: as numbers they would mean another time with each unit.
+    """
     for place, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             table = table.set_column(place, field.name, table.column(place).cast(field.type.value_type))
+        if pa.types.is_duration(field.type):
+            words = table.column(place).to_pandas().astype("string[pyarrow]")
+            table = table.set_column(place, field.name, pa.array(words, pa.string()))
     return table
 
 

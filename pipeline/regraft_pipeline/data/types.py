@@ -20,16 +20,19 @@ type Add = Callable[[Code, Column, pd.DataFrame, Mask], None]
 
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _NOT_KNOWN = """
-? - -- . na n/a #n/a #na nan -nan nat null (null) none nil <na> \\n missing unknown #null! #value! #ref! #div/0!
-1.#ind -1.#ind 1.#qnan -1.#qnan 1.#nan -1.#nan
+? ?? ??? - -- --- \u2013 \u2014 \u2212 . .. ... * na n/a n.a. #n/a #na nan -nan +nan nan(ind) -nan(ind) nat null (null)
+<null> [null] none (none) <none> nil <na> [na] (na) undefined \\n \\\\n missing unknown unk empty (empty) blank (blank)
+#null! #value! #ref! #div/0! #num! #name? #n/a! #error! 1.#ind -1.#ind 1.#qnan -1.#qnan 1.#snan -1.#snan 1.#nan -1.#nan
+n.d. 0000-00-00
 """
-NOT_KNOWN = frozenset(_NOT_KNOWN.split()) | {"#n/a n/a"}
+_NOT_KNOWN_WORDS = {"#n/a n/a", "not available", "not applicable", "not known", "no data", "0000-00-00 00:00:00"}
+NOT_KNOWN = frozenset(_NOT_KNOWN.split()) | _NOT_KNOWN_WORDS
 """What people and programs write, in lower case, where a value is not known."""
 
 INFINITE = r"[+-]?inf(inity)?"
 TRUE = ("true", "t", "yes", "y", "1", "on", "1.0")
 FALSE = ("false", "f", "no", "n", "0", "off", "0.0")
-DATE = r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?"
+DATE = r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?( ?(Z|[+-]00:?00))?)?"
 DATETIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|[+-]\d{2}:?\d{2}))?)?"
 
 

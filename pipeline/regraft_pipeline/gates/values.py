@@ -165,6 +165,9 @@ _WRITTEN: dict[re.Pattern[str], Callable[[str], str]] = {
     re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?"): lambda value: (
         f"a decimal point: {value.replace(',', '.')} instead of {value!r}"
     ),
+    re.compile(r"(-?\d+ days? )?[+-]?\d{1,3}:\d{2}(:\d{2}([.,]\d+)?)?"): lambda value: (
+        f"times and durations as a number, such as hours or seconds, instead of {value!r}"
+    ),
     re.compile(r"[+-]?[\d.,]+\s*%"): lambda value: (
         f"numbers without a percent sign, on the scale of the reference, instead of {value!r}"
     ),

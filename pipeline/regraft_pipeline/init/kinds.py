@@ -72,7 +72,7 @@ _DATES = (
     ("%d %B %Y", r"\d{1,2} [A-Za-z]{3,9} \d{4}"),
 )
 _TIMES = (("", ""), (" %H:%M", r" \d{1,2}:\d{2}"), (" %H:%M:%S", r" \d{1,2}:\d{2}:\d{2}"))
-_CLOCK = re.compile(r"\d{1,3}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?")
+_CLOCK = re.compile(r"(-?\d+ days? \+?)?\d{1,3}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?")
 _COMPACT = re.compile(r"(19|20)\d{6}")
 _DATE_NAME = re.compile(r"date|day|datum", re.IGNORECASE)
 
@@ -203,7 +203,7 @@ def _time(counts: Counter[str], gaps: int, name: str) -> Kind | None:
 
 
 def _is_iso(word: str) -> bool:
-    """Whether a word is a date, or a point in time, that there is: 0000-00-00 is none."""
+    """Whether a word is a date, or a point in time, that there is: 2026-02-30 is none."""
     return re.fullmatch(DATETIME, word) is not None and _parses(word[:10], "%Y-%m-%d")
 
 

@@ -16,7 +16,8 @@ CASES = [
     ("seen", [f"{day} 00:00:00" for day in DATES], "date", None),
     ("seen", ["2024-01-01 10:00:00", "2024-02-03 11:11:11"], "datetime", None),
     ("seen", ["2024-01-01T10:00:00Z", ""], "datetime", None),
-    ("seen", ["2024-01-01", "0000-00-00", "2024-02-03", "2024-02-04"], "string", None),
+    ("seen", ["2024-01-01", "2024-02-30", "2024-02-03", "2024-02-04"], "string", None),
+    ("seen", ["2024-01-01", "0000-00-00", "2024-02-03", "2024-02-04"], "date", None),
     ("at", ["14:05", "2:05 pm", "23:59:59"], "string", None),
     ("seen", ["31.01.2024", "01.12.2023"], "date", "%d.%m.%Y"),
     ("seen", ["1/2/2024", "12/31/2023"], "date", "%m/%d/%Y"),
@@ -90,5 +91,5 @@ def test_infinity_is_no_number_and_its_rows_are_left_out() -> None:
 
 
 def test_dates_that_are_none_are_named() -> None:
-    found = kind_of(pd.Series(["2024-01-01", "2024-01-02", "0000-00-00"]), name="seen")
-    assert found.notes == ("2 of 3 values are dates, others words such as '0000-00-00'",)
+    found = kind_of(pd.Series(["2024-01-01", "2024-01-02", "2024-02-30"]), name="seen")
+    assert found.notes == ("2 of 3 values are dates, others words such as '2024-02-30'",)
