@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -24,17 +24,17 @@ MAX_URL_LENGTH = 8192
 TAKEN = 'it must be {"data_url": "https://..."}, or the dataset itself with Content-Type: text/csv'
 """What a trigger takes, for those who send something else."""
 
-_CODES = {
-    "json_invalid": "not_json",
-    "model_type": "not_an_object",
-    "missing": "field_missing",
-    "extra_forbidden": "field_unknown",
-    "string_type": "field_wrong_type",
-    "bool_type": "field_wrong_type",
-    "string_too_long": "field_too_long",
-    "data_url_invalid": "data_url_invalid",
+_CODES: Mapping[str, Code] = {
+    "json_invalid": Code.NOT_JSON,
+    "model_type": Code.NOT_AN_OBJECT,
+    "missing": Code.FIELD_MISSING,
+    "extra_forbidden": Code.FIELD_UNKNOWN,
+    "string_type": Code.FIELD_WRONG_TYPE,
+    "bool_type": Code.FIELD_WRONG_TYPE,
+    "string_too_long": Code.FIELD_TOO_LONG,
+    "data_url_invalid": Code.DATA_URL_INVALID,
 }
-"""Codes for pydantic's types of errors; all others are ``field_invalid``."""
+"""Codes for pydantic's types of errors; all others are ``FIELD_INVALID``."""
 
 
 def _without_blanks(value: object) -> object:
@@ -171,13 +171,13 @@ def refusal(error: ValidationError, kind: type[Body]) -> BadRequestError:
 
 
 def _explain(detail: ErrorDetails, kind: type[Body]) -> dict[str, str]:
-    code = _CODES.get(detail["type"], "field_invalid")
+    code = _CODES.get(detail["type"], Code.FIELD_INVALID)
     field = str(detail["loc"][0])[:100] if detail["loc"] else ""
     message = {
-        "not_json": f"the body is not JSON ({detail['msg'].removeprefix('Invalid JSON: ')}); {_taken(kind)}",
-        "not_an_object": f"the body must be a JSON object with the fields {_fields(kind)}",
-        "field_missing": f"the field {field!r} is missing",
-        "field_unknown": f"there is no field {field!r}; there are: {_fields(kind)}",
+        Code.NOT_JSON: f"the body is not JSON ({detail['msg'].removeprefix('Invalid JSON: ')}); {_taken(kind)}",
+        Code.NOT_AN_OBJECT: f"the body must be a JSON object with the fields {_fields(kind)}",
+        Code.FIELD_MISSING: f"the field {field!r} is missing",
+        Code.FIELD_UNKNOWN: f"there is no field {field!r}; there are: {_fields(kind)}",
     }.get(code, f"the field {field!r} is not valid: {_lower_first(detail['msg'])}")
     return {"code": code, "field": field, "message": message} if field else {"code": code, "message": message}
 

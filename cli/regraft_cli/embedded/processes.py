@@ -190,10 +190,10 @@ def _main(connection: Connection, function: Callable[..., Any], arguments: tuple
     except RegraftError as error:
         answer = Failed(error.code, error.message, isinstance(error, TemporaryError))
     except MemoryError:
-        answer = Failed("step_out_of_memory", "there is no memory left", temporary=False)
+        answer = Failed(Code.STEP_OUT_OF_MEMORY, "there is no memory left", temporary=False)
     except (Exception, SystemExit) as error:
         log.exception("step failed")
-        answer = Failed("internal_error", f"{type(error).__name__}: {error}", temporary=False)
+        answer = Failed(Code.INTERNAL_ERROR, f"{type(error).__name__}: {error}", temporary=False)
     connection.send(answer)
 
 

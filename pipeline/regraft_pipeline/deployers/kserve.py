@@ -45,7 +45,7 @@ MAX_RESTARTS = 2
 HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"})
 """Reasons for which a container waits that do not pass by themselves."""
 
-LOADING = "bundle_not_loaded"
+LOADING = Code.BUNDLE_NOT_LOADED
 """Code of a predictor's health while it is still at work; every other code is its final word."""
 
 log = get_logger(__name__)

@@ -96,18 +96,18 @@ def schema_of(contract: Contract) -> pa.DataFrameSchema:
 
 def _checks(column: Column) -> list[pa.Check]:
     if column.categories is not None:
-        return [pa.Check.isin(column.categories, error="value_not_in_categories")]
+        return [pa.Check.isin(column.categories, error=Code.VALUE_NOT_IN_CATEGORIES)]
     if column.is_open:
         return [
-            pa.Check(lambda s: s.str.len() >= column.min_length, error="value_too_short"),
-            pa.Check(lambda s: s.str.len() <= column.max_length, error="value_too_long"),
+            pa.Check(lambda s: s.str.len() >= column.min_length, error=Code.VALUE_TOO_SHORT),
+            pa.Check(lambda s: s.str.len() <= column.max_length, error=Code.VALUE_TOO_LONG),
         ]
     checks = []
     if column.minimum is not None:
         code = Code.VALUE_NEGATIVE if column.minimum == 0 else Code.VALUE_TOO_SMALL
         checks.append(pa.Check.ge(column.minimum, error=code))
     if column.maximum is not None:
-        checks.append(pa.Check.le(column.maximum, error="value_too_large"))
+        checks.append(pa.Check.le(column.maximum, error=Code.VALUE_TOO_LARGE))
     return checks
 
 

@@ -129,17 +129,17 @@ def _remedy(code: Code, column: Column, found: Finding) -> str:
     if written and code in (Code.VALUE_NOT_NUMERIC, Code.VALUE_NOT_IN_CATEGORIES, Code.VALUE_NOT_INTEGER):
         return written + (meaning if column.categories else "")
     return {
-        "value_infinite": "finite numbers",
-        "value_not_numeric": f"numbers with a decimal point{unit and ', in'}{unit}",
-        "value_not_integer": "whole numbers",
-        "value_not_boolean": "true or false, yes or no, 1 or 0",
-        "value_not_date": f"dates as {column.format or '2026-01-31'}",
-        "value_not_in_categories": f"one of {', '.join(map(str, column.categories or ()))}{meaning}",
-        "value_too_short": f"at least {column.min_length} characters",
-        "value_too_long": f"at most {column.max_length} characters",
-        "value_negative": "numbers of 0 or more",
-        "value_too_small": f"at least {column.minimum}{unit}",
-        "value_too_large": f"at most {column.maximum}{unit}",
+        Code.VALUE_INFINITE: "finite numbers",
+        Code.VALUE_NOT_NUMERIC: f"numbers with a decimal point{unit and ', in'}{unit}",
+        Code.VALUE_NOT_INTEGER: "whole numbers",
+        Code.VALUE_NOT_BOOLEAN: "true or false, yes or no, 1 or 0",
+        Code.VALUE_NOT_DATE: f"dates as {column.format or '2026-01-31'}",
+        Code.VALUE_NOT_IN_CATEGORIES: f"one of {', '.join(map(str, column.categories or ()))}{meaning}",
+        Code.VALUE_TOO_SHORT: f"at least {column.min_length} characters",
+        Code.VALUE_TOO_LONG: f"at most {column.max_length} characters",
+        Code.VALUE_NEGATIVE: "numbers of 0 or more",
+        Code.VALUE_TOO_SMALL: f"at least {column.minimum}{unit}",
+        Code.VALUE_TOO_LARGE: f"at most {column.maximum}{unit}",
     }[code]
 
 
