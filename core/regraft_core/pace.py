@@ -46,7 +46,7 @@ class PacedFlow(FlowControl):
 
     def resume_reading(self) -> None:
         """Read on, or as soon as the rest is over."""
-        if self.rests:
+        if self.read_paused and self.rests:
             self.read_paused = False
-        else:
+        elif self.read_paused:
             super().resume_reading()

@@ -15,7 +15,7 @@ from regraft_inference.reasons_json import json_of
 NOTHING: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answered:
     """The answers to some rows, shape (rows,), and their reasons where they were asked for."""
 

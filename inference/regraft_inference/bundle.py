@@ -41,7 +41,7 @@ from regraft_core.errors import BundleError
 from regraft_core.fit.counts import UNFIT_PSI
 from regraft_core.formats import Versioned
 from regraft_core.profile import Profile
-from regraft_inference.columns import json_values, typed_values
+from regraft_inference.columns import dtype_of, json_values, typed_values
 from regraft_inference.estimators import (
     Columns,
     Estimator,
@@ -132,7 +132,7 @@ def write_bundle(
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise BundleError(f"{folder} is not empty; a bundle needs a folder of its own", code=Code.BUNDLE_EXISTS)
-    columns = _typed(contract, golden)
+    columns = _typed(_dtypes(contract), golden)
     requests = {column.name: json_values(column, columns[column.name]) for column in contract.features}
     answers = np.asarray(estimator.predict(columns)).tolist()
     _write_json(folder / "bundle.json", info.model_dump(mode="json"))
@@ -164,6 +164,7 @@ class Bundle:
         self.contract = contract
         self.info = info
         self.estimator = estimator
+        self._dtypes = _dtypes(contract)
         self._scoring = estimator if contract.classes is not None and isinstance(estimator, ScoringEstimator) else None
         self.version = version
 
@@ -196,13 +197,13 @@ class Bundle:
 
         Strings may come as any sequence, numbers as any sequence or array; they must keep the contract.
         """
-        return self.estimator.predict(_typed(self.contract, columns))
+        return self.estimator.predict(_typed(self._dtypes, columns))
 
     def predict_scored(self, columns: Columns) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Do as ``predict``, and return beside it the scores of a ``ScoringEstimator``, None of any other."""
         if self._scoring is None:
             return self.predict(columns), None
-        scores = self._scoring.scores(_typed(self.contract, columns))
+        scores = self._scoring.scores(_typed(self._dtypes, columns))
         return self._scoring.answers_of(scores), scores
 
     def profile(self) -> Profile | None:
@@ -222,7 +223,7 @@ class Bundle:
 
         A class that the estimator has never seen has 0.
         """
-        found: NDArray[np.float64] = self.estimator.probabilities(_typed(self.contract, columns))  # type: ignore[attr-defined]  # of classifiers
+        found: NDArray[np.float64] = self.estimator.probabilities(_typed(self._dtypes, columns))  # type: ignore[attr-defined]  # of classifiers
         classes = list(self.contract.classes or ())
         known = list(getattr(self.estimator, "classes", classes))
         if known == classes:
@@ -260,7 +261,7 @@ class Bundle:
     def reasons(self, columns: Columns) -> Sequence[Reasons]:
         """Return the reasons of the answer to each row, if ``gives_reasons``. All of an answer is of an only column."""
         if isinstance(self.estimator, ReasoningEstimator):
-            return self.estimator.reasons(_typed(self.contract, columns))
+            return self.estimator.reasons(_typed(self._dtypes, columns))
         name, scale = self.contract.feature_names[0], self.contract.target.name
         answers: list[float] = self.predict(columns).astype(np.float64).tolist()
         return [Reasons(scale, 0.0, [name], [answer], answer) for answer in answers]
@@ -338,9 +339,18 @@ def _checked_files(folder: Path) -> Iterator[str]:
             yield name
 
 
-def _typed(contract: Contract, columns: Columns) -> dict[str, Any]:
-    """Return the feature columns in the contract's order and types."""
-    return {column.name: typed_values(column, columns[column.name]) for column in contract.features}
+def _dtypes(contract: Contract) -> list[tuple[Column, np.dtype[Any] | None]]:
+    return [(column, dtype_of(column)) for column in contract.features]
+
+
+def _typed(dtypes: list[tuple[Column, np.dtype[Any] | None]], columns: Columns) -> dict[str, Any]:
+    """Return the feature columns in the contract's order and types, of which they mostly are already."""
+    found: dict[str, Any] = {}
+    for column, dtype in dtypes:
+        values: Any = columns[column.name]
+        is_typed = type(values) is list if dtype is None else getattr(values, "dtype", None) is dtype
+        found[column.name] = values if is_typed else typed_values(column, values)
+    return found
 
 
 def _repeats(answer: Any, expected: Any) -> bool:

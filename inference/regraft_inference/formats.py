@@ -10,7 +10,7 @@ from regraft_core.codes import Code
 from regraft_core.contract import EXPLAIN, PROBABILITIES, Contract
 from regraft_core.errors import ContractError
 from regraft_inference.json_text import parse_json, parse_json_with_nan
-from regraft_inference.options import PARAMETERS, OptionReader, Options
+from regraft_inference.options import NO_OPTIONS, PARAMETERS, OptionReader, Options
 from regraft_inference.values import (
     LONGEST_NAME,
     ColumnReader,
@@ -78,6 +78,7 @@ class RequestReader:
             "instances": self._from_instances,
             "inputs": self._from_inputs,
         }
+        self._has_names_of_formats = not self._formats.keys().isdisjoint(self._keys)
 
     def read(self, body: bytes) -> dict[str, Values]:
         """Read a request in any of its formats: columns, or one of MLflow's."""
@@ -94,8 +95,11 @@ class RequestReader:
     def untyped_asking(self, body: bytes, *, by_name: bool = False) -> tuple[Untyped, Options]:
         """Read a request that may have options beside its rows; ``by_name`` as ``read_by_name`` does."""
         payload = parse_json_with_nan(body) if by_name else parse_json(body)
+        if self._is_all(body, payload):
+            plain: Untyped = payload
+            return plain, NO_OPTIONS
         size = len(payload) if type(payload) is dict else 0
-        options = self.take_options(payload)
+        options = self.take_options(payload) if self.options.may_be_in(body) else NO_OPTIONS
         taken = size - len(payload) if size else 0
         return self._unique(body, self._by_name(payload) if by_name else payload, taken), options
 
@@ -111,19 +115,20 @@ class RequestReader:
 
     def _unique(self, body: bytes, payload: Any, taken: int = 0) -> Untyped:
         """Return the columns of a request of which so many keys have been taken out. No key may be there twice."""
-        if self._is_plain(payload) and body.count(b":") == len(payload) + taken:
+        if self._is_all(body, payload, taken):
             plain: Untyped = payload
             return plain
         columns = self._shaped(payload)
         refuse_repeated_keys(body, keys_in(payload) + taken)
         return columns
 
-    def _is_plain(self, payload: Any) -> bool:
-        """Whether a request is what nearly all are: the columns of the contract, of one length, and nothing else."""
+    def _is_all(self, body: bytes, payload: Any, taken: int = 0) -> bool:
+        """Whether a request is what nearly all are: the contract's columns, of one length, and nothing else."""
         return (
             type(payload) is dict
             and payload.keys() == self._keys
-            and self._formats.keys().isdisjoint(self._keys)
+            and body.count(b":") == len(payload) + taken
+            and not self._has_names_of_formats
             and self._are_even(payload)
         )
 

@@ -35,7 +35,6 @@ from regraft_inference.fit.known import known_of
 from regraft_inference.formats import RequestReader, Tensor, Untyped
 from regraft_inference.headers import header_lines
 from regraft_inference.json_text import parse_json
-from regraft_inference.options import Options
 from regraft_inference.values import Values
 
 log = get_logger(__name__)
@@ -98,9 +97,7 @@ class Version:
 
     def answer(self, request: bytes, body: bytes) -> bytes:
         """Return the JSON answer to a JSON request of this id. Raises ContractError."""
-        if self.reader.options.may_be_in(body):
-            return self._answer_asking(request, body)
-        return self.predict(request, self.reader.read(body)).document(self._target, self.reasons_name)
+        return self._answer_asking(request, body)
 
     async def answer_together(self, request: bytes, body: bytes) -> bytes:
         """Do as ``answer``, with one prediction for all requests that are there at this moment."""
@@ -116,8 +113,7 @@ class Version:
 
         Raises ContractError.
         """
-        asks = self.reader.options.may_be_in(body)
-        columns, options = self.reader.untyped_asking(body) if asks else (self.reader.untyped(body), Options())
+        columns, options = self.reader.untyped_asking(body)
         if options.probabilities:
             return False
         batcher = self._explained if options.explain else self._plain
@@ -126,9 +122,6 @@ class Version:
 
     def answer_as_mlflow(self, request: bytes, body: bytes) -> bytes:
         """Return the answer of MLflow's scoring protocol. Raises ContractError."""
-        if not self.reader.options.may_be_in(body):
-            answered = self.predict(request, self.reader.read_by_name(body))
-            return answered.document("predictions", self.reasons_name)
         return self._answer_asking(request, body, "predictions", by_name=True)
 
     def _answer_asking(self, request: bytes, body: bytes, key: str | None = None, *, by_name: bool = False) -> bytes:

@@ -30,6 +30,9 @@ class Options:
     explain: bool = False
 
 
+NO_OPTIONS = Options()
+
+
 class OptionReader:
     """Reads the options of requests to one model.
 
@@ -52,7 +55,7 @@ class OptionReader:
         parameters say something else than what stands beside the rows.
         """
         if type(payload) is not dict:
-            return Options()
+            return NO_OPTIONS
         columns = frozenset[str]() if wrapped else self._columns
         probabilities = self._taken(payload, PROBABILITIES, columns)
         explain = self._taken(payload, EXPLAIN, columns)

@@ -127,6 +127,8 @@ class _NumberReader(ColumnReader):
             self._minimum = max(self._minimum, column.minimum)
         if column.maximum is not None:
             self._maximum = min(self._maximum, column.maximum)
+        self._plain_kinds = frozenset({int}) if self._integer else NUMBERS
+        """Types that are right beyond doubt: a float may be an integer, too."""
 
     def read(self, values: list[Any]) -> Values:
         """Return the typed column. Raises ContractError as for any other."""
@@ -144,8 +146,7 @@ class _NumberReader(ColumnReader):
         return found if found.min() >= self._minimum and found.max() <= self._maximum else None
 
     def _all_numbers(self, values: list[Any]) -> bool:
-        kinds = set(map(type, values))
-        return kinds <= NUMBERS and not (self._integer and float in kinds)
+        return self._plain_kinds.issuperset(map(type, values))
 
     def _all_valid(self, values: list[Any]) -> bool:
         if not self._all_numbers(values):

@@ -83,14 +83,18 @@ class AdditiveModel:
     def scores(self, matrix: Floats) -> Floats:
         """Return the sums for the rows of a matrix."""
         if len(matrix) <= FEW_ROWS:
-            rows, outputs = matrix.tolist(), range(len(self.intercept))
-            return np.array([[self._sum(row, output) for output in outputs] for row in rows])
+            return self.scores_of(matrix.tolist())
         total = np.tile(self.intercept, (len(matrix), 1))
         for term in self.terms:
             total += term.values(matrix)
         return total
 
-    def _sum(self, row: list[float], output: int) -> float:
+    def scores_of(self, rows: Sequence[Sequence[float]]) -> Floats:
+        """Do as ``scores`` for rows of plain numbers, of which there may be few."""
+        outputs = range(len(self.intercept))
+        return np.array([[self._sum(row, output) for output in outputs] for row in rows])
+
+    def _sum(self, row: Sequence[float], output: int) -> float:
         """Return a sum for one row: the same additions in the same order, without arrays, which cost more here."""
         total, terms = self._plain[output]
         for part, cuts, scores, other in terms:

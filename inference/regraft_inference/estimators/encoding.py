@@ -91,6 +91,12 @@ class Encoding(BaseModel):
                 place += 1
         return found.T
 
+    def rows(self, columns: Columns) -> list[tuple[float, ...]]:
+        """Return the rows of the matrix in plain numbers, which of a few rows takes less."""
+        parts = [part for column in self.features for part in self._encoded(column, columns[column.name])]
+        # Whole numbers are rounded as they are in the matrix.
+        return list(zip(*(map(float, part.tolist()) for part in parts), strict=True))
+
     @cached_property
     def _places(self) -> dict[str, _Numbers]:
         """Of each string, the places of its values in their list."""

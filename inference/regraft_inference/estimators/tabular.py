@@ -6,6 +6,7 @@ taken apart into what each column added (``reasons``), exactly for the additive 
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -17,7 +18,7 @@ from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.errors import BundleError
 from regraft_inference.estimators import Columns, ReasonsTable, TrainingBatches, bounded, rows_of
-from regraft_inference.estimators.additive import AdditiveModel
+from regraft_inference.estimators.additive import FEW_ROWS, AdditiveModel
 from regraft_inference.estimators.encoding import Encoding
 from regraft_inference.estimators.targets import has_heavy_tail
 from regraft_inference.estimators.trees import TreesModel
@@ -63,6 +64,17 @@ class Fitted(BaseModel):
         if self.encoding.features != self.contract.features:
             raise ValueError("the encoding is of other columns than the contract")
         return self
+
+    @cached_property
+    def starts(self) -> Floats:
+        """The offsets as an array."""
+        return np.array(self.offsets)
+
+    @cached_property
+    def answers(self) -> NDArray[Any]:
+        """The classes as they are answered, in the target's type."""
+        kinds = {"boolean": np.bool_, "integer": np.int64, "number": np.float64}
+        return np.array(self.classes, dtype=kinds.get(self.contract.target.type, object))
 
     @property
     def outputs(self) -> int:
@@ -125,9 +137,7 @@ class TabularEstimator:
         places = (scores[:, 0] > 0).astype(np.int64) if fitted.outputs == 1 else scores.argmax(axis=1)
         if len(fitted.classes) == 1:
             places = np.zeros(len(scores), dtype=np.int64)
-        kind = {"boolean": np.bool_, "integer": np.int64, "number": np.float64}.get(self.contract.target.type, object)
-        found: NDArray[Any] = np.array(fitted.classes, dtype=kind)[places]
-        return found
+        return fitted.answers.take(places)
 
     @property
     def classes(self) -> list[Any]:
@@ -225,10 +235,13 @@ class TabularEstimator:
         """Return the scores on the model's scale, shape (rows, outputs)."""
         if rows_of(columns) == 0:
             return np.zeros((0, self.fitted.outputs))
-        return self._line(self.model.scores(self.fitted.encoding.matrix(columns)))
+        model, encoding = self.model, self.fitted.encoding
+        if isinstance(model, AdditiveModel) and rows_of(columns) <= FEW_ROWS:
+            return self._line(model.scores_of(encoding.rows(columns)))
+        return self._line(model.scores(encoding.matrix(columns)))
 
     def _line(self, scores: Floats) -> Floats:
-        return np.array(self.fitted.offsets) + self.fitted.slope * scores
+        return self.fitted.starts + self.fitted.slope * scores
 
     def _by_column(self, added: Floats) -> Floats:
         """Return the sums over the parts of each column, shape (rows, columns)."""
