@@ -6,6 +6,7 @@ import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -31,61 +32,42 @@ class Metrics:
     def __init__(self, tasks: Iterable[str] = ()) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.accepted = Counter(
-            "regraft_runs_accepted", "Requests answered 202", ["task", "kind"], registry=self.registry
-        )
-        self.problems = Counter(
-            "regraft_problems", "Requests answered with problem details", ["route", "code"], registry=self.registry
-        )
-        self.requests = Histogram(
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.accepted = counter("regraft_runs_accepted", "Requests answered 202", ["task", "kind"])
+        self.problems = counter("regraft_problems", "Requests answered with problem details", ["route", "code"])
+        self.requests = histogram(
             "regraft_request_seconds",
             "Time from a request to the beginning of its answer",
             ["method", "route", "status"],
             buckets=REQUEST_BUCKETS,
-            registry=self.registry,
         )
-        self.open_runs = Gauge(
-            "regraft_runs_open", "Runs that have not ended", ["task", "state"], registry=self.registry
-        )
-        self.oldest_open_run = Gauge(
+        self.open_runs = gauge("regraft_runs_open", "Runs that have not ended", ["task", "state"])
+        self.oldest_open_run = gauge(
             "regraft_runs_oldest_open_seconds",
             "Time since the acceptance of the oldest run that has not ended",
             ["task"],
-            registry=self.registry,
         )
-        self.rejected_in_a_row = Gauge(
-            "regraft_runs_rejected_in_a_row",
-            "Datasets rejected since the last one that came into service",
-            ["task"],
-            registry=self.registry,
+        self.rejected_in_a_row = gauge(
+            "regraft_runs_rejected_in_a_row", "Datasets rejected since the last one that came into service", ["task"]
         )
-        self.ended_runs = Counter(
-            "regraft_runs_ended",
-            "Runs that ended while this service looked on",
-            ["task", "state"],
-            registry=self.registry,
+        self.ended_runs = counter(
+            "regraft_runs_ended", "Runs that ended while this service looked on", ["task", "state"]
         )
-        self.run_seconds = Histogram(
+        self.run_seconds = histogram(
             "regraft_run_seconds",
             "Time from the acceptance of a run to its end",
             ["task", "state"],
             buckets=RUN_BUCKETS,
-            registry=self.registry,
         )
-        self.step_seconds = Histogram(
-            "regraft_step_seconds",
-            "Time a step of a run took",
-            ["task", "step", "state"],
-            buckets=RUN_BUCKETS,
-            registry=self.registry,
+        self.step_seconds = histogram(
+            "regraft_step_seconds", "Time a step of a run took", ["task", "step", "state"], buckets=RUN_BUCKETS
         )
-        self.since_promotion = Gauge(
-            "regraft_seconds_since_promotion",
-            "Time since a version of the task was last promoted",
-            ["task"],
-            registry=self.registry,
+        self.since_promotion = gauge(
+            "regraft_seconds_since_promotion", "Time since a version of the task was last promoted", ["task"]
         )
-        self.event_clients = Gauge("regraft_event_clients", "Clients that listen to /events", registry=self.registry)
+        self.event_clients = gauge("regraft_event_clients", "Clients that listen to /events")
         self._open: dict[str, Run] = {}
         self._open_of: dict[str, dict[str, float]] = {}
         self._counts: Tally[tuple[str, str]] = Tally()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -17,58 +18,44 @@ class FitGauges:
     """Gauges by task and window."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._states = Gauge(
+        gauge = partial(Gauge, registry=registry)
+        self._states = gauge(
             "regraft_fit_state",
             "1 for the state that the fit of what serves has: unknown, fits, drifting, unfit",
             ["task", "window", "state"],
-            registry=registry,
         )
-        self._rows = Gauge("regraft_fit_rows", "Rows that were asked", ["task", "window"], registry=registry)
-        self._psi = Gauge(
+        self._rows = gauge("regraft_fit_rows", "Rows that were asked", ["task", "window"])
+        self._psi = gauge(
             "regraft_fit_psi",
             "Index by which the requests' values of a column differ from those that the model knows",
             ["task", "window", "column"],
-            registry=registry,
         )
-        self._predictions = Gauge(
+        self._predictions = gauge(
             "regraft_fit_predictions_psi",
             "Index by which the answers differ from those when the model was judged",
             ["task", "window"],
-            registry=registry,
         )
-        self._refused = Gauge(
-            "regraft_fit_refused_share",
-            "Share of the requests that broke the contract",
-            ["task", "window"],
-            registry=registry,
+        self._refused = gauge(
+            "regraft_fit_refused_share", "Share of the requests that broke the contract", ["task", "window"]
         )
-
-        self._estimated = Gauge(
+        self._estimated = gauge(
             "regraft_fit_estimated",
             "Expected accuracy and ROC AUC of a classifier's answers, from how sure it was of them",
             ["task", "window", "metric"],
-            registry=registry,
         )
-        self._skill = Gauge(
+        self._skill = gauge(
             "regraft_fit_skill",
             "Skill of what serves: measured where outcomes are known, and held out when it was judged",
             ["task", "kind"],
-            registry=registry,
         )
-        self._skill_error = Gauge(
-            "regraft_fit_skill_standard_error", "How far chance may have moved it", ["task"], registry=registry
+        self._skill_error = gauge("regraft_fit_skill_standard_error", "How far chance may have moved it", ["task"])
+        self._outcomes = gauge(
+            "regraft_fit_outcomes", "Rows of what serves whose outcome is known, the newest", ["task"]
         )
-        self._outcomes = Gauge(
-            "regraft_fit_outcomes",
-            "Rows of what serves whose outcome is known, the newest",
-            ["task"],
-            registry=registry,
-        )
-        self._lost = Gauge(
+        self._lost = gauge(
             "regraft_fit_skill_lost",
             "1 where the skill of what serves is below the held-out one by more than chance explains",
             ["task"],
-            registry=registry,
         )
 
     def set(self, task: str, fit: Fit, version: str | None = None) -> None:
