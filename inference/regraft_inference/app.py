@@ -29,10 +29,10 @@ from regraft_core.fit.history import WINDOWS
 from regraft_core.logs import get_logger
 from regraft_inference import metrics
 from regraft_inference.bodies import Bodies, GoneError
-from regraft_inference.bundle import MLFLOW_VERSION
 from regraft_inference.cors import Cors
 from regraft_inference.exchange import TEXT_TYPE, Exchange, failed, without_body
 from regraft_inference.fast.short_cut import PredictionShortCut
+from regraft_inference.mlmodel import MLFLOW_VERSION
 from regraft_inference.model import ANSWERED, ANSWERING, TaskModel, TaskRepository, Version
 from regraft_inference.openapi import openapi
 from regraft_inference.protocols import (

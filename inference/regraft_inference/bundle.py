@@ -20,13 +20,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib.metadata import version as package_version
 from pathlib import Path
-from platform import python_version
 from typing import Any, Self
 
 import numpy as np
@@ -41,6 +39,7 @@ from regraft_core.errors import BundleError
 from regraft_core.fit.counts import UNFIT_PSI
 from regraft_core.formats import Versioned
 from regraft_core.profile import Profile
+from regraft_inference import mlmodel
 from regraft_inference.columns import dtype_of, json_values, typed_values
 from regraft_inference.estimators import (
     Columns,
@@ -60,26 +59,11 @@ UNCHECKED_FILES = {CHECKSUMS_FILE, VERSION_FILE, "registered_model_meta"}
 UNREGISTERED = "0"
 """Version of a bundle that has not been registered."""
 
-MLFLOW_TYPES = {
-    "string": "string",
-    "text": "string",
-    "integer": "long",
-    "number": "double",
-    "boolean": "boolean",
-    "date": "datetime",
-    "datetime": "datetime",
-}
-MLFLOW_VERSION = "3.17.2"
-"""Release of MLflow whose format of MLmodel is written."""
-
 MOST_BYTES = 512 << 20
 """Largest bundle that is read, unpacked: what an estimator may take of a predictor's memory."""
 
 MOST_DOCUMENT_BYTES = 8 << 20
 """Largest JSON file of a bundle that is read; parsed it takes many times its size."""
-
-EXAMPLE_ROWS = 5
-"""Golden requests that are MLflow's input example as well."""
 
 GOLDEN_TOLERANCE = 1e-9
 """Relative difference of a golden answer that counts as repeated; integers must be equal."""
@@ -139,13 +123,13 @@ def write_bundle(
     _write_json(folder / "contract.json", contract.model_dump(mode="json"))
     _write_json(folder / "profile.json", {} if profile is None else profile.model_dump(mode="json"))
     _write_json(folder / "golden.json", {"columns": requests, "answers": answers})
-    example = _example(requests)
+    example = mlmodel.example(requests)
     _write_json(folder / "input_example.json", example)
     _write_json(folder / "serving_input_example.json", {"dataframe_split": example})
     (folder / "requirements.txt").write_text(f"regraft-inference=={package_version('regraft-inference')}\n")
     (folder / "estimator").mkdir()
     estimator.save(folder / "estimator")
-    (folder / "MLmodel").write_text(yaml.safe_dump(_mlmodel(contract, info)))
+    (folder / "MLmodel").write_text(yaml.safe_dump(mlmodel.content(contract, info.run_id, info.created_at)))
     _write_json(folder / CHECKSUMS_FILE, _checksums(folder))
 
 
@@ -368,42 +352,3 @@ def _read_json[T](path: Path, kind: type[T]) -> T:
         return TypeAdapter(kind).validate_python(json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read: {error}", code=Code.BUNDLE_DAMAGED) from error
-
-
-def _example(requests: dict[str, list[Any]]) -> dict[str, Any]:
-    rows = zip(*(values[:EXAMPLE_ROWS] for values in requests.values()), strict=True)
-    return {"columns": list(requests), "data": [list(row) for row in rows]}
-
-
-def _mlmodel(contract: Contract, info: BundleInfo) -> dict[str, Any]:
-    """Return the content of MLmodel: the fields of ``mlflow.models.Model.to_dict`` that loading needs."""
-    return {
-        "flavors": {
-            "python_function": {
-                "loader_module": "regraft_inference.pyfunc",
-                "python_version": python_version(),
-                "env": {},
-            }
-        },
-        "mlflow_version": MLFLOW_VERSION,
-        "model_uuid": uuid.uuid5(uuid.NAMESPACE_URL, f"urn:regraft:bundle:{info.run_id}").hex,
-        "utc_time_created": info.created_at.strftime("%Y-%m-%d %H:%M:%S.%f"),
-        "saved_input_example_info": {
-            "artifact_path": "input_example.json",
-            "serving_input_path": "serving_input_example.json",
-            "type": "dataframe",
-            "pandas_orient": "split",
-        },
-        "signature": {
-            "inputs": json.dumps([_colspec(column) for column in contract.features]),
-            "outputs": json.dumps([_colspec(contract.target)]),
-            "params": None,
-        },
-    }
-
-
-def _colspec(column: Column) -> dict[str, Any]:
-    kind = MLFLOW_TYPES[column.type]
-    if column.nullable and kind in ("long", "boolean"):
-        kind = "double"  # MLflow's other types have no gaps
-    return {"type": kind, "name": column.name, "required": True}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from regraft_core.codes import Code
@@ -11,15 +10,16 @@ from regraft_core.contract import EXPLAIN, PROBABILITIES, Contract
 from regraft_core.errors import ContractError
 from regraft_inference.json_text import parse_json, parse_json_with_nan
 from regraft_inference.options import NO_OPTIONS, PARAMETERS, OptionReader, Options
+from regraft_inference.tensors import Tensor, values_of
 from regraft_inference.values import (
     LONGEST_NAME,
     ColumnReader,
     Values,
     keys_in,
     kind_of,
+    list_of,
     reader_of,
     refuse_repeated_keys,
-    shown,
 )
 
 BESIDE = frozenset({*PARAMETERS, "signature_name"})
@@ -36,27 +36,6 @@ SINGLE = (str, int, float, bool, type(None))
 
 ONLY_LISTS = {list}
 """Python types of columns that are right."""
-
-TENSOR_TYPES = {
-    "string": {"BYTES"},
-    "text": {"BYTES"},
-    "date": {"BYTES"},
-    "datetime": {"BYTES"},
-    "boolean": {"BOOL"},
-    "integer": {"FP16", "FP32", "FP64"} | {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
-    "number": {"FP16", "FP32", "FP64"} | {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
-}
-"""Datatypes of the V2 protocol that a column takes."""
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """One input of the V2 protocol, as the client sent it: name, shape and data may be of any type."""
-
-    name: Any
-    datatype: str
-    shape: Any
-    data: Any
 
 
 class RequestReader:
@@ -184,7 +163,7 @@ class RequestReader:
             found[tensor.name] = tensor
         found = self._without_aside(found)
         self._check_names(found)
-        return self.typed(self._check({name: self._from_tensor(reader, found[name]) for name, reader in self._readers}))
+        return self.typed(self._check({name: values_of(found[name], reader.column) for name, reader in self._readers}))
 
     def _check(self, columns: dict[str, Any]) -> Untyped:
         if columns.keys() != self._keys:
@@ -261,7 +240,7 @@ class RequestReader:
             raise ContractError(
                 'dataframe_split must be an object {"columns": [...], "data": [[...], ...]}', code=Code.WRONG_TYPE
             )
-        rows = _list(split["data"], "dataframe_split.data")
+        rows = list_of(split["data"], "dataframe_split.data")
         if type(split["columns"]) is list and any(self._aside(name) for name in split["columns"]):
             split = _narrowed(split["columns"], rows, self._aside)
             rows = split["data"]
@@ -271,7 +250,7 @@ class RequestReader:
     def _check_header(self, header: Any) -> None:
         if header == self._names:
             return
-        for name in _list(header, "dataframe_split.columns"):
+        for name in list_of(header, "dataframe_split.columns"):
             if type(name) is not str:
                 raise ContractError(
                     "dataframe_split.columns must be names of columns", code=Code.WRONG_TYPE, rule="string"
@@ -292,7 +271,7 @@ class RequestReader:
                 )
 
     def _from_records(self, records: Any) -> dict[str, Any]:
-        for row, record in enumerate(_list(records, "the records")):
+        for row, record in enumerate(list_of(records, "the records")):
             if type(record) is not dict:
                 raise ContractError(
                     f"record {row} must be an object with one value for each column, not {kind_of(record)}",
@@ -308,7 +287,7 @@ class RequestReader:
         if type(instances) is dict:
             message = 'the instances are rows, [{...}, ...] or [[...], ...]; columns stand under "inputs"'
             raise ContractError(message, code=Code.WRONG_TYPE, rule="array")
-        values = _list(instances, "the instances")
+        values = list_of(instances, "the instances")
         if len(self._names) == 1 and not (values and type(values[0]) in (dict, list)):
             return {self._names[0]: values}
         return self._from_rows(values)
@@ -338,28 +317,6 @@ class RequestReader:
 
     def _from_inputs(self, inputs: Any) -> dict[str, Any]:
         return _one_row(inputs) if type(inputs) is dict else self._from_instances(inputs)
-
-    def _from_tensor(self, reader: ColumnReader, tensor: Tensor) -> list[Any]:
-        column = reader.column
-        allowed = TENSOR_TYPES[column.type]
-        if tensor.datatype not in allowed:
-            raise ContractError(
-                f"input {column.name!r} is {tensor.datatype}, it must be one of {', '.join(sorted(allowed))}",
-                code=Code.WRONG_TYPE,
-                column=column.name,
-                rule=f"type {column.type}",
-            )
-        data = _list(tensor.data, f"the data of input {column.name!r}")
-        if data and all(type(value) is list and len(value) == 1 for value in data):
-            data = [value[0] for value in data]
-        if tensor.shape not in ([len(data)], [len(data), 1]):
-            raise ContractError(
-                f"input {column.name!r} has the shape {shown(tensor.shape)} and {len(data)} values",
-                code=Code.UNEQUAL_LENGTHS,
-                column=column.name,
-                rule="shape [rows] or [rows, 1]",
-            )
-        return data
 
     def _wrapper(self, payload: Mapping[str, Any]) -> str | None:
         """Return the key that the columns stand under, None where they stand by themselves, as they mostly do."""
@@ -397,9 +354,3 @@ def _narrowed(header: list[Any], rows: list[Any], aside: Callable[[Any], bool]) 
     wide = len(header)
     data = [[row[i] for i in kept] if type(row) is list and len(row) == wide else row for row in rows]
     return {"columns": [header[place] for place in kept], "data": data}
-
-
-def _list(value: Any, what: str) -> list[Any]:
-    if type(value) is not list:
-        raise ContractError(f"{what} must be an array, not {kind_of(value)}", code=Code.WRONG_TYPE, rule="array")
-    return value

@@ -32,9 +32,10 @@ from regraft_inference.estimators import rows_of
 from regraft_inference.fit.counter import COUNTERS
 from regraft_inference.fit.keeper import KEPT
 from regraft_inference.fit.known import known_of
-from regraft_inference.formats import RequestReader, Tensor, Untyped
+from regraft_inference.formats import RequestReader, Untyped
 from regraft_inference.headers import header_lines
 from regraft_inference.json_text import parse_json
+from regraft_inference.tensors import Tensor
 from regraft_inference.values import Values
 
 log = get_logger(__name__)

@@ -256,6 +256,13 @@ def kind_of(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
+def list_of(value: Any, what: str) -> list[Any]:
+    """Return a JSON value that has to be an array. Raises ContractError."""
+    if type(value) is not list:
+        raise ContractError(f"{what} must be an array, not {kind_of(value)}", code=Code.WRONG_TYPE, rule="array")
+    return value
+
+
 def shown(value: Any) -> str:
     """Return a JSON value as a message shows it."""
     text = json.dumps(value)

@@ -13,7 +13,8 @@ from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, NotFoundError
 from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import open_store
-from regraft_inference.bundle import MLFLOW_VERSION, Bundle
+from regraft_inference.bundle import Bundle
+from regraft_inference.mlmodel import MLFLOW_VERSION
 from regraft_pipeline.assembly import open_registry
 from regraft_pipeline.registry.version import Version
 from regraft_pipeline.settings import PipelineSettings

@@ -21,7 +21,7 @@ from regraft_core.codes import Code
 from regraft_core.errors import NotFoundError, RegraftError
 from regraft_core.profile import Profile
 from regraft_core.runs import RunRequest, now
-from regraft_inference.bundle import MLFLOW_TYPES
+from regraft_inference.mlmodel import MLFLOW_TYPES
 from regraft_pipeline.registry import notes
 from regraft_pipeline.registry.mlflow import Json, MlflowApi
 from regraft_pipeline.registry.version import Dataset, Tracking, Version

@@ -13,7 +13,8 @@ import pytest
 
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import ContractError
-from regraft_inference.formats import RequestReader, Tensor
+from regraft_inference.formats import RequestReader
+from regraft_inference.tensors import Tensor
 
 CONTRACT = Contract(
     task="seen",

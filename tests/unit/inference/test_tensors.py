@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from regraft_core.errors import ContractError
-from regraft_inference.formats import Tensor
+from regraft_inference.tensors import Tensor
 from tests.unit.inference.readers import heart, passwords
 
 
