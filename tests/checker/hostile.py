@@ -151,7 +151,7 @@ def parquet_of_long_words(scale: int) -> bytes:
 GZIP, ZIP, PARQUET = "application/gzip", "application/zip", "application/vnd.apache.parquet"
 
 HOSTILE = (
-    Hostile("comments", comments, "column_missing"),
+    Hostile("comments", comments, "header_missing"),
     Hostile("brackets", brackets, "looks_like_json"),
     Hostile("objects", objects, "looks_like_json", HEART_DISEASE),
     Hostile("columns_twice", columns_twice, "column_duplicated"),

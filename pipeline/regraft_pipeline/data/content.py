@@ -53,6 +53,11 @@ _HTML = frozenset(
     b"table ul ol li form center font pre nav header footer main section article".split()
 )
 _S3_ERROR = re.compile(rb"<Code>([^<]{1,200})</Code>\s{0,20}<Message>([^<]{1,500})</Message>")
+_POINTERS = {
+    re.compile(rb"version https://(git-lfs|hawser)\."): "Git LFS",
+    re.compile(rb"/annex/objects/|(\.\./)*\.git/annex/"): "git-annex",
+    re.compile(rb"(md5|etag|wdir|frozen|deps|outs):[^\n]{0,100}\n(.{0,200}\n){0,20}?\s*-?\s*(md5|etag|hash): "): "DVC",
+}
 _JSON_START = re.compile(rb'[{\[]\s*(["{\[\]}]|-?\d|$)')
 
 
@@ -121,12 +126,13 @@ def _unmarked_unicode(head: bytes) -> str | None:
 
 
 def _markup(start: bytes) -> Reason | None:
-    if start.startswith(b"version https://git-lfs"):
-        return reason(
-            Code.LFS_POINTER,
-            "the file is a pointer of Git LFS, not the file that it points to",
-            "the address of the file itself, such as the raw or media address of the repository",
-        )
+    for pattern, name in _POINTERS.items():
+        if pattern.match(start):
+            return reason(
+                Code.LFS_POINTER,
+                f"the file is a pointer of {name}, not the file that it points to",
+                "the address of the file itself, such as the raw or media address of the repository",
+            )
     if start.startswith(b"<"):
         return _page(start)
     if start.startswith((b"{", b"[")) and _JSON_START.match(start):

@@ -203,10 +203,15 @@ def _ragged(ragged: Ragged, rows: int) -> Reason:
         f"{which} have another number of values than the header, first line {first.line}: "
         f"{first.values} instead of {first.expected}"
     )
+    remedy = "as many values in each row as in the header; quotes around values with commas or line breaks"
+    if ragged.count == rows and all(row.values == row.expected + 1 for row in ragged.examples):
+        remedy = (
+            "a name for each column: R leaves out that of row names, and a delimiter at a line's end makes one more"
+        )
     return reason(
         Code.ROW_RAGGED,
         message,
-        "as many values in each row as in the header; quotes around values with commas or line breaks",
+        remedy,
         figures={"rows": ragged.count, "limit": 0}
         | ({} if ragged.is_cut else {"share": round(ragged.count / rows, 6)}),
         rows=[{"line": row.line, "text": shorten(row.text)} for row in ragged.examples],

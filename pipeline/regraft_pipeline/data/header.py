@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 
 from pyarrow import csv
@@ -33,24 +34,45 @@ SHOWN_HEADER = 10_000
 MOST_SIGNS = 20
 """Most signs of it that are tried."""
 
+MOST_ABOVE = 50
+"""Lines among which the header is looked for where the first is none."""
+
+TEXT_LINES = 5
+"""Most lines of what is a message and no table."""
+
 MAX_COMPARED = 200
 """Most unknown names that are compared with the missing ones."""
 
+LONGEST_NAME = 1000
+"""Characters of a name that are compared."""
+
 _BLANK = re.compile(rb"[ \t]*(\r\n|\n|\r)")
 _SEPARATOR = re.compile(rb'"?sep=(.)"?[ \t]*(\r\n|\n|\r)', re.IGNORECASE)
-_COMMENTS = ("#", "%", "//")
+_COMMENTS = ("#", "%", "//", "--", ";", "!", "*", "@")
+_MARKS = "#%/-;!*@"
 _UNNAMED = re.compile(r"|Unnamed: ?\d+|__index_level_\d+__")
 
 
 @dataclass(frozen=True)
 class Header:
-    """The names of the columns, what separates them, and where they stand: byte, and line counted from 1."""
+    """The names of the columns, what separates them, and where they stand: byte, and line counted from 1.
+
+    ``said`` is the delimiter that a line above says. ``head`` are the first lines of the file, from the header on; all
+    of them where ``is_whole``.
+    """
 
     names: tuple[str, ...]
     delimiter: str
     start: int
     line: int
-    one_line: bool
+    said: str | None
+    head: tuple[str, ...]
+    is_whole: bool
+
+    @property
+    def one_line(self) -> bool:
+        """Whether there is nothing below."""
+        return self.is_whole and len(self.head) == 1
 
     def place(self, name: str) -> int:
         """Return as which a column stands in the file, counted from 0."""
@@ -62,15 +84,16 @@ def find_header(path: Path, contract: Contract) -> Header | None:
     with path.open("rb") as file:
         content = file.read(HEADER_BYTES)
     start, line, said = header_start(content)
+    # What was read may end within a character; behind it there may be rows, however blank it ends.
+    lines = content[start:].decode("utf-8", "ignore").strip().splitlines()
+    is_whole = len(content) < HEADER_BYTES and len(lines) <= MOST_ABOVE
+    head = tuple(text[:SHOWN_HEADER] for text in lines[:MOST_ABOVE])
     best: Header | None = None
-    for delimiter in (said,) if said in DELIMITERS else DELIMITERS:
+    for delimiter in sorted(DELIMITERS, key=lambda sign: sign != said):
         names = _names(content[start:], delimiter)
         if names is None:
             continue
-        shown = content[start:].strip(b"\r\n \t")
-        # Behind what was read there may be rows, however blank it ends.
-        one_line = len(content) < HEADER_BYTES and not any(end in shown for end in (b"\n", b"\r"))
-        found = Header(names, delimiter, start, line, one_line)
+        found = Header(names, delimiter, start, line, said if said in DELIMITERS else None, head, is_whole)
         if best is None or _known(found, contract) > _known(best, contract):
             best = found
     return best
@@ -129,11 +152,12 @@ def check_header(header: Header, contract: Contract) -> list[Reason]:
     missing = [name for name in wanted if name not in names]
     unknown = [name for name in dict.fromkeys(names) if name not in wanted and not contract.leaves_aside(name)]
     asked = {*wanted, *unknown}
-    doubled = [name for name, count in Counter(names).items() if count > 1 and name in asked]
+    unnamed = set() if missing else {name for name in unknown if _UNNAMED.fullmatch(name)}
+    unknown = [name for name in unknown if name not in unnamed]
+    doubled = [name for name, count in Counter(names).items() if count > 1 and name in asked and name not in unnamed]
     reasons = []
-    if len(unnamed := [name for name in unknown if _UNNAMED.fullmatch(name)]) == 1 and not missing:
-        unknown.remove(unnamed[0])
-        reasons.append(_unnamed(names.index(unnamed[0]) + 1))
+    if unnamed:
+        reasons.append(_unnamed([place for place, name in enumerate(names, 1) if name in unnamed], len(names)))
     for name in list(missing):
         if close := _alike(name, unknown[:MAX_COMPARED]):
             missing.remove(name)
@@ -156,10 +180,18 @@ def check_header(header: Header, contract: Contract) -> list[Reason]:
 def can_be_read(header: Header, contract: Contract) -> bool:
     """Whether rows can be read under this header: each column of the contract is there exactly once."""
     counts = Counter(header.names)
-    return header.delimiter in READ and all(counts[column.name] == 1 for column in contract.columns)
+    return (
+        header.delimiter in READ
+        and header.said in (None, header.delimiter)
+        and all(counts[column.name] == 1 for column in contract.columns)
+    )
 
 
 def _another_delimiter(header: Header, wanted: list[str]) -> Reason | None:
+    if header.said not in (None, header.delimiter) and set(wanted) & set(header.names):
+        said, found = DELIMITERS[str(header.said)], DELIMITERS[header.delimiter]
+        message = f"the line above the header says that {said} separate the columns, and {found} do"
+        return reason(Code.WRONG_DELIMITER, message, f"a line 'sep={header.delimiter}', or none")
     sign = _sign_between(header.names, wanted) if header.delimiter in READ else header.delimiter
     if sign is None:
         return None
@@ -184,7 +216,7 @@ def _nothing_known(header: Header, contract: Contract, remedy: str) -> Reason | 
     """Return why none of the names is known, where there is one cause for that."""
     wanted = {column.name for column in contract.columns}
     names, first = header.names, header.names[0]
-    if first.lstrip().startswith(_COMMENTS) and first.lstrip().lstrip("#%/").strip() in wanted:
+    if first.lstrip().startswith(_COMMENTS) and first.lstrip().lstrip(_MARKS).strip() in wanted:
         return reason(
             Code.HEADER_COMMENTED,
             f"the header is commented out: {shorten(header.delimiter.join(names))!r}",
@@ -200,23 +232,46 @@ def _nothing_known(header: Header, contract: Contract, remedy: str) -> Reason | 
             "quotes around single values, or none",
             rows=row,
         )
-    numeric = [name for name in names if re.fullmatch(NUMBER, name.strip())]
-    if numeric and not any(_alike(name, list(names[:MAX_COMPARED])) for name in wanted):
-        return reason(
-            Code.HEADER_MISSING,
-            f"there is no header: line {header.line} has values, such as {numeric[0]!r}, where names should be",
-            f"{remedy} above the rows",
-            rows=row,
-        )
+    return _no_names(header, contract, remedy, row)
+
+
+def _no_names(header: Header, contract: Contract, remedy: str, row: list[dict[str, object]]) -> Reason | None:
+    """Return why the first line is no header, None where it may be one of another table."""
+    wanted = {column.name for column in contract.columns}
+    if (below := _below(header, wanted)) is not None:
+        message = f"the header stands on line {below}, below what is no part of the table: {shorten(header.head[0])!r}"
+        return reason(Code.HEADER_BELOW, message, f"{remedy} on the first line", rows=row)
+    remedy = f"{remedy} above the rows"
+    if len(header.names) == 1 and header.is_whole and len(header.head) <= TEXT_LINES:
+        message = f"there is no header: the file is a text and no table: {shorten(' '.join(header.head))!r}"
+        return reason(Code.HEADER_MISSING, message, remedy, rows=row)
+    numeric = [name for name in header.names if re.fullmatch(NUMBER, name.strip())]
+    if numeric and not any(_alike(name, list(header.names[:MAX_COMPARED])) for name in wanted):
+        message = f"there is no header: line {header.line} has values, such as {numeric[0]!r}, where names should be"
+        return reason(Code.HEADER_MISSING, message, remedy, rows=row)
     return None
 
 
-def _unnamed(place: int) -> Reason:
+def _below(header: Header, wanted: set[str]) -> int | None:
+    """Return the line on which names of the contract stand, where it is not the first."""
+    for below, text in enumerate(header.head[1:], 1):
+        if any(len(wanted & {name.strip() for name in _names(text.encode(), sign) or ()}) > 1 for sign in READ):
+            return header.line + below
+    return None
+
+
+def _unnamed(places: list[int], width: int) -> Reason:
+    """Return the reason of columns without a name, by their places: the last ones are none but the end of a line."""
+    which = f"column {places[0]} has" if len(places) == 1 else f"columns {', '.join(map(str, places[:EXAMPLES]))} have"
+    if places[-1] == width and places[-1] - places[0] == len(places) - 1:
+        why, remedy = "lines end with a delimiter", "lines that end with their last value"
+    else:
+        why, remedy = (
+            "pandas writes its index so",
+            "the file without: pandas leaves its index out with index=False",
+        )
     return reason(
-        Code.COLUMN_UNNAMED,
-        f"column {place} has no name; pandas writes its index so",
-        "the file without that column: pandas leaves its index out with index=False",
-        figures={"place": place},
+        Code.COLUMN_UNNAMED, f"{which} no name; {why}", remedy, figures={"place": places[0], "columns": len(places)}
     )
 
 
@@ -253,6 +308,16 @@ def _doubled(doubled: list[str], names: list[str], remedy: str) -> list[Reason]:
 
 
 def _alike(name: str, others: list[str]) -> str | None:
-    plain = {other.strip().lower(): other for other in others if len(other) < 4 * len(name) + 20}
-    close = get_close_matches(name.strip().lower(), plain, n=1, cutoff=0.75)
-    return plain[close[0]] if close else None
+    """Return the name in other letters, with other signs or behind a table's name; else the nearest."""
+    for letters in (_letters, lambda other: _letters(other.rpartition(".")[2])):
+        if found := next((other for other in others if letters(other) == _letters(name) != ""), None):
+            return found
+    near = {other.strip().lower(): other for other in others if len(other) < 4 * len(name) + 20}
+    close = get_close_matches(name.strip().lower(), near, n=1, cutoff=0.75)
+    return near[close[0]] if close else None
+
+
+@lru_cache(4 * MAX_COMPARED)
+def _letters(name: str) -> str:
+    """Return the letters and digits of a name, whatever their case."""
+    return "".join(sign for sign in name[:LONGEST_NAME].casefold() if sign.isalnum())

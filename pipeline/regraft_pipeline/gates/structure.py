@@ -74,6 +74,8 @@ def check(path: Path, task: Task, folder: Path) -> Structure:
         return Structure(data, sheet.rows, reasons, representative=False)
     reasons += repeats.check(rows, found, plain, task)
     if len(data) < task.gates.min_rows:
+        if sheet.rows >= task.gates.min_rows and any(one.severity == "error" for one in reasons):
+            return Structure(data, sheet.rows, reasons, representative=False)  # that few are left follows from these
         reasons.append(_too_few(len(data), sheet.rows, task.gates.min_rows))
     targets = rows.targets()[found.others]
     if len(data) and (targets == targets[0]).all():

@@ -66,7 +66,7 @@ def codes(path: Path) -> list[str]:
         ("Password,Times\na,1\n".encode("utf-32"), "not_utf8"),
         (b'<div class="login">Sign in</div>', "looks_like_html"),
         (b"<!---->" * 40 + b"<p>", "looks_like_html"),
-        (b"<!--" * 4000, "column_missing"),
+        (b"<!--" * 4000, "header_missing"),
         (b"[" * 65536, "looks_like_json"),
         (b'<?xml version="1.0"?><rows/>', "looks_like_xml"),
         (b"<rss version='2.0'><channel/></rss>", "looks_like_xml"),
