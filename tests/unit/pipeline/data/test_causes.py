@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from regraft_core.contract import Column, Contract
 from regraft_core.definition.gates import GateSettings
 from regraft_core.verdict import Reason
-from regraft_inference.estimators import Estimator
 from regraft_pipeline.gates import structure
 from regraft_pipeline.tasks import Task
 
 ROWS = [(f"{row}.5", f"w{row}", str(row)) for row in range(40)]
 
 
-def no_estimator() -> Estimator:
+def nothing() -> NoReturn:
     raise NotImplementedError
 
 
@@ -28,8 +28,8 @@ TASK = Task(
         target=Column(name="y", type="number"),
     ),
     kind="regression",
-    estimator=no_estimator,
-    bootstrap=no_estimator,
+    estimator=nothing,
+    bootstrap=nothing,
     gates=GateSettings(min_rows=20),
 )
 
