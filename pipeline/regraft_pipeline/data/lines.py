@@ -20,6 +20,8 @@ LINES_SHOWN = 5
 """Ragged rows of which the text is kept."""
 
 
+plain.field_size_limit(1 << 23)  # as long as the longest row that Arrow reads; by default a long text is an error
+
 MOST_RAGGED = 10_000
 """Ragged rows after which the rest of a file is not read: Arrow asks Python about each of them."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv as stdlib_csv
 import io
-import re
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,15 @@ from regraft_core.errors import BadRequestError
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.content import not_text
 from regraft_pipeline.data.header import DELIMITERS, HEADER_BYTES, header_start
+from regraft_pipeline.data.lines import first_ragged
 from regraft_pipeline.data.packed import unpacked
+from regraft_pipeline.data.quotes import check_quotes
 
-_RAGGED = re.compile(r"Expected (\d+) columns, got (\d+): ?(.*)", re.DOTALL)
+ROWS_LOOKED_AT = 20
+"""Rows by which the delimiter and the place of the header are told."""
+
+CELL_LENGTH = 100_000
+"""Characters of a line that are looked at for that."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def _read(plain: Path, path: Path) -> Table:
     """Read the CSV that a file holds."""
     with plain.open("rb") as file:
         content = file.read(HEADER_BYTES)
-    start, _, said = header_start(content)
+    start, line, said = header_start(content)
     if (wrong := not_text(plain)) is not None:
         raise _no_table(path, f"{wrong.message}; bring {wrong.remedy}")
     head = content[start:].decode(errors="ignore")  # the end may be cut within a character
@@ -68,6 +74,8 @@ def _read(plain: Path, path: Path) -> Table:
         raise _no_table(path, "it is empty")
     delimiter = said if said in DELIMITERS else _delimiter(head)
     header = _header(head, delimiter, path)
+    if (wrong := check_quotes(plain, delimiter=delimiter, start=start)) is not None:
+        raise _no_table(path, f"{wrong.message}; bring {wrong.remedy}")
     try:
         with pa.OSFile(str(plain)) as source:
             source.seek(start)
@@ -80,7 +88,12 @@ def _read(plain: Path, path: Path) -> Table:
                 ),
             )
     except pa.ArrowInvalid as error:
-        raise _no_table(path, _ragged(str(error))) from None
+        ragged = first_ragged(plain, delimiter=delimiter, start=start, line=line)
+        if not ragged:
+            raise _no_table(path, "a row is too long" if "straddling" in str(error) else str(error)) from None
+        first = ragged[0]
+        row = f"line {first.line} has {first.values} values: {first.text.strip()[:200]!r}"
+        raise _no_table(path, f"the header has {first.expected} names, and {row}") from None
     frame: pd.DataFrame = table.to_pandas().astype(object)
     again, blank = _all_equal(frame, header), _all_equal(frame, [""] * len(header))
     if (again | blank).all():
@@ -90,15 +103,16 @@ def _read(plain: Path, path: Path) -> Table:
 
 def _header(head: str, delimiter: str, path: Path) -> list[str]:
     """Return the names of the columns."""
-    rows = stdlib_csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
-    header, second = next(rows), next(rows, [])
+    lines = (text[:CELL_LENGTH] for text in io.StringIO(head, newline=""))
+    rows = list(islice(stdlib_csv.reader(lines, delimiter=delimiter), ROWS_LOOKED_AT))
+    header, widest = rows[0], max(rows, key=len)
     if doubled := [name for name, count in Counter(header).items() if count > 1]:
         times = header.count(doubled[0])
         raise _no_table(path, f"column {doubled[0]!r} is there {times} times; give each column a name of its own")
     if len(header) > 1:
         return header
-    if len(second) > 1:
-        first = f"its first line, {header[0][:60]!r}, has one value, the second has {len(second)}"
+    if len(widest) > 1:
+        first = f"its first line, {header[0][:60]!r}, has one value, others have {len(widest)}"
         raise _no_table(path, f"{first}; the first line has to name the columns")
     raise _no_table(path, "it has one column; a task needs a target and something that tells of it")
 
@@ -111,17 +125,9 @@ def _all_equal(frame: pd.DataFrame, values: list[str]) -> NDArray[np.bool_]:
     return equal
 
 
-def _ragged(message: str) -> str:
-    """Return in our words what the reader says."""
-    if (found := _RAGGED.search(message)) is None:
-        return message
-    wanted, there, row = found.groups()
-    return f"the header has {wanted} names, and a row has {there} values: {row.strip()[:200]!r}"
-
-
 def _delimiter(head: str) -> str:
     """Return the sign that parts the first lines into the same number of values, the most of them."""
-    lines = head.splitlines()[:20]
+    lines = [text[:CELL_LENGTH] for text in head.splitlines()[:ROWS_LOOKED_AT]]
     lines = lines[:-1] or lines
 
     def parts(delimiter: str) -> tuple[bool, bool, int]:

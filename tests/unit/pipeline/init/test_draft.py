@@ -245,9 +245,9 @@ def test_what_is_no_row_is_no_row(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("# exported\na,b\n1,2\n", "its first line, '# exported', has one value, the second has 2"),
+        ("# exported\na,b\n1,2\n", "its first line, '# exported', has one value, others have 2"),
         ("a,b,a\n1,2,3\n", "column 'a' is there 2 times; give each column a name of its own"),
-        ("a,b\n1,2\n1,2,3\n", "the header has 2 names, and a row has 3 values: '1,2,3'"),
+        ("a,b\n1,2\n1,2,3\n", "the header has 2 names, and line 3 has 3 values: '1,2,3'"),
         ("a,b\n\n,\n", "it has a header and no row"),
     ],
 )
