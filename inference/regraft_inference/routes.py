@@ -47,4 +47,6 @@ class TaskRoute(Route):
         await self._run(self.path_format, self.answer if allowed else self._refuse_method, scope, receive, send)
 
     async def _refuse_method(self, exchange: Exchange) -> int:
-        raise MethodError(f"{exchange.scope['path']} answers {self.method} only", allow=self.method)
+        raise MethodError(
+            f"{exchange.scope['path']} answers {self.method} only", allow=", ".join(sorted(self.methods or ()))
+        )

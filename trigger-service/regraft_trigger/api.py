@@ -208,7 +208,7 @@ async def trigger(
             upload = await service.uploads.receive(request, folder)
             return _accepted(request, await service.trigger_upload(upload, asked, key))
     body = await read_body(request, TriggerBody, service.settings.max_body_bytes)
-    return _accepted(request, await service.trigger(body, key))
+    return _accepted(request, await service.trigger(asked.beside(body), key))
 
 
 async def rollback(request: Request, service: Current, key: Key) -> JSONResponse:

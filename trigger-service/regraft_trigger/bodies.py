@@ -51,9 +51,11 @@ def _data_url(value: str) -> str:
         raise _not_a_data_url("it contains spaces")
     try:
         parts = urlsplit(value)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise _not_a_data_url(redacted_text(str(error))) from error
+    if port == 0:
+        raise _not_a_data_url("nothing can be reached at port 0")
     if parts.scheme not in ("http", "https") or not host:
         raise _not_a_data_url("it must begin with http:// or https:// and name a host, or be s3://BUCKET/KEY")
     if parts.username is not None or parts.password is not None:

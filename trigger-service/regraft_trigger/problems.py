@@ -47,7 +47,7 @@ class MethodNotAllowedError(RegraftError):
 
     def __init__(self, message: str, headers: Mapping[str, str] | None) -> None:
         super().__init__(message)
-        self.allow = (headers or {}).get("Allow", "")
+        self.allow = (headers or {}).get("Allow", "").replace("GET", "GET, HEAD")  # which every GET answers
 
 
 class Problem(BaseModel):

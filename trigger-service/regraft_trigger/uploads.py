@@ -21,7 +21,7 @@ from regraft_core.addresses import upload_address
 from regraft_core.codes import Code
 from regraft_core.codings import Unpacker, unpacker
 from regraft_core.errors import BadRequestError, TooLargeError, UnavailableError
-from regraft_trigger.bodies import coding_errors, content_coding
+from regraft_trigger.bodies import TriggerBody, coding_errors, content_coding
 
 TYPES = frozenset(
     {
@@ -47,15 +47,26 @@ _FILENAME = re.compile(r"""filename\s*=\s*(?:"([^"]*)"|([^;\s]+))""", re.IGNOREC
 
 @dataclass(frozen=True)
 class Asked:
-    """What the query says of a dataset that is the body: what stands beside ``data_url`` otherwise."""
+    """What the query says of a trigger: of a dataset that is the body it can stand nowhere else."""
 
     task: str | None
     force: bool
 
+    def beside(self, body: TriggerBody) -> TriggerBody:
+        """Return a body with what the query says, too. Raises BadRequestError where the two name different tasks."""
+        if None not in (self.task, body.task) and self.task != body.task:
+            raise BadRequestError(
+                f"the address asks for the task {self.task!r} and the body for {body.task!r}; name it once",
+                code=Code.PARAMETER_INVALID,
+                parameter="task",
+            )
+        task = body.task if self.task is None else self.task
+        return body.model_copy(update={"task": task, "force": self.force or body.force})
+
 
 async def asked(
-    task: Annotated[str | None, Query(max_length=63, description="Of a dataset that is the body: its task")] = None,
-    force: Annotated[bool, Query(description="Of a dataset that is the body: as in the JSON")] = False,
+    task: Annotated[str | None, Query(max_length=63, description="The task, where the body does not name it")] = None,
+    force: Annotated[bool, Query(description="As in the body")] = False,
 ) -> Asked:
     """Read the query of a trigger."""
     return Asked(task, force)

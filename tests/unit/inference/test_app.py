@@ -145,7 +145,7 @@ def test_a_broken_request_gets_problem_details(client: Client) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", "/predict", "POST"), ("POST", "/health", "GET"), ("DELETE", "/v2/models/passwords/infer", "POST")],
+    [("GET", "/predict", "POST"), ("POST", "/health", "GET, HEAD"), ("DELETE", "/v2/models/passwords/infer", "POST")],
 )
 def test_another_method_gets_405(client: Client, method: str, path: str, allowed: str) -> None:
     answer = client.ask(method, path)
