@@ -14,20 +14,51 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 CUT = "…"
 """Stands where something was cut."""
 
-SECRET_PREFIXES = ("xamz", "xgoog", "xoss", "xobs", "xcos", "xms", "awsaccesskey", "googleaccess", "ossaccesskey")
+SECRET_PREFIXES = (
+    "xamz",
+    "xgoog",
+    "xoss",
+    "xobs",
+    "xcos",
+    "xtos",
+    "xbce",
+    "xms",
+    "awsaccesskey",
+    "googleaccess",
+    "ossaccesskey",
+)
 """What names of the parameters of signed addresses begin with, without case and signs."""
 
 SECRET_ENDINGS = (
-    *("token", "secret", "password", "passwd", "passphrase", "passcode", "pwd", "credential", "credentials"),
-    *("key", "keyid", "keypairid", "signature", "sig", "hmac", "auth", "authorization", "bearer", "jwt"),
+    *(
+        "passphrase",
+        "passcode",
+        "pwd",
+        "key",
+        "keyid",
+        "keypairid",
+        "sig",
+        "hmac",
+        "auth",
+        "authorization",
+        "bearer",
+        "jwt",
+    ),
     *("session", "sessionid", "sessid", "ticket", "policy", "cookie"),
 )
 """What names of parameters that carry a secret end with, without case and signs."""
 
 SECRET_NAMES = frozenset(
-    {"pass", "pw", "user", "username", "code", "nonce", "sign", "sid", "otp", "sas", "hash", "skoid", "sktid"}
+    {
+        *("pass", "pw", "user", "username", "code", "nonce", "sign", "sid", "otp", "sas", "hash", "skoid", "sktid"),
+        *("login", "email", "pin", "mac", "digest", "md5", "assertion", "samlresponse", "verifier", "authcode", "tok"),
+        *("hdnea", "hdnts", "hdntl", "gda", "csrf", "xsrf", "qak", "connectsid", "tk"),
+    }
 )
 """Names of parameters that carry a secret where they are the whole name."""
+
+SECRET_PARTS = ("token", "secret", "passw", "signature", "credential")
+"""What stands in names of parameters that carry a secret, wherever."""
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://(?:[^\s\"'<>`|\\^\x00-\x1f]|\\u[0-9a-f]{4})+")
 """Also with ``\\uXXXX`` in it, as JSON writes what is no ASCII."""
@@ -43,7 +74,8 @@ _SHORTEST_SECRET = 6
 def is_secret_name(name: str) -> bool:
     """Whether a parameter of this name carries a secret: ``X-Amz-Signature``, ``sig``, ``access_token``, ``key``."""
     plain = _SIGNS.sub("", unquote(name).lower())
-    return plain in SECRET_NAMES or plain.startswith(SECRET_PREFIXES) or plain.endswith(SECRET_ENDINGS)
+    is_like_one = plain.startswith(SECRET_PREFIXES) or plain.endswith(SECRET_ENDINGS)
+    return is_like_one or plain in SECRET_NAMES or any(part in plain for part in SECRET_PARTS)
 
 
 def carries_secret(address: str) -> bool:

@@ -36,6 +36,7 @@ from regraft_inference.mlmodel import MLFLOW_VERSION
 from regraft_inference.model import ANSWERED, ANSWERING, TaskModel, TaskRepository, Version
 from regraft_inference.openapi import openapi
 from regraft_inference.protocols import (
+    BINARY_TYPE,
     ask,
     ask_elsewhere,
     check_json,
@@ -327,7 +328,10 @@ async def _watched(receive: Receive) -> AsyncIterator[asyncio.Future[Message]]:
 async def _pass_back(exchange: Exchange, messages: list[Message]) -> int:
     """Send what KServe has answered, in the name of the version that gave it."""
     start, *rest = messages
-    await exchange.send({**start, "headers": [*start["headers"], *exchange.owed_headers]})
+    headers = [*start["headers"], *exchange.owed_headers]
+    if all(name != b"content-type" for name, _ in headers):
+        headers.append((b"content-type", BINARY_TYPE))  # of tensors it says nothing
+    await exchange.send({**start, "headers": headers})
     for message in rest:
         await exchange.send(message)
     return int(start["status"])

@@ -241,7 +241,7 @@ class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
             return _v2_answer(payload, version, await _predict(version, version.reader.read_tensors(tensors), asks))
         if isinstance(payload, bytes):
             payload = parse_json(payload)
-        if not isinstance(payload, dict) or "instances" not in payload:
+        if not isinstance(payload, dict) or payload.keys().isdisjoint(("instances", "inputs")):  # as KServe's servers
             raise ContractError('the request must be an object {"instances": [...]}', code=Code.NOT_AN_OBJECT)
         options = version.reader.take_options(payload)
         answered = await _predict(version, version.reader.read_payload(payload), options.explain)

@@ -44,6 +44,7 @@ def test_an_address_is_shown_without_its_secrets(address: str, shown: str) -> No
         *("X-Amz-Signature", "x-amz-security-token", "X-Amz-Credential", "X-Goog-Signature", "X-Goog-Credential"),
         *("sig", "SIG", "signature", "Signature", "token", "access_token", "accessToken", "private_token", "key"),
         *("api_key", "apikey", "x-api-key", "AWSAccessKeyId", "GoogleAccessId", "Key-Pair-Id", "Policy", "password"),
+        *("hdnea", "hdnts", "X-Tos-Signature", "signature_v2", "tokenid", "md5", "SAMLResponse", "connect.sid"),
         *("client_secret", "auth", "Authorization", "jwt", "sessionid", "X-Amz-Sig%6Eature", "%58-Amz-Signature"),
     ],
 )

@@ -74,6 +74,20 @@ def test_v1_takes_records_and_values(client: Client) -> None:
     assert len(answer.json["predictions"]) == 500
 
 
+@pytest.mark.parametrize(
+    "inputs", [["a", "b"], [["a"], ["b"]], [{"Password": "a"}, {"Password": "b"}], {"Password": ["a", "b"]}]
+)
+def test_v1_takes_inputs_as_well_as_instances(client: Client, inputs: object) -> None:
+    assert client.post("/v1/models/passwords:predict", {"inputs": inputs}).json == {"predictions": [1.5, 1.5]}
+
+
+def test_an_answer_of_bytes_says_that_it_is_one(client: Client) -> None:
+    asked = {**v2(), "parameters": {"binary_data_output": True}}
+    answer = client.post("/v2/models/passwords/infer", asked)
+    assert (answer.headers["content-type"], answer.status) == ("application/octet-stream", 200)
+    assert "inference-header-content-length" in answer.headers
+
+
 def test_v2_answers_with_the_target_as_tensor(client: Client) -> None:
     answer = client.post("/v2/models/passwords/infer", v2())
     assert (answer.status, answer.served_by) == (200, ("7", sha256_of("7")))
