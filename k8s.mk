@@ -75,7 +75,7 @@ up:  ## All of it on kind, can be repeated: make up [HTTP_PORT=8080] [MLFLOW_POR
 
 .PHONY: e2e
 e2e: $(STAMP)  ## Prove it on the cluster of kubectl's context: the checker's course, rollouts under load, killed components
-	@$(BIN)/pytest tests/e2e --quiet -m "not long" $(ARGS)
+	@$(BIN)/pytest tests/e2e --quiet -m "not long" --durations=15 $(ARGS)
 
 .PHONY: e2e-long
 e2e-long: $(STAMP)  ## What takes longer: make up again, two of each under load, pods that go, a drained node
