@@ -57,9 +57,14 @@ class ColumnReader:
     def read(self, values: list[Any]) -> Values:
         """Return the typed column. Raises ContractError that names the first row that breaks a rule, and the rule."""
         if not self._all_valid(values):
+            values = self._meant(values)
             for row, value in enumerate(values):
                 self._check_value(row, value)
         return self._typed(values)
+
+    def _meant(self, values: list[Any]) -> list[Any]:
+        """Return values of which some may be written in another way, as the contract has them."""
+        return values
 
     def _all_valid(self, values: list[Any]) -> bool:
         """Whether the values are valid beyond doubt; where not, ``_check_value`` looks at each."""
@@ -100,6 +105,14 @@ class _StringReader(ColumnReader):
             return self._categories.issuperset(values)
         lengths = list(map(len, values))
         return min(lengths) >= self.column.min_length and max(lengths) <= self.column.max_length
+
+    def _meant(self, values: list[Any]) -> list[Any]:
+        """Blanks around a word are no part of it, unless the contract names them; in a CSV they are none either."""
+        known = self._categories
+        if known is None:
+            return values
+        words = {value: value.strip() for value in values if type(value) is str and value not in known}
+        return [words.get(value, value) if type(value) is str else value for value in values]
 
     def _typed(self, values: list[Any]) -> Values:
         return values
@@ -233,6 +246,7 @@ class _NullableReader(ColumnReader):
             values = [None if value == NO_TIME else value for value in values]
         there = [value for value in values if value is not None]
         if not self._present._all_valid(there):  # noqa: SLF001  (of the same family)
+            values = self._present._meant(values)  # noqa: SLF001
             for row, value in enumerate(values):
                 if value is not None and value == value:  # noqa: PLR0124  (tensors of bytes have NaN for null)
                     self._present._check_value(row, value)  # noqa: SLF001

@@ -29,6 +29,9 @@ _NOT_KNOWN_WORDS = {"#n/a n/a", "not available", "not applicable", "not known", 
 NOT_KNOWN = frozenset(_NOT_KNOWN.split()) | _NOT_KNOWN_WORDS
 """What people and programs write, in lower case, where a value is not known."""
 
+NO_BREAK = "[\u00a0\u202f\u2009]"
+"""Blanks between the thousands of a number at which no line is broken."""
+
 INFINITE = r"[+-]?inf(inity)?"
 TRUE = ("true", "t", "yes", "y", "1", "on", "1.0")
 FALSE = ("false", "f", "no", "n", "0", "off", "0.0")
@@ -67,6 +70,8 @@ class NumberFormat:
             found = found.str.replace(rf"^([+-]?)\s*{re.escape(self.before)}\s*", r"\1", regex=True)
         if self.after:
             found = found.str.removesuffix(self.after).str.strip()
+        if self.thousands == " ":
+            found = found.str.replace(NO_BREAK, " ", regex=True)
         if self.thousands:
             whole = rf"[+-]?\d{{1,3}}({re.escape(self.thousands)}\d{{3}})*({re.escape(self.decimal)}\d*)?"
             grouped = found.str.fullmatch(whole)
@@ -99,7 +104,7 @@ def _missing(column: Column, text: pd.DataFrame, values: pd.Series[str], add: Ad
         lower = stripped.str.lower()
         unknown = lower.isin(NOT_KNOWN).to_numpy(dtype=bool)
         if column.categories is not None and column.type == "string":
-            unknown &= ~values.isin([str(one) for one in column.categories]).to_numpy(dtype=bool)
+            unknown &= ~stripped.isin([str(one) for one in column.categories]).to_numpy(dtype=bool)
     gaps = empty | unknown
     if column.nullable:
         if column.nullable is not True:
@@ -113,6 +118,9 @@ def _missing(column: Column, text: pd.DataFrame, values: pd.Series[str], add: Ad
 def _strings(column: Column, text: pd.DataFrame, add: Add) -> tuple[pd.Series, Mask]:
     values = text[column.name]
     gaps, wrong = _missing(column, text, values, add)
+    if column.categories is not None and (other := ~values.isin(column.categories)).any():
+        stripped = values[other].str.strip()  # blanks around a word are no part of it, unless the contract names them
+        values = values.mask(other, stripped.where(stripped.isin(column.categories), values[other]))
     return (values.mask(gaps) if column.nullable else values), wrong
 
 

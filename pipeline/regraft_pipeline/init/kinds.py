@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regraft_core.contract import ColumnType
-from regraft_pipeline.data.types import DATE, DATETIME, NOT_KNOWN, NUMBER, NumberFormat
+from regraft_pipeline.data.types import DATE, DATETIME, NO_BREAK, NOT_KNOWN, NUMBER, NumberFormat
 
 MAX_CATEGORIES = 50
 """Most different strings that become the list of the allowed ones."""
@@ -36,12 +36,13 @@ MEASURES = frozenset(
 
 _STRING_GAPS = frozenset({"na", "n/a", "nan", "null", "<na>", "#n/a", "?"})
 _PAIRS = ({"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"}, {"on", "off"})
-_NUMBER = re.compile(NUMBER)
-_INTEGER = re.compile(r"[+-]?\d+(\.0+)?")
-_LEADING_ZERO = re.compile(r"0\d+")
+_NUMBER = re.compile(NUMBER, re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
+_LEADING_ZERO = re.compile(r"0\d+", re.ASCII)
 _AFFIX = re.compile(
     r"(?:[+-](?=\D)|(?P<open>\())?(?P<before>[^\d+\-.,()]{0,5})[+-]?"
-    r"(?P<number>[\d.,'  ]*\d)(?P<after>[^\d()]{0,8})(?(open)\))"
+    r"(?P<number>[\d.,' \u00a0\u202f\u2009]*\d)(?P<after>[^\d()]{0,8})(?(open)\))",
+    re.ASCII,
 )
 """A number with what stands before and after it; less than nothing is written -$5, $-5 or ($5)."""
 _GROUPED = (
@@ -71,7 +72,13 @@ _DATES = (
     ("%b %d, %Y", r"[A-Za-z]{3} \d{1,2}, \d{4}"),
     ("%d %B %Y", r"\d{1,2} [A-Za-z]{3,9} \d{4}"),
 )
-_TIMES = (("", ""), (" %H:%M", r" \d{1,2}:\d{2}"), (" %H:%M:%S", r" \d{1,2}:\d{2}:\d{2}"))
+_TIMES = (
+    ("", ""),
+    (" %H:%M", r" \d{1,2}:\d{2}"),
+    (" %H:%M:%S", r" \d{1,2}:\d{2}:\d{2}"),
+    (" %I:%M %p", r" \d{1,2}:\d{2} [AaPp][Mm]"),
+    (" %I:%M:%S %p", r" \d{1,2}:\d{2}:\d{2} [AaPp][Mm]"),
+)
 _CLOCK = re.compile(r"(-?\d+ days? \+?)?\d{1,3}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?")
 _COMPACT = re.compile(r"(19|20)\d{6}")
 _DATE_NAME = re.compile(r"date|day|datum", re.IGNORECASE)
@@ -152,7 +159,7 @@ def _formatted(counts: Counter[str], gaps: int) -> Kind | None:
     after = {part["after"].strip() for part in known.values()} - {""}
     if len(before) > 1 or len(after) > 1 or not before <= CURRENCIES or not after <= CURRENCIES | MEASURES:
         return None
-    numbers = [part["number"].strip() for part in known.values()]
+    numbers = [re.sub(NO_BREAK, " ", part["number"]).strip() for part in known.values()]
     example = "1234.5" if all(_NUMBER.fullmatch(number) for number in numbers) else None
     if example is None:
         example = next(
@@ -212,7 +219,7 @@ def _written(form: str, words: list[str], gaps: int, counts: Counter[str]) -> Ki
     notes = []
     if other != form and not form.startswith("%Y") and all(_parses(word, other) for word in words):
         notes.append(f"day and month cannot be told apart; if days come first, the format is {other}")
-    kind: ColumnType = "datetime" if "%H" in form else "date"
+    kind: ColumnType = "datetime" if "%M" in form else "date"
     shown = datetime(2026, 1, 31, 14, 5).strftime(form)  # noqa: DTZ001  (an example, no moment)
     return Kind(kind, f"dates written like {shown}", gaps, counts, form, notes=tuple(notes))
 
@@ -247,7 +254,7 @@ def _string(all_counts: Counter[str]) -> Kind:
         notes.append(f"{dated} of {total} values are dates, others words such as {_first(counts, dates)!r}")
     if is_clock(counts):
         why = "times of day, or durations, as words"
-    elif all(word.isdigit() for word in counts):
+    elif all(word.isascii() and word.isdigit() for word in counts):
         why = "digits with leading zeros: codes, not counts"
         if not any(word.startswith("0") for word in counts):
             why = "digits longer than numbers are exact: codes, not counts"
