@@ -23,6 +23,9 @@ from regraft_core.contract import Column
 TIME = np.dtype("datetime64[us]")
 """How dates and points in time are held."""
 
+ZONES = ("UTC", "GMT")
+"""Names of the one zone that is taken by its name: some databases write it."""
+
 WHOLE = {"number": np.dtype(np.float64), "integer": np.dtype(np.int64), "boolean": np.dtype(np.bool_)}
 GAPPED = dict.fromkeys(WHOLE, np.dtype(np.float64))
 """Types of arrays without gaps, and with them."""
@@ -64,7 +67,7 @@ def parse_date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        found = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(_with_offset(text))
         if found.time() != time.min or found.utcoffset():
             raise
         return found.date()
@@ -80,7 +83,7 @@ def parse_time(value: Any) -> np.datetime64:
     if isinstance(value, date | np.datetime64):
         found: Any = value
     elif isinstance(value, str):
-        found = datetime.fromisoformat(value)
+        found = datetime.fromisoformat(_with_offset(value))
     else:
         raise ValueError(f"{value!r} is no date")  # noqa: TRY004  (a value of a request)
     if isinstance(found, datetime) and found.tzinfo is not None:
@@ -89,6 +92,10 @@ def parse_time(value: Any) -> np.datetime64:
         except OverflowError as error:
             raise ValueError(f"{value!r} is no date in UTC") from error
     return np.datetime64(found, "us")
+
+
+def _with_offset(text: str) -> str:
+    return f"{text[:-3].rstrip()}Z" if text.endswith(ZONES) else text
 
 
 def _iso(column: Column, value: np.datetime64) -> str:

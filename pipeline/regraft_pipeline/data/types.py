@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regraft_core.codes import Code
 from regraft_core.contract import NUMBER_FORMAT, Column, Contract
-from regraft_inference.columns import TIME, dtype_of
+from regraft_inference.columns import TIME, ZONES, dtype_of
 
 type Mask = NDArray[np.bool_]
 type Add = Callable[[Code, Column, pd.DataFrame, Mask], None]
@@ -35,8 +35,8 @@ NO_BREAK = "[\u00a0\u202f\u2009]"
 INFINITE = r"[+-]?inf(inity)?"
 TRUE = ("true", "t", "yes", "y", "1", "on", "1.0")
 FALSE = ("false", "f", "no", "n", "0", "off", "0.0")
-DATE = r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?( ?(Z|[+-]00:?00))?)?"
-DATETIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|[+-]\d{2}:?\d{2}))?)?"
+DATE = r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?( ?(Z|UTC|GMT|[+-]00(:?00)?))?)?"
+DATETIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?))?)?"
 
 
 @dataclass(frozen=True)
@@ -162,15 +162,18 @@ def _times(column: Column, text: pd.DataFrame, add: Add) -> tuple[pd.Series, Mas
     words = values.astype(object)
     iso = values.str.fullmatch(DATE if column.type == "date" else DATETIME).to_numpy(dtype=bool) & ~gaps
     times = np.full(len(text), np.datetime64("NaT", "us"), dtype=TIME)
-    times[iso] = _parsed(words[iso], "ISO8601")
+    times[iso] = times_of(words[iso], "ISO8601")
     if column.format is not None and (other := ~iso & ~gaps).any():
-        times[other] = _parsed(words[other], column.format)
+        times[other] = times_of(words[other], column.format)
     no_time = np.isnat(times) & ~gaps
     add(Code.VALUE_NOT_DATE, column, text, no_time)
     return pd.Series(times, index=text.index), wrong | no_time
 
 
-def _parsed(values: pd.Series[str], form: str) -> NDArray[np.datetime64]:
+def times_of(values: pd.Series[str], form: str) -> NDArray[np.datetime64]:
+    """Return words of a form (``ISO8601``, or with % as ``strptime`` has it) as times in UTC; NaT for what is none."""
+    if form == "ISO8601" and (named := values.str.endswith(ZONES)).any():
+        values = values.mask(named, values.str[:-3].str.rstrip() + "Z")
     found = pd.to_datetime(values, format=form, errors="coerce", utc=True)
     return found.dt.tz_localize(None).to_numpy(dtype=TIME)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regraft_core.contract import ColumnType
-from regraft_pipeline.data.types import DATE, DATETIME, NO_BREAK, NOT_KNOWN, NUMBER, NumberFormat
+from regraft_pipeline.data.types import DATE, DATETIME, NO_BREAK, NOT_KNOWN, NUMBER, NumberFormat, times_of
 
 MAX_CATEGORIES = 50
 """Most different strings that become the list of the allowed ones."""
@@ -64,6 +64,7 @@ _DATES = (
     ("%m/%d/%y", r"\d{1,2}/\d{1,2}/\d{2}"),
     ("%d/%m/%y", r"\d{1,2}/\d{1,2}/\d{2}"),
     ("%Y-%m", r"\d{4}-\d{2}"),
+    ("%Y-%m-%d", r"\d{4}-\d{1,2}-\d{1,2}"),
     ("%b %d %Y", r"[A-Za-z]{3} \d{1,2} \d{4}"),
     ("%d %b %Y", r"\d{1,2} [A-Za-z]{3} \d{4}"),
     ("%d-%b-%Y", r"\d{1,2}-[A-Za-z]{3}-\d{4}"),
@@ -296,9 +297,8 @@ def _numeric(values: pd.Series[str], kind: Kind) -> NDArray[np.float64]:
     """Return the values as numbers, times as days since 1970, NaN for what is none."""
     if kind.type in ("date", "datetime"):
         form = kind.format or "ISO8601"
-        times = pd.to_datetime(values.where(values.isin(list(kind.counts))), format=form, errors="coerce", utc=True)
-        days = (times - pd.Timestamp(0, tz="UTC")).dt.total_seconds() / 86_400
-        return np.asarray(days, dtype=np.float64)
+        times = times_of(values.where(values.isin(list(kind.counts)), ""), form)
+        return (times - np.datetime64(0, "us")) / np.timedelta64(1, "D")
     plain = NumberFormat.of(kind.format).plain(values.astype("string[pyarrow]"))
     numbers = np.asarray(pd.to_numeric(plain.astype(object), errors="coerce"), dtype=np.float64)
     return np.where(np.isinf(numbers), np.nan, numbers)

@@ -126,6 +126,17 @@ def test_each_date_that_there_is_can_be_asked(write: Callable[[date], str]) -> N
 
 
 @pytest.mark.parametrize(
+    "written",
+    [
+        *("2026-01-31 14:05:00+02", "2026-01-31T14:05+02:00", "2026-01-31 12:05:00 UTC", "2026-01-31T12:05:00.000Z"),
+        *("2026-01-31 14:05:00 +0200", "2026-01-31 12:05:00GMT", "2026-01-31T12:05"),
+    ],
+)
+def test_a_point_in_time_is_the_same_in_every_zone(written: str) -> None:
+    assert read_one("seen_at", written)[0] == np.datetime64("2026-01-31T12:05")
+
+
+@pytest.mark.parametrize(
     ("name", "written"),
     [
         *(("seen_on", written) for written in ("2026-01-31T01:00:00", "2026-01-31T00:00:00+01:00", "31.01.2026", "")),
