@@ -128,9 +128,10 @@ def run(
 
     Exit code 0: promoted or unchanged; 3: rejected; 1: else.
     """
-    from regraft_cli.client import TriggerClient
+    from regraft_cli.client import TriggerClient, file_of
     from regraft_cli.embedded.stack import Ports, record_of, running
 
+    file_of(dataset)  # what is neither a file nor an address needs no stack to be told so
     record = record_of(data)
     if record is not None:
         client = TriggerClient(record.trigger_url, token)

@@ -37,7 +37,7 @@ def render(path: Path, place: Place) -> str:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise TaskFileError(f"{path} cannot be read: {error}") from error
+        raise TaskFileError(f"{path} cannot be read: {error.strerror or error}") from error
     task = task_of(read_definition(text, str(path)), path.parent)
     return as_yaml(objects_of(task, text, place))
 

@@ -27,7 +27,7 @@ def current(task: Task, store: ObjectStore) -> Profile:
 def shipped(task: Task) -> Profile:
     """Return the profile of the task's bootstrap dataset."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bootstrap.csv"
+        path = Path(folder) / ("bootstrap.csv" if task.reference is None else task.reference.name)
         path.write_bytes(shipped_csv(task))
         return counted(path, task)
 
