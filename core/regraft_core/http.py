@@ -21,7 +21,7 @@ import contextlib
 import json
 import resource
 from asyncio import TimerHandle, Transport
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic
@@ -121,9 +121,17 @@ class BoundedProtocol(HttpToolsProtocol):
     _pace = Pace()
     """That of all connections of the process."""
 
-    def __init__(self, *arguments: Any, limits: HttpLimits | None = None, **named: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        limits: HttpLimits | None = None,
+        owed_headers: Sequence[tuple[bytes, bytes]] = (),
+        **named: Any,
+    ) -> None:
         super().__init__(*arguments, **named)
         self._limits = limits or HttpLimits()
+        self._owed_headers = owed_headers
+        """Headers of a refusal that no application has seen."""
         self._in_head = False
         self._coming = False
         """Whether a request has begun to come and is not there yet."""
@@ -308,7 +316,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _tell(self, error: RegraftError) -> None:
         begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
         if not begun and not self.transport.is_closing():
-            self.transport.write(_response(error, self.server_state.default_headers))
+            headers = [*self.server_state.default_headers, *self._owed_headers]
+            self.transport.write(_response(error, headers))
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # what its application still says has nobody to hear it
             self.cycle.message_event.set()

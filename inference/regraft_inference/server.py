@@ -14,7 +14,7 @@ import gc
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from socket import socket
@@ -27,6 +27,7 @@ from kserve import ModelServer
 from regraft_core.http import KEEP_ALIVE_SECONDS, BoundedProtocol, HttpLimits
 from regraft_core.logs import configure_logging, get_logger
 from regraft_inference.app import Front
+from regraft_inference.exchange import NO_VERSION
 from regraft_inference.fast.wire import ShortCutProtocol
 from regraft_inference.fit.port import serve_counts
 from regraft_inference.model import TaskModel, TaskRepository
@@ -36,6 +37,14 @@ log = get_logger(__name__)
 
 SWITCH_SECONDS = 0.0002
 """How long a thread that works on a large request may keep the event loop waiting for Python's lock."""
+
+
+def protocol_of(front: Front, settings: PredictorSettings) -> Callable[..., BoundedProtocol]:
+    """Return what makes the protocol of a connection. What it refuses by itself no version has seen."""
+    bounded = {"limits": HttpLimits.of(settings), "owed_headers": NO_VERSION}
+    if not settings.fast:
+        return partial(BoundedProtocol, **bounded)
+    return partial(ShortCutProtocol, offer=front.short_cut, most_bytes=settings.background_bytes, **bounded)
 
 
 class DrainingServer(uvicorn.Server):
@@ -86,13 +95,7 @@ class PredictorServer(ModelServer):  # type: ignore[misc]  # kserve has no types
         config = self._rest_server.config
         config.app = self._front
         config.host = self._host
-        limits = HttpLimits.of(self._settings)
-        most_bytes = self._settings.background_bytes
-        config.http = (
-            partial(ShortCutProtocol, offer=self._front.short_cut, most_bytes=most_bytes, limits=limits)
-            if self._settings.fast
-            else partial(BoundedProtocol, limits=limits)
-        )
+        config.http = protocol_of(self._front, self._settings)
         config.timeout_keep_alive = KEEP_ALIVE_SECONDS
         config.interface, config.lifespan, config.ws, config.proxy_headers = "asgi3", "off", "none", False
         config.server_header = False

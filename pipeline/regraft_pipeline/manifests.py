@@ -36,8 +36,10 @@ def render(path: Path, place: Place) -> str:
     """Return a task's objects as YAML. Raises TaskFileError, BadRequestError (``reference_unfit``)."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskFileError(f"{path} cannot be read: {error.strerror or error}") from error
+    except OSError as error:
+        raise TaskFileError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TaskFileError(f"{path} is not UTF-8; save it as UTF-8") from error
     task = task_of(read_definition(text, str(path)), path.parent)
     return as_yaml(objects_of(task, text, place))
 

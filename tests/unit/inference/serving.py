@@ -5,34 +5,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import Any
 
 import uvicorn
 
-from regraft_core.http import BoundedProtocol, HttpLimits
 from regraft_inference.app import Front
-from regraft_inference.fast.wire import ShortCutProtocol
 from regraft_inference.model import TaskRepository
+from regraft_inference.server import protocol_of
 from regraft_inference.settings import PredictorSettings
 
 
 @contextmanager
 def serving(models_dir: Path, *, fast: bool = True, **settings: Any) -> Iterator[int]:
     """Serve the bundles of a folder, with the short cut or without, and lend the port."""
-    known = PredictorSettings(**settings)
-    limits = HttpLimits.of(known)
+    known = PredictorSettings(fast=fast, **settings)
     repository = TaskRepository(models_dir=models_dir)
     repository.load_all()
     front = Front(repository, known)
-    short = partial(ShortCutProtocol, offer=front.short_cut, most_bytes=32 << 10, limits=limits)
     config = uvicorn.Config(
         front,
         host="127.0.0.1",
         port=0,
-        http=short if fast else partial(BoundedProtocol, limits=limits),  # type: ignore[arg-type]  # as in server.py
+        http=protocol_of(front, known),  # type: ignore[arg-type]
         interface="asgi3",
         lifespan="off",
         ws="none",
