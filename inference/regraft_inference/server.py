@@ -41,10 +41,11 @@ SWITCH_SECONDS = 0.0002
 
 def protocol_of(front: Front, settings: PredictorSettings) -> Callable[..., BoundedProtocol]:
     """Return what makes the protocol of a connection. What it refuses by itself no version has seen."""
-    bounded = {"limits": HttpLimits.of(settings), "owed_headers": NO_VERSION}
+    limits = HttpLimits.of(settings)
     if not settings.fast:
-        return partial(BoundedProtocol, **bounded)
-    return partial(ShortCutProtocol, offer=front.short_cut, most_bytes=settings.background_bytes, **bounded)
+        return partial(BoundedProtocol, limits=limits, owed_headers=NO_VERSION)
+    short = partial(ShortCutProtocol, offer=front.short_cut, most_bytes=settings.background_bytes)
+    return partial(short, limits=limits, owed_headers=NO_VERSION)
 
 
 class DrainingServer(uvicorn.Server):
