@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -85,7 +85,7 @@ def _counter(column: Column, what: str, distribution: Distribution) -> Count:
     if what == "missing":
         return lambda found: _placed(distribution, found)
     if what == "length":
-        return lambda words: count(np.fromiter(map(len, words), np.int64, len(words)))
+        return lambda words: count(_lengths(words))
     if what == "weekday":
         return lambda times: _weekdays(distribution, times)
     if column.is_time and what == "values":
@@ -102,19 +102,27 @@ def _present(values: Values) -> Values:
 
 def _bins(distribution: Bins) -> Count:
     """Compare all values with each edge: of as few edges as there are, this takes a fraction of searching for each."""
+    edges = _alone(distribution.edges)
 
     def count(values: NDArray[Any]) -> Ints:
-        above = [int(np.count_nonzero(values > edge)) for edge in distribution.edges]
+        numbers = values.astype(np.float64, copy=False)
+        above = [int(np.count_nonzero(numbers > edge)) for edge in edges]
         return np.array([before - after for before, after in pairwise([len(values), *above, 0])], dtype=np.int64)
 
     return count
 
 
+def _alone(numbers: Iterable[Any]) -> list[NDArray[np.float64]]:
+    """Return each number as an array without dimensions: numpy compares with it in half the time of a scalar."""
+    return [np.array(number, dtype=np.float64) for number in numbers]
+
+
 def _numbers(distribution: Levels) -> Count:
-    levels = np.array(distribution.levels, dtype=np.float64)
+    levels = _alone(distribution.levels)
 
     def count(values: NDArray[Any]) -> Ints:
-        inside = [int(np.count_nonzero(values == level)) for level in levels]
+        numbers = values.astype(np.float64, copy=False)
+        inside = [int(np.count_nonzero(numbers == level)) for level in levels]
         return np.array([*inside, len(values) - sum(inside)], dtype=np.int64)
 
     return count
@@ -149,6 +157,13 @@ def _characters(distribution: Characters) -> Count:
         return counts
 
     return count
+
+
+def _lengths(words: Any) -> NDArray[Any]:
+    try:
+        return np.frombuffer(bytes(map(len, words)), dtype=np.uint8)
+    except ValueError:  # one is longer than 255 characters
+        return np.fromiter(map(len, words), np.int64, len(words))
 
 
 def _days(times: NDArray[Any]) -> Ints:

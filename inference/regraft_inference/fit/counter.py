@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -35,10 +36,8 @@ REFUSALS = (400, 413)
 """Status of what a client asks wrongly."""
 
 
-class _Waiting(NamedTuple):
-    columns: Mapping[str, Values]
-    answers: NDArray[Any]
-    scores: NDArray[Any] | None
+type _Waiting = tuple[Mapping[str, Values], NDArray[Any], NDArray[Any] | None]
+"""Columns, answers and scores of some rows."""
 
 
 class VersionCounter:
@@ -74,7 +73,7 @@ class VersionCounter:
         if time.monotonic() - self._noted > MINUTE:
             self._note()
         with self._lock:
-            self._waiting.append(_Waiting(columns, answers, scores))
+            self._waiting.append((columns, answers, scores))
             self._rows_waiting += len(answers)
             if self._rows_waiting >= MOST_WAITING:
                 self._count_waiting()
@@ -129,10 +128,10 @@ class VersionCounter:
             return
         self._rows += rows
         for name, counts in self._columns.items():
-            counts.add(_joined([each.columns[name] for each in waiting]))
+            counts.add(_joined([columns[name] for columns, _, _ in waiting]))
         if self._count_predictions is not None:
-            self._answers += self._count_predictions(np.concatenate([each.answers for each in waiting]))
-        scores = [each.scores for each in waiting if each.scores is not None]
+            self._answers += self._count_predictions(np.concatenate([answers for _, answers, _ in waiting]))
+        scores = [found for _, _, found in waiting if found is not None]
         if self._sureness is not None and scores:
             self._sureness.add(np.concatenate(scores))
 
@@ -147,7 +146,7 @@ def _joined(parts: list[Values]) -> Values:
         return parts[0]
     if isinstance(parts[0], np.ndarray):
         return np.concatenate(parts)
-    return [value for part in parts for value in part]
+    return list(chain.from_iterable(parts))
 
 
 class Counters:

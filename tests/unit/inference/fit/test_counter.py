@@ -137,6 +137,14 @@ def test_answers_of_every_type_are_counted(profile: Profile, answers: Any) -> No
     assert sorted(asked.counts().predictions) == [*([0] if answers.dtype.kind != "f" else []), 1, 2]
 
 
+@pytest.mark.parametrize("longest", [255, 256, 100_000])
+def test_words_of_any_length_are_counted(profile: Profile, longest: int) -> None:
+    asked = counter(profile)
+    asked.saw(typed(rows(0), 0, 3) | {"street": ["x" * longest, "x", ""]}, np.zeros(3))
+    found = asked.counts().columns["street"]
+    assert (sum(found["length"]), found["length"][-1], sum(found["characters"])) == (3, 1, longest + 1)
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_how_sure_a_classifier_was_is_counted_as_it_was_held_out(profile: Profile, classes: int) -> None:
     scores = np.random.default_rng(0).normal(0, 3, (50, 1 if classes == 2 else classes))
@@ -168,7 +176,7 @@ def test_threads_lose_nothing_and_what_waits_is_bounded(profile: Profile) -> Non
         for _ in range(300):
             asked.saw(part, answers)
             with asked._lock:
-                assert sum(len(each.answers) for each in asked._waiting) <= MOST_WAITING
+                assert sum(len(answers) for _, answers, _ in asked._waiting) <= MOST_WAITING
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
