@@ -185,7 +185,7 @@ class _NumberReader(ColumnReader):
             code = Code.VALUE_NAN if math.isnan(value) else Code.VALUE_INFINITE
             self._refuse(row, value, code, "a finite number")
         if self._integer and value != math.floor(value):
-            self._refuse(row, value, Code.WRONG_TYPE, "type integer")
+            self._refuse(row, value, Code.VALUE_NOT_INTEGER, "type integer")
         if value < self._minimum:
             code = Code.VALUE_NEGATIVE if self._minimum == 0 else Code.VALUE_TOO_SMALL
             self._refuse(row, value, code, f"at least {self._minimum:g}")
@@ -230,7 +230,7 @@ class _TimeReader(ColumnReader):
         try:
             self._parse(value)
         except ValueError:
-            self._refuse(row, value, Code.WRONG_TYPE, rule)
+            self._refuse(row, value, Code.VALUE_NOT_DATE, rule)
 
 
 class _NullableReader(ColumnReader):

@@ -73,7 +73,7 @@ def test_strings_stay_as_they_are(payload: dict[str, Any]) -> None:
         (rows(age=None), "wrong_type", "age", None),
         (rows(age=[1, 2, 3, True]), "wrong_type", "age", 3),
         (rows(age=[1, 2, "3", 4]), "wrong_type", "age", 2),
-        (rows(age=[1, 2, 3.5, 4]), "wrong_type", "age", 2),
+        (rows(age=[1, 2, 3.5, 4]), "value_not_integer", "age", 2),
         (rows(age=[1, None, 3, 4]), "value_missing", "age", 1),
         (rows(age=[1, [2], 3, 4]), "wrong_type", "age", 1),
         (rows(age=[1, 2, 3, 121]), "value_too_large", "age", 3),

@@ -146,7 +146,7 @@ def test_a_point_in_time_is_the_same_in_every_zone(written: str) -> None:
 def test_what_is_no_date_or_none_in_utc_is_refused(name: str, written: str) -> None:
     with pytest.raises(ContractError) as found:
         read_one(name, "2026-01-31", written)
-    assert (found.value.code, found.value.details["column"], found.value.details["row"]) == ("wrong_type", name, 1)
+    assert (found.value.code, found.value.details["column"], found.value.details["row"]) == ("value_not_date", name, 1)
 
 
 def test_where_no_gap_may_be_it_is_named_as_one() -> None:
