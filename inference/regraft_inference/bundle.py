@@ -46,6 +46,7 @@ from regraft_inference.estimators import (
     Estimator,
     ReasoningEstimator,
     Reasons,
+    ReasonsTable,
     ScoringEstimator,
     estimator_class,
 )
@@ -242,13 +243,23 @@ class Bundle:
             len(self.contract.features) == 1 and self.contract.target.type in ("number", "integer")
         )
 
-    def reasons(self, columns: Columns) -> Sequence[Reasons]:
-        """Return the reasons of the answer to each row, if ``gives_reasons``. All of an answer is of an only column."""
+    def reasons(self, columns: Columns, answers: NDArray[Any]) -> Sequence[Reasons]:
+        """Return the reasons of each row's answer, if ``gives_reasons``. All of an answer is of an only column.
+
+        ``answers`` are what ``predict`` gives for the columns.
+        """
         if isinstance(self.estimator, ReasoningEstimator):
             return self.estimator.reasons(_typed(self._dtypes, columns))
-        name, scale = self.contract.feature_names[0], self.contract.target.name
-        answers: list[float] = self.predict(columns).astype(np.float64).tolist()
-        return [Reasons(scale, 0.0, [name], [answer], answer) for answer in answers]
+        numbers, none = answers.astype(np.float64), np.zeros(len(answers), dtype=np.int64)
+        return ReasonsTable(
+            names=tuple(self.contract.feature_names),
+            scales=(self.contract.target.name,),
+            starts=(0.0,),
+            outputs=none,
+            order=none[:, np.newaxis],
+            added=numbers[:, np.newaxis],
+            answers=numbers,
+        )
 
     def check_task(self, task: str) -> None:
         """Raise BundleError (``bundle_of_another_task``) unless the bundle is of this task."""

@@ -160,7 +160,7 @@ class Version:
         values, scores = self.bundle.predict_scored(columns)
         metrics.count_rows(self.task, len(values))
         self.counter.saw(columns, values, scores)
-        return Answered(values, self.bundle.reasons(columns) if explain else None)
+        return Answered(values, self.bundle.reasons(columns, values) if explain else None)
 
     def _checked(self, columns: Untyped, *, explain: bool = False) -> Answered:
         return self._predict(self.reader.typed(columns), explain=explain)

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from regraft_inference.estimators.reasons import Reasons, ReasonsTable
 
+BETWEEN = b"},"
+"""Ends the object that a number is the last of, before the next one."""
+
 FEW_ROWS = 8
 """Rows up to which objects are written faster than arrays."""
 
@@ -27,14 +30,15 @@ def _table_json(table: ReasonsTable) -> bytes:
     """Return what the reasons of all rows tell, without an object for each column of each row."""
     rows, columns = table.order.shape
     openings, heads, later = _beginnings(table.names, table.scales, table.starts)
-    parts = np.empty((rows, 2 * columns + 3), dtype=object)
-    parts[:, 0] = openings[table.outputs]
-    parts[:, 1] = heads[table.order[:, 0]]
-    parts[:, 3:-2:2] = later[table.order[:, 1:]]
-    parts[:, 2:-2:2] = _ends(table.added)
-    parts[:, -2] = b'],"answer":'
-    parts[:, -1] = _ends(table.answers)
-    return b"[%b]" % b"".join(parts.ravel().tolist())[1:]
+    width = 2 * columns + 3
+    parts = [b'}],"answer":'] * (rows * width)
+    parts[::width] = openings.take(table.outputs).tolist()
+    numbers = _numbers(table.added)
+    for place in range(columns):
+        parts[2 * place + 1 :: width] = (later if place else heads).take(table.order[:, place]).tolist()
+        parts[2 * place + 2 :: width] = numbers[place::columns]
+    parts[width - 1 :: width] = _numbers(table.answers)
+    return b"[%b}]" % b"".join(parts)[len(BETWEEN) :]
 
 
 @lru_cache
@@ -44,18 +48,15 @@ def _beginnings(
     """Return what rows begin with, by output, and their first and later columns, by name."""
     heads = [b'{"column":%b,"added":' % orjson.dumps(name) for name in names]
     outputs = zip(map(orjson.dumps, scales), map(orjson.dumps, starts), strict=True)
-    openings = [b',{"scale":%b,"start":%b,"columns":[' % each for each in outputs]
-    return _objects(openings), _objects(heads), _objects([b"," + head for head in heads])
+    openings = [BETWEEN + b'{"scale":%b,"start":%b,"columns":[' % each for each in outputs]
+    return _objects(openings), _objects(heads), _objects([BETWEEN + head for head in heads])
 
 
 def _objects(texts: list[bytes]) -> NDArray[Any]:
     return np.array(texts, dtype=object)
 
 
-def _ends(numbers: NDArray[np.float64]) -> NDArray[Any]:
-    """Return numbers as JSON, each with the end of the object that it is the last of."""
-    found = np.empty(numbers.size, dtype=object)
+def _numbers(numbers: NDArray[np.float64]) -> list[bytes]:
+    """Return numbers as JSON, those of a row side by side."""
     text = orjson.dumps(np.ascontiguousarray(numbers).ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
-    found[:] = text[1:-1].replace(b",", b"},").split(b",")
-    found[-1] += b"}"
-    return found.reshape(numbers.shape)
+    return text[1:-1].split(b",")

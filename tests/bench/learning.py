@@ -133,7 +133,7 @@ def of_bundles(table: Table, folder: Path) -> None:
 
 def _off(bundle: Bundle) -> float:
     columns = task_of(TWELVE, twelve).columns_of(twelve(3, EXPLAINED))
-    sums = np.array([one.start + sum(one.added) for one in bundle.reasons(columns)])
+    sums = np.array([one.start + sum(one.added) for one in bundle.reasons(columns, bundle.predict(columns))])
     return float(np.abs(sums - bundle.predict(columns)).max())
 
 
