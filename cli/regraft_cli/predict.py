@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,10 +20,17 @@ from regraft_cli import terminal
 from regraft_cli.options import AsJson, TaskName, Token
 from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
+from regraft_core.written import FALSE, NOT_KNOWN, NUMBER, TRUE
 
 DEFAULT_PREDICTOR = "http://127.0.0.1:8080"
 ROWS = 1000
 """Rows that are asked for at a time."""
+
+DELIMITERS = (",", ";", "\t")
+"""What is read between the columns of a file: the one that finds the most of them."""
+
+EXACT = 1 << 53
+"""Below this, a float that is whole is that very number."""
 
 BAR_CELLS = 20
 """Length of the longest bar to either side, in characters."""
@@ -48,11 +57,11 @@ def predict(
     client = JsonClient(url, token, "predictor")
     schema = client.call("GET", f"{base}/schema")
     target = next(iter(schema["answer"]["properties"]))
-    rows = [{name: row[name] for name in row if name != target} for row in _rows(values)]
     items = {name: schema["request"]["properties"][name]["items"] for name in schema["request"]["required"]}
+    rows = [{name: row[name] for name in row if name != target} for row in _rows(values, items)]
     answers: dict[str, list[Any]] = {}
     for part in (rows[first : first + ROWS] for first in range(0, len(rows), ROWS)):
-        records = [{name: _typed(value, items.get(name, {})) for name, value in row.items()} for row in part]
+        records = [{name: json_value(value, items.get(name, {})) for name, value in row.items()} for row in part]
         asked = {"dataframe_records": records} | ({"explain": True} if explain else {})
         for name, found in client.call("POST", f"{base}/predict", json=asked).items():
             answers.setdefault(name, []).extend(found)
@@ -93,10 +102,10 @@ def _bar(added: float, largest: float) -> Text:
     return Text(" " * BAR_CELLS + "│" + "█" * cells, "green")
 
 
-def _rows(values: Sequence[str]) -> list[dict[str, str]]:
+def _rows(values: Sequence[str], known: Collection[str]) -> list[dict[str, str]]:
     """Return the rows of a file, or the one row that is written as NAME=VALUE. Raises RegraftError."""
     if len(values) == 1 and "=" not in values[0]:
-        return list(_of_file(Path(values[0])))
+        return list(_of_file(Path(values[0]), known))
     row = dict[str, str]()
     for value in values:
         name, sign, text = value.partition("=")
@@ -106,12 +115,17 @@ def _rows(values: Sequence[str]) -> list[dict[str, str]]:
     return [row]
 
 
-def _of_file(path: Path) -> Iterator[dict[str, str]]:
+def _of_file(path: Path, known: Collection[str]) -> Iterator[dict[str, str]]:
     if not path.is_file():
         raise RegraftError(f"{str(path)!r} is neither a file nor NAME=VALUE", code=Code.DATA_MISSING)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *lines = csv.reader(file)
+            first = file.readline()
+            delimiter = max(
+                DELIMITERS, key=lambda sign: len({*next(csv.reader([first], delimiter=sign), ())} & {*known})
+            )
+            file.seek(0)
+            header, *lines = csv.reader(file, delimiter=delimiter)
     except (ValueError, csv.Error) as error:
         raise RegraftError(f"{path} is no CSV in UTF-8 with a header: {error}", code=Code.DATA_MISSING) from error
     for number, line in enumerate(line for line in lines if line):
@@ -122,19 +136,22 @@ def _of_file(path: Path) -> Iterator[dict[str, str]]:
         yield dict(zip(header, line, strict=True))
 
 
-def _typed(value: str, items: Mapping[str, Any]) -> Any:
-    """Return a value as JSON has it. One that is not of the contract's type is sent as it is: the predictor refuses."""
+def json_value(value: str, items: Mapping[str, Any]) -> Any:
+    """Return a value as JSON has it, read as a dataset's. What is not of the contract's type the predictor refuses."""
     types = items.get("type", "string")
     types = types if isinstance(types, list) else [types]
-    if not value and "null" in types:
+    text, listed = value.strip(), items.get("enum", ())
+    is_open = "string" in types and not listed and "format" not in items
+    if "null" in types and (not value or (not is_open and text not in listed and text.lower() in {"", *NOT_KNOWN})):
         return None
     if "string" in types:
         return value
-    try:
-        found = json.loads(value)
-    except ValueError:
+    if "boolean" in types:
+        return True if text.lower() in TRUE else False if text.lower() in FALSE else value
+    number = float(text) if re.fullmatch(NUMBER, text, re.ASCII) else math.nan
+    if not math.isfinite(number):
         return value
-    return found if isinstance(found, bool | int | float) else value
+    return int(number) if number.is_integer() and abs(number) < EXACT else number
 
 
 def _shown(value: Any) -> str:

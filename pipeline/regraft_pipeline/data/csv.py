@@ -21,12 +21,12 @@ from pyarrow import csv
 from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.verdict import Reason
+from regraft_core.written import NUMBER
 from regraft_pipeline.data.content import not_text
 from regraft_pipeline.data.header import Header, can_be_read, check_header, find_header, header_unreadable, options
 from regraft_pipeline.data.lines import Lines, Ragged, first_ragged
 from regraft_pipeline.data.quotes import check_quotes
 from regraft_pipeline.data.reasons import reason, shorten
-from regraft_pipeline.data.types import NUMBER
 
 BLOCK_BYTES = 1 << 22
 """What is read at once, bytes; a row that reaches over more than two blocks is refused."""

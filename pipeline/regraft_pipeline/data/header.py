@@ -18,8 +18,8 @@ from pyarrow import csv
 from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.verdict import Reason
+from regraft_core.written import NUMBER
 from regraft_pipeline.data.reasons import EXAMPLES, listed, reason, shorten
-from regraft_pipeline.data.types import NUMBER
 
 HEADER_BYTES = 1 << 20
 """Longest header that is looked at, bytes."""

@@ -12,29 +12,17 @@ from numpy.typing import NDArray
 
 from regraft_core.codes import Code
 from regraft_core.contract import NUMBER_FORMAT, Column, Contract
+from regraft_core.written import FALSE, NOT_KNOWN, NUMBER, TRUE
 from regraft_inference.columns import TIME, ZONES, dtype_of
 
 type Mask = NDArray[np.bool_]
 type Add = Callable[[Code, Column, pd.DataFrame, Mask], None]
 """Take note of the rows of a block of text in which a column has what a code says."""
 
-NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-_NOT_KNOWN = """
-? ?? ??? - -- --- \u2013 \u2014 \u2212 . .. ... * na n/a n.a. #n/a #na nan -nan +nan nan(ind) -nan(ind) nat null (null)
-<null> [null] none (none) <none> nil <na> [na] (na) undefined \\n \\\\n missing unknown unk empty (empty) blank (blank)
-#null! #value! #ref! #div/0! #num! #name? #n/a! #error! 1.#ind -1.#ind 1.#qnan -1.#qnan 1.#snan -1.#snan 1.#nan -1.#nan
-n.d. 0000-00-00
-"""
-_NOT_KNOWN_WORDS = {"#n/a n/a", "not available", "not applicable", "not known", "no data", "0000-00-00 00:00:00"}
-NOT_KNOWN = frozenset(_NOT_KNOWN.split()) | _NOT_KNOWN_WORDS
-"""What people and programs write, in lower case, where a value is not known."""
-
 NO_BREAK = "[\u00a0\u202f\u2009]"
 """Blanks between the thousands of a number at which no line is broken."""
 
 INFINITE = r"[+-]?inf(inity)?"
-TRUE = ("true", "t", "yes", "y", "1", "on", "1.0")
-FALSE = ("false", "f", "no", "n", "0", "off", "0.0")
 DATE = r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?( ?(Z|UTC|GMT|[+-]00(:?00)?))?)?"
 DATETIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?))?)?"
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
 from regraft_core.verdict import Reason
+from regraft_core.written import FALSE, TRUE
 from regraft_pipeline.data.reasons import EXAMPLES, examples, reason
-from regraft_pipeline.data.types import FALSE, TRUE
 from regraft_pipeline.tasks import GateSettings
 
 type Mask = NDArray[np.bool_]

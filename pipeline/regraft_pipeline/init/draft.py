@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from regraft_core.codes import Code
 from regraft_core.definition.task import Problem
 from regraft_core.errors import BadRequestError
-from regraft_pipeline.data.types import NUMBER
+from regraft_core.written import NUMBER
 from regraft_pipeline.init import suspicions
 from regraft_pipeline.init.kinds import MAX_CATEGORIES, Kind, is_clock, kind_of
 from regraft_pipeline.init.suspicions import Suspicion

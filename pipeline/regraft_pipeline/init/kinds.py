@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regraft_core.contract import ColumnType
-from regraft_pipeline.data.types import DATE, DATETIME, NO_BREAK, NOT_KNOWN, NUMBER, NumberFormat, times_of
+from regraft_core.written import NOT_KNOWN, NUMBER
+from regraft_pipeline.data.types import DATE, DATETIME, NO_BREAK, NumberFormat, times_of
 
 MAX_CATEGORIES = 50
 """Most different strings that become the list of the allowed ones."""

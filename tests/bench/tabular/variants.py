@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from regraft_core.written import NOT_KNOWN
 from regraft_inference.bundle import Bundle
 from regraft_pipeline import gates
-from regraft_pipeline.data.types import NOT_KNOWN
 from regraft_pipeline.gates import Profile
 from regraft_pipeline.steps.train import fitted, write
 from regraft_pipeline.tasks import Task

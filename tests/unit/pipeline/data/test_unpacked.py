@@ -15,9 +15,10 @@ import pytest
 
 from regraft_core.contract import Column, ColumnType, Contract
 from regraft_core.verdict import Reason
+from regraft_core.written import NOT_KNOWN
 from regraft_pipeline.data import packed
 from regraft_pipeline.data.csv import open_sheet
-from regraft_pipeline.data.types import NOT_KNOWN, typed
+from regraft_pipeline.data.types import typed
 
 PLAIN = b"a,b\n1,2\n"
 
