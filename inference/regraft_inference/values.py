@@ -142,6 +142,10 @@ class _NumberReader(ColumnReader):
             self._maximum = min(self._maximum, column.maximum)
         self._plain_kinds = frozenset({int}) if self._integer else NUMBERS
         """Types that are right beyond doubt: a float may be an integer, too."""
+        self._allowed: frozenset[Any] | None = None
+        """Categories within the bounds."""
+        if self._categories is not None:
+            self._allowed = frozenset(one for one in self._categories if self._minimum <= one <= self._maximum)
 
     def read(self, values: list[Any]) -> Values:
         """Return the typed column. Raises ContractError as for any other."""
@@ -150,7 +154,7 @@ class _NumberReader(ColumnReader):
 
     def _array(self, values: list[Any]) -> Values | None:
         """Return the typed column where it is valid beyond doubt: of many values the array is checked faster."""
-        if not self._all_numbers(values) or not self._all_known(values):
+        if not self._all_numbers(values) or not (self._allowed is None or self._allowed.issuperset(values)):
             return None
         try:
             found = np.array(values, dtype=np.int64 if self._integer else np.float64)
@@ -164,16 +168,15 @@ class _NumberReader(ColumnReader):
     def _all_valid(self, values: list[Any]) -> bool:
         if not self._all_numbers(values):
             return False
+        if self._allowed is not None:
+            return self._allowed.issuperset(values)
         if not values:
             return True
         try:
             finite = math.isfinite(sum(values))
         except OverflowError:
             return False
-        return finite and min(values) >= self._minimum and max(values) <= self._maximum and self._all_known(values)
-
-    def _all_known(self, values: list[Any]) -> bool:
-        return self._categories is None or self._categories.issuperset(values)
+        return finite and min(values) >= self._minimum and max(values) <= self._maximum
 
     def _typed(self, values: list[Any]) -> Values:
         return np.array(values, dtype=np.int64 if self._integer else np.float64)

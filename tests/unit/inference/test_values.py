@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ import pytest
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import ContractError
 from regraft_inference.formats import RequestReader
+from regraft_inference.values import reader_of
 from tests.unit.inference.bundles import HEART_ROWS
 from tests.unit.inference.readers import heart, passwords, refusal
 
@@ -157,3 +161,29 @@ def test_a_number_that_is_none_is_found_among_many(value: float) -> None:
     with pytest.raises(ContractError) as caught:
         heart.read_payload({"age": [40] * MANY, "sex": [1] * MANY, "oldpeak": [0.5] * (MANY - 1) + [value]})
     assert caught.value.details["row"] == MANY - 1
+
+
+NUMBERS_ASKED = [0, 1, 2, 5, -1, 1.0, 2.5, True, None, "1", float("nan"), float("inf"), 2**63, 2**53 + 1]
+
+
+@pytest.mark.parametrize("kind", ["integer", "number"])
+@pytest.mark.parametrize("categories", [None, (0, 1, 2), (1, 5), (2**53 + 1,)])
+@pytest.mark.parametrize("bounds", [(None, None), (1, None), (None, 2)])
+def test_numbers_together_are_checked_as_each_alone(
+    kind: Any, categories: tuple[int, ...] | None, bounds: tuple[int | None, int | None]
+) -> None:
+    column = Column(name="n", type=kind, categories=categories, minimum=bounds[0], maximum=bounds[1])
+    reader = reader_of(column)
+
+    def passes(check: Callable[[], object]) -> bool:
+        try:
+            check()
+        except ContractError:
+            return False
+        return True
+
+    alone = {place: passes(partial(reader._check_value, 0, value)) for place, value in enumerate(NUMBERS_ASKED)}
+    for one, other in product(alone, repeat=2):
+        for times in (1, 20):
+            values = [NUMBERS_ASKED[one], NUMBERS_ASKED[other]] * times
+            assert passes(partial(reader.read, values)) == (alone[one] and alone[other]), values
