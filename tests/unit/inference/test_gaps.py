@@ -86,7 +86,18 @@ def test_only_the_word_between_strings_is_a_gap(body: bytes, text: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"a": NaN, "b": }', b'{"a": Infinity}', b'{"a": NaNs}', b'"NaN', b'"NaN\\', b"\xff"]
+    "body",
+    [
+        b'{"a": NaN, "b": }',
+        b"[" * 100_000 + b"NaN",
+        b'["\xff", NaN]',
+        b'{"a": Infinity}',
+        b'{"a": NaNs}',
+        b'"NaN',
+        b'"NaN\\',
+        b"\xff",
+        b'[NaN, "\\ud800"]',
+    ],
 )
 def test_what_is_no_json_besides_stays_none(body: bytes) -> None:
     with pytest.raises(ContractError, match="not JSON"):
