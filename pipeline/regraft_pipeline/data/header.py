@@ -46,6 +46,7 @@ MAX_COMPARED = 200
 LONGEST_NAME = 1000
 """Characters of a name that are compared."""
 
+_LINE_END = re.compile(rb"[\r\n]")
 _BLANK = re.compile(rb"[ \t]*(\r\n|\n|\r)")
 _SEPARATOR = re.compile(rb'"?sep=(.)"?[ \t]*(\r\n|\n|\r)', re.IGNORECASE)
 _COMMENTS = ("#", "%", "//", "--", ";", "!", "*", "@")
@@ -84,6 +85,8 @@ def find_header(path: Path, contract: Contract) -> Header | None:
     with path.open("rb") as file:
         content = file.read(HEADER_BYTES)
     start, line, said = header_start(content)
+    if len(content) == HEADER_BYTES and not _LINE_END.search(content, start):
+        return None  # it does not end where a header has to
     # What was read may end within a character; behind it there may be rows, however blank it ends.
     lines = content[start:].decode("utf-8", "ignore").strip().splitlines()
     is_whole = len(content) < HEADER_BYTES and len(lines) <= MOST_ABOVE
