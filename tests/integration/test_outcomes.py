@@ -67,6 +67,7 @@ def test_the_loop_closes_by_itself_when_the_world_changes(world: World, stack: S
     assert world.fit(rows=len(young) + len(old))["state"] == "fits"
 
 
+@pytest.mark.long  # that a target drifts, and what a blessing does, have short tests of their own
 def test_a_target_that_has_drifted_waits_for_a_person(world: World, stack: Stack, poster: Poster) -> None:
     healthy = [each for seed in (8, 9, 10) for each in patients(seed, dataset="heart_rare_class")]
     world.ask(healthy)
