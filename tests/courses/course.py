@@ -33,8 +33,8 @@ from tests.courses.stage import Actor, Killed, Stage, Trouble
 from tests.courses.worlds import NAMESPACE, POD_NETWORK, TASK, KServeWorld, LocalWorld, World
 
 PREDICTOR = "http://predictor/{task}"
-ATTEMPTS = 7
-"""How often a step is tried that fails with what can pass by itself, as Argo does."""
+PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 120.0, 120.0)
+"""Seconds before a step that fails with what can pass by itself is tried again, as Argo does."""
 
 PAUSE_SECONDS = 20.0
 QUIET_ACTS = 30
@@ -145,9 +145,11 @@ class Course:
                 stage.tell("is begun again")
             except TemporaryError as error:
                 stage.tell(f"fails for now: {error.code}: {error.message}")
-                failures += 1
-                if failures == ATTEMPTS:
+                if failures == len(PAUSES):
                     cause = Cause(code=error.code, message=error.message)
+                else:
+                    stage.sleep(PAUSES[failures])
+                failures += 1
             except RegraftError as error:
                 stage.tell(f"fails: {error.code}: {error.message}")
                 cause = Cause(code=error.code, message=error.message)

@@ -13,7 +13,7 @@ import httpx
 from regraft_core.kube import MERGE_PATCH, Cluster
 from regraft_core.workflows import ORDER_ANNOTATION
 from regraft_pipeline.deployers import VERSION_HEADER, Place
-from regraft_pipeline.deployers.kserve import SOURCE_ANNOTATION, TASK_LABEL, VERSION_ANNOTATION
+from regraft_pipeline.deployers.kserve import SOURCE_ANNOTATION, STOP_ANNOTATION, TASK_LABEL, VERSION_ANNOTATION
 
 Json = dict[str, Any]
 
@@ -100,6 +100,9 @@ class KServeWorld:
     def _kserve(self) -> None:
         """Give the Deployment's pods the address and the annotations of the InferenceService."""
         placed = self.placed()
+        if (self._get(f"{_services()}/{TASK}")["metadata"].get("annotations") or {}).get(STOP_ANNOTATION) == "true":
+            self._delete(_deployment())
+            return
         if not placed.uri and self._find(_deployment()) is None:
             return
         notes = dict(zip(NOTES, (placed.uri or "", placed.version, placed.order), strict=True))
@@ -115,6 +118,8 @@ class KServeWorld:
         """Start the pods of a template that is new, and tell how many there are of which."""
         deployment = self._find(_deployment())
         if deployment is None:
+            for pod in list(self._pods):
+                self._remove_pod(pod)
             return
         wanted = _template(deployment)
         if wanted not in self._pods:

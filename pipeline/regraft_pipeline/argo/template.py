@@ -57,17 +57,20 @@ DEFAULTS = {"kind": "train", "data_url": "", "force": "false", "to_version": ""}
 """What the parameters are where a Workflow says nothing; the others must be given."""
 
 RETRIES = RetryStrategy(
-    limit=6,
+    limit=8,
     retry_policy="Always",
     expression=(
         f"lastRetry.status == 'Error' or asInt(lastRetry.exitCode) == {TemporaryError.exit_code} or "
         "(asInt(lastRetry.exitCode) in [-1, 137, 143] and not (lastRetry.message matches 'OOMKilled|deadline'))"
     ),
-    backoff=argo.Backoff(duration="2s", factor=argo.IntOrString(root=2), cap="30s"),
+    backoff=argo.Backoff(duration="2s", factor=argo.IntOrString(root=2), cap="2m"),
 )
-"""Again where the step says that its failure can pass, and where its pod was lost: Argo calls one that was deleted an
+"""For six minutes, so that a store or a registry whose node is started again is outlived.
+
+Again where the step says that its failure can pass, and where its pod was lost: Argo calls one that was deleted an
 error, and one that was ended by a signal (evicted, a drained node) or never began a failure like any other. What took
-all its memory or its time would do so again."""
+all its memory or its time would do so again.
+"""
 
 ONE_DEPLOY_A_TASK = argo.Synchronization(mutexes=[argo.Mutex(name="regraft-deploy-{{workflow.parameters.task}}")])
 

@@ -33,6 +33,10 @@ VERSION_ANNOTATION = "regraft.dev/version"
 """Annotation of an InferenceService: the number of the version that its address belongs to. Beside it stands the order
 of the run that set both. KServe gives them to the pods, so they change with the address only."""
 
+STOP_ANNOTATION = "serving.kserve.io/stop"
+"""Annotation of an InferenceService: whether KServe takes its pods away. It is set where nothing is to serve again, for
+without an address KServe's new pod never becomes ready, and the one that it should replace would answer on."""
+
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 
 PATIENCE_SECONDS = 30.0
@@ -257,6 +261,9 @@ def _changes(service: Json, old: Place, new: Place) -> list[Json]:
         (f"{notes}/{_escaped(VERSION_ANNOTATION)}", old.version, new.version),
         (f"{notes}/{_escaped(ORDER_ANNOTATION)}", old.order, new.order),
     ]
+    if not new.uri or not old.uri:  # else it is somebody else's, if it is there
+        stopped = (service["metadata"].get("annotations") or {}).get(STOP_ANNOTATION, "")
+        changes.append((f"{notes}/{_escaped(STOP_ANNOTATION)}", stopped, "" if new.uri else "true"))
     tests: list[Json] = [{"op": "test", "path": path, "value": before} for path, before, _ in changes if before]
     if len(tests) < len(changes):
         # That a thing is not there cannot be tested; that nothing at all has changed can.

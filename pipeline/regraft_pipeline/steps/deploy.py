@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from regraft_core import layout
 from regraft_core.codes import Code
@@ -139,8 +140,10 @@ class Deploy:
             return self._fall(mine, candidate, prod, error)
         except BaseException:
             # This process is told to end. The alias is where it was, unless this is the moment in which it moves.
+            # What cannot be put back now is for the next attempt, so nothing may hide that there has to be one.
             if not self._deciding:
-                self._deployer.place(self._task.name, mine, self._before(prod))
+                with suppress(RegraftError):
+                    self._deployer.place(self._task.name, mine, self._before(prod))
             raise
 
     def _promote(self, mine: Place, candidate: Version) -> DeployResult:

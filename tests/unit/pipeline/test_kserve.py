@@ -12,7 +12,7 @@ import pytest
 from regraft_core.errors import DeployError, NotFoundError
 from regraft_core.workflows import ORDER_ANNOTATION
 from regraft_pipeline.deployers import VERSION_HEADER, DisplacedError, Place, kserve, lease
-from regraft_pipeline.deployers.kserve import SOURCE_ANNOTATION, KServeDeployer
+from regraft_pipeline.deployers.kserve import SOURCE_ANNOTATION, STOP_ANNOTATION, KServeDeployer
 from tests.apiserver import ApiServer
 
 SERVICE = "/apis/serving.kserve.io/v1beta1/namespaces/regraft/inferenceservices/passwords"
@@ -155,6 +155,25 @@ def test_an_address_is_set_only_over_what_was_read(
     assert deployer().placed("passwords") == new
     assert not deployer().place("passwords", old, other)
     assert api.objects[SERVICE]["metadata"]["annotations"].get("other") in ("stays", None)
+
+
+def test_nothing_answers_where_nothing_is_to_serve_again(api: ApiServer, deployer: Deploying) -> None:
+    """Else the pod of a version that was taken back would answer on, for the one in its place never gets ready."""
+    first, second = (Place(uri=uri, version=version, order="2024/b") for uri, version in ((OLD, "1"), (NEW, "2")))
+    for old, new, stopped in (
+        (Place(uri=OLD), Place(), "true"),
+        (Place(), first, None),
+        (first, second, None),
+        (second, Place(), "true"),
+    ):
+        assert deployer().place("passwords", old, new)
+        assert api.objects[SERVICE]["metadata"]["annotations"].get(STOP_ANNOTATION) == stopped
+
+
+def test_a_service_that_somebody_has_stopped_stays_so(api: ApiServer, deployer: Deploying) -> None:
+    api.objects[SERVICE]["metadata"]["annotations"] = {STOP_ANNOTATION: "true"}
+    assert deployer().place("passwords", Place(uri=OLD), Place(uri=NEW, version="2", order="2024/b"))
+    assert api.objects[SERVICE]["metadata"]["annotations"][STOP_ANNOTATION] == "true"
 
 
 def test_an_answer_that_is_lost_is_looked_after(api: ApiServer, predictor: Predictor, deployer: Deploying) -> None:
