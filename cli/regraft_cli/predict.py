@@ -20,14 +20,11 @@ from regraft_cli import terminal
 from regraft_cli.options import AsJson, TaskName, Token
 from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
-from regraft_core.written import FALSE, NOT_KNOWN, NUMBER, TRUE
+from regraft_core.written import FALSE, NOT_KNOWN, NUMBER, READ_DELIMITERS, TRUE
 
 DEFAULT_PREDICTOR = "http://127.0.0.1:8080"
 ROWS = 1000
 """Rows that are asked for at a time."""
-
-DELIMITERS = (",", ";", "\t")
-"""What is read between the columns of a file: the one that finds the most of them."""
 
 EXACT = 1 << 53
 """Below this, a float that is whole is that very number."""
@@ -122,7 +119,7 @@ def _of_file(path: Path, known: Collection[str]) -> Iterator[dict[str, str]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             first = file.readline()
             delimiter = max(
-                DELIMITERS, key=lambda sign: len({*next(csv.reader([first], delimiter=sign), ())} & {*known})
+                READ_DELIMITERS, key=lambda sign: len({*next(csv.reader([first], delimiter=sign), ())} & {*known})
             )
             file.seek(0)
             header, *lines = csv.reader(file, delimiter=delimiter)

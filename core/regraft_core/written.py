@@ -1,4 +1,7 @@
-"""How numbers, truths and gaps are written in text: in files, and on a command line."""
+"""How columns, numbers, truths and gaps are written in text: in files, and on a command line."""
+
+READ_DELIMITERS = (",", ";", "\t")
+"""What is read between the columns of a file, where its header has it."""
 
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _NOT_KNOWN = """

@@ -18,15 +18,13 @@ from pyarrow import csv
 from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.verdict import Reason
-from regraft_core.written import NUMBER
+from regraft_core.written import NUMBER, READ_DELIMITERS
 from regraft_pipeline.data.reasons import EXAMPLES, listed, reason, shorten
 
 HEADER_BYTES = 1 << 20
 """Longest header that is looked at, bytes."""
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-READ = (",", ";", "\t")
-"""Delimiters that are read where the header has them."""
 
 SHOWN_HEADER = 10_000
 """Characters of a header of one name in which others are looked for."""
@@ -184,7 +182,7 @@ def can_be_read(header: Header, contract: Contract) -> bool:
     """Whether rows can be read under this header: each column of the contract is there exactly once."""
     counts = Counter(header.names)
     return (
-        header.delimiter in READ
+        header.delimiter in READ_DELIMITERS
         and header.said in (None, header.delimiter)
         and all(counts[column.name] == 1 for column in contract.columns)
     )
@@ -195,7 +193,7 @@ def _another_delimiter(header: Header, wanted: list[str]) -> Reason | None:
         said, found = DELIMITERS[str(header.said)], DELIMITERS[header.delimiter]
         message = f"the line above the header says that {said} separate the columns, and {found} do"
         return reason(Code.WRONG_DELIMITER, message, f"a line 'sep={header.delimiter}', or none")
-    sign = _sign_between(header.names, wanted) if header.delimiter in READ else header.delimiter
+    sign = _sign_between(header.names, wanted) if header.delimiter in READ_DELIMITERS else header.delimiter
     if sign is None:
         return None
     message = (
@@ -209,7 +207,7 @@ def _sign_between(names: tuple[str, ...], wanted: list[str]) -> str | None:
     """Return the sign between names that were read as one, None where there is none that nobody reads."""
     text = names[0][:SHOWN_HEADER]
     signs = [] if len(names) > 1 else list(dict.fromkeys(sign for sign in text if not (sign.isalnum() or sign == "_")))
-    for sign in [sign for sign in signs[:MOST_SIGNS] if sign not in READ]:
+    for sign in [sign for sign in signs[:MOST_SIGNS] if sign not in READ_DELIMITERS]:
         if len({name.strip() for name in text.split(sign)} & set(wanted)) > 1:
             return sign
     return None
@@ -258,7 +256,9 @@ def _no_names(header: Header, contract: Contract, remedy: str, row: list[dict[st
 def _below(header: Header, wanted: set[str]) -> int | None:
     """Return the line on which names of the contract stand, where it is not the first."""
     for below, text in enumerate(header.head[1:], 1):
-        if any(len(wanted & {name.strip() for name in _names(text.encode(), sign) or ()}) > 1 for sign in READ):
+        if any(
+            len(wanted & {name.strip() for name in _names(text.encode(), sign) or ()}) > 1 for sign in READ_DELIMITERS
+        ):
             return header.line + below
     return None
 

@@ -248,9 +248,14 @@ class KServeDeployer:
 
 
 def _place_of(service: Json) -> Place:
-    notes = service["metadata"].get("annotations") or {}
+    notes = _notes(service)
     uri = service["spec"]["predictor"].get("model", {}).get("storageUri") or None
     return Place(uri=uri, version=notes.get(VERSION_ANNOTATION, ""), order=notes.get(ORDER_ANNOTATION, ""))
+
+
+def _notes(service: Json) -> Json:
+    found: Json = service["metadata"].get("annotations") or {}
+    return found
 
 
 def _changes(service: Json, old: Place, new: Place) -> list[Json]:
@@ -262,14 +267,14 @@ def _changes(service: Json, old: Place, new: Place) -> list[Json]:
         (f"{notes}/{_escaped(ORDER_ANNOTATION)}", old.order, new.order),
     ]
     if not new.uri or not old.uri:  # else it is somebody else's, if it is there
-        stopped = (service["metadata"].get("annotations") or {}).get(STOP_ANNOTATION, "")
+        stopped = _notes(service).get(STOP_ANNOTATION, "")
         changes.append((f"{notes}/{_escaped(STOP_ANNOTATION)}", stopped, "" if new.uri else "true"))
     tests: list[Json] = [{"op": "test", "path": path, "value": before} for path, before, _ in changes if before]
     if len(tests) < len(changes):
         # That a thing is not there cannot be tested; that nothing at all has changed can.
         version = service["metadata"]["resourceVersion"]
         tests.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
-    if not service["metadata"].get("annotations"):
+    if not _notes(service):
         tests.append({"op": "add", "path": notes, "value": {}})
     acts = [
         {"op": "add", "path": path, "value": after} if after else {"op": "remove", "path": path}
