@@ -35,6 +35,9 @@ MOST_ADDITIVE_ROWS = 30_000
 MOST_ADDITIVE_PARTS = 200
 """The same of columns, or what is made of them."""
 
+WIDE_BINS = 63
+"""Bins of each part, of more parts than that: looking through the bins is what takes the time of trees there."""
+
 MOST_ROWS_ALONE = 100_000
 """Of more rows the additive model, where nothing else is wanted, learns from so many."""
 
@@ -65,6 +68,11 @@ class Table:
     parts: list[Part]
     classes: int
     """0 for a regression."""
+
+    @property
+    def wide(self) -> bool:
+        """Whether there are more parts than the additive model learns from in time."""
+        return len(self.parts) > MOST_ADDITIVE_PARTS
 
     @property
     def outputs(self) -> int:
@@ -105,8 +113,7 @@ class Trained:
 
 def train(table: Table, kinds: tuple[Kind, ...]) -> Trained:
     """Train the kind that does better on held-out rows: the first, unless another one does by over a standard error."""
-    large = len(table.target) > MOST_ADDITIVE_ROWS or len(table.parts) > MOST_ADDITIVE_PARTS
-    if large and "boosted" in kinds:
+    if (len(table.target) > MOST_ADDITIVE_ROWS or table.wide) and "boosted" in kinds:
         kinds = ("boosted",)
     tried = [_calibrated(TRAINERS[kind](table), table.classes) for kind in kinds]
     best, losses = tried[0]
@@ -344,7 +351,8 @@ def fit_boosted(table: Table) -> Attempt:
         return Attempt(model, np.zeros((0, table.outputs)), np.zeros(0))
     folds = _folds(table, number)
     scores, targets, rounds = [], [], []
-    for fold in range(1 if len(table.target) > MOST_ADDITIVE_ROWS else number):
+    enough = len(table.target) > MOST_ADDITIVE_ROWS or (table.wide and not small)
+    for fold in range(1 if enough else number):
         inside, outside = table.rows(np.flatnonzero(folds != fold)), table.rows(np.flatnonzero(folds == fold))
         model, best = _fit_trees(inside, MOST_TREES, outside, small=small)
         rounds.append(best)
@@ -378,8 +386,9 @@ def _fit_trees(table: Table, rounds: int, held_out: Table | None, *, small: bool
         "verbosity": -1,
     }
     curve: dict[str, Any] = {}
-    data = lightgbm.Dataset(table.matrix, table.target, free_raw_data=False)
-    valid = [] if held_out is None else [lightgbm.Dataset(held_out.matrix, held_out.target, reference=data)]
+    binned = {"max_bin": WIDE_BINS} if table.wide else {}
+    data = lightgbm.Dataset(table.matrix, table.target, params=binned, free_raw_data=False)
+    valid = [] if held_out is None else [lightgbm.Dataset(held_out.matrix, held_out.target, data, params=binned)]
     calls = [lightgbm.early_stopping(20, verbose=False), lightgbm.record_evaluation(curve)] if valid else []
     most = max(1, min(rounds, MOST_TREES // outputs))
     booster = lightgbm.train(settings, data, most, valid_sets=valid, callbacks=calls)

@@ -9,9 +9,10 @@ import pytest
 
 from regraft_core.contract import Column, Contract
 from regraft_inference.bundle import Bundle, BundleInfo, write_bundle
-from regraft_inference.estimators.encoding import TEXT_PARTS, Encoding
+from regraft_inference.estimators.encoding import TEXT_PARTS, Encoding, Part
 from regraft_inference.estimators.tabular import AutoEstimator
-from regraft_inference.estimators.training import MOST_ADDITIVE_PARTS
+from regraft_inference.estimators.training import MOST_ADDITIVE_PARTS, WIDE_BINS, Table, fit_boosted
+from regraft_inference.estimators.trees import TreesModel
 
 LABELS = ("high", "low", "middle")
 FEATURES = (
@@ -131,3 +132,28 @@ def test_of_hundreds_of_columns_the_boosted_model_is_taken_at_once() -> None:
     columns = {name: rng.normal(size=60) for name in names}
     fitted = AutoEstimator(wide, "regression").fit(columns, columns["c0"] + rng.normal(0, 0.1, 60))
     assert list(fitted.parameters()) == ["model", "held_out_loss_boosted"]
+
+
+@pytest.mark.parametrize(("parts", "held_out"), [(MOST_ADDITIVE_PARTS, 3), (MOST_ADDITIVE_PARTS + 1, 1)])
+def test_trees_of_wide_tables_are_cheaper_and_as_good(parts: int, held_out: int) -> None:
+    rng = np.random.default_rng(1)
+    matrix = rng.normal(size=(1200, parts))
+    target = np.tanh(2 * matrix[:, 0])
+    found = fit_boosted(Table(matrix, target, [Part(column=f"x{n}", what="") for n in range(parts)], classes=0))
+    assert len(found.target) == held_out * len(target) / 3
+    assert np.square(found.scores[:, 0] - found.target).mean() < 0.02 * target.var()
+    assert isinstance(found.model, TreesModel)
+    assert (thresholds(found.model, part=0) < WIDE_BINS) == (held_out == 1)
+
+
+def thresholds(model: TreesModel, part: int) -> int:
+    """Return by how many thresholds a model splits a part."""
+    fields = [dict(line.partition("=")[::2] for line in tree.splitlines()) for tree in model.text.split("\nTree=")[1:]]
+    return len(
+        {
+            threshold
+            for tree in fields
+            for threshold, split in zip(tree["threshold"].split(), tree["split_feature"].split(), strict=True)
+            if int(split) == part
+        }
+    )
