@@ -36,6 +36,8 @@ def wait_ready(stack: Stack, err: Console) -> None:
         stack.wait_ready(watch)
     for task, why in stack.broken.items():
         err.print(Text(f"{task} is broken: {why}", "red"), soft_wrap=True)
+    for task in stack.late:
+        err.print(Text(f"{task} is still being trained, and serves as soon as that is done", "yellow"), soft_wrap=True)
     err.print(Text(f"ready after {time.monotonic() - began:.1f} s"))
 
 

@@ -33,7 +33,7 @@ OWN_PAGES = "http://localhost,http://localhost:*,http://127.0.0.1,http://127.0.0
 
 POLL_SECONDS = 0.1
 START_SECONDS = 180.0
-"""How long the whole stack may take to be ready."""
+"""How long the processes may take to be ready, and how long the first versions of tasks are waited for."""
 
 STOP_SECONDS = 8.0
 """How long a child may take to end when asked to."""
@@ -136,6 +136,7 @@ class Stack:
         self._fit_port = _free(0, "--port")
         self.tasks = tasks
         self.broken: dict[str, str] = {}
+        self.late: list[str] = []
         self._store = FileStore(folder / "bucket")
         self._began = datetime.now(UTC)
         self.trigger_url = f"http://{HOST}:{self.ports.trigger}"
@@ -168,21 +169,27 @@ class Stack:
     def wait_ready(self, watch: Callable[[dict[str, bool]], None]) -> None:
         """Return when everything answers and every task is served; ``watch`` sees what is ready and what is not.
 
-        A task that is broken is not waited for: ``broken`` says why. Raises RegraftError (``stack_not_ready``) after
-        three minutes, or where a process dies again and again, with the last lines of the logs.
+        A task that is broken is not waited for: ``broken`` says why. One whose first version takes over three minutes
+        is made while the others serve: it is ``late``. Raises RegraftError (``stack_not_ready``) where a process is
+        not ready by then, or dies again and again, with the last lines of the logs.
         """
         deadline = time.monotonic() + START_SECONDS
         with httpx.Client(timeout=2.0, trust_env=False) as http:
-            ready = dict.fromkeys([*(child.name for child in self.children if child.health_url), *self.tasks], False)
+            processes = [child.name for child in self.children if child.health_url]
+            ready = dict.fromkeys([*processes, *self.tasks], False)
             while not all(ready.values()):
                 watch(ready)
                 self.supervise()
                 self._look_for_broken()
                 dying = any(child.failures >= MOST_DEATHS for child in self.children)
-                if dying or time.monotonic() > deadline:
+                too_long = time.monotonic() > deadline
+                if dying or (too_long and not all(ready[name] for name in processes)):
                     raise self._not_ready(ready)
+                if too_long:
+                    break
                 time.sleep(POLL_SECONDS)
                 ready = {name: done or self._answers(http, name) or name in self.broken for name, done in ready.items()}
+            self.late = [name for name, done in ready.items() if not done]
             watch(ready)
 
     def run(self) -> None:

@@ -117,6 +117,25 @@ def test_a_task_whose_bundle_is_refused_is_told_and_not_waited_for(tmp_path: Pat
     assert "contract.json" in stack.broken["passwords"]
 
 
+def test_a_first_version_that_takes_long_is_made_while_the_others_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stacks, "START_SECONDS", 0.2)
+    write_passwords_bundle(tmp_path / "models" / "passwords")
+    stack = Stack(tmp_path, Ports(trigger=0, predict=0, mlflow=0), ["passwords", "wide"])
+    nobody = stack.children[0]
+    stack.children = []
+    with serving(tmp_path / "models") as port:
+        stack.predict_url = f"http://127.0.0.1:{port}"
+        stack.wait_ready(lambda ready: None)
+        assert stack.late == ["wide"]
+        stack.children = [child(tmp_path, "time")]
+        stack.children[0].health_url = nobody.health_url
+        with pytest.raises(RegraftError, match="child"):
+            stack.wait_ready(lambda ready: None)
+        stack.stop()
+
+
 def test_the_record_of_a_stack_that_is_gone_is_not_believed(tmp_path: Path) -> None:
     assert record_of(tmp_path) is None
     (tmp_path / "stack.lock").touch()
