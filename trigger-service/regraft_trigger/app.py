@@ -83,7 +83,7 @@ def _keeps(backend: Backend) -> Keeps:
     """Return how to find out whether a task's file says that any rows are kept."""
 
     async def keeps(task: str) -> bool:
-        known = backend.found_tasks().get(task) or await backend.task_state(task)
+        known = await backend.task_state(task)
         return known is None or known.keeps
 
     return keeps

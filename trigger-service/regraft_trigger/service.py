@@ -161,7 +161,7 @@ class Service:
             kept, serving = await asyncio.gather(self.backend.task_state(name), self.backend.serving(name))
         except RegraftError as error:
             return TaskShown(name=name, state="unknown", reason=Cause(code=error.code, message=error.message))
-        known = self.backend.found_tasks().get(name) or kept or TaskState(name=name)
+        known = kept or TaskState(name=name)
         about = {"name": name, "version": serving and serving.version, **known.model_dump(include=_SHOWN)}
         reason = known.broken or (self.predictors.trouble(name) if serving else None)
         state = "broken" if reason else "serving" if serving else "starting"
@@ -178,7 +178,7 @@ class Service:
         return Retrainer(self.backend.objects, self._newest, self.collector.fit, self.backend.get, self._retrain)
 
     async def _newest(self, name: str) -> str | None:
-        known = self.backend.found_tasks().get(name) or await self.backend.task_state(name)
+        known = await self.backend.task_state(name)
         return None if known is None or known.broken else known.newest
 
     async def _retrain(self, name: str, address: str, key: str) -> Run:

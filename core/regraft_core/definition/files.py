@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from regraft_core.definition.task import TaskDefinition
 from regraft_core.definition.yaml import TaskFileError, read_definition
 
 FILE_NAME = "task.yaml"
+MOST_REMEMBERED = 1_000
+"""Files whose definitions are remembered: one of hundreds of columns takes seconds to read."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,18 @@ def read_file(path: Path) -> TaskDefinition:
 
 
 def task_file(path: Path) -> TaskFile:
-    """Return what a file defines, or why it defines nothing."""
+    """Return what a file defines, or why it defines nothing. The same content is read once."""
     try:
-        definition = read_file(path)
+        return _defined(path, path.read_bytes())
+    except OSError as error:
+        unreadable = TaskFileError(f"{path} cannot be read: {error.strerror}")
+        return TaskFile(path, path.parent.name, error=unreadable)
+
+
+@lru_cache(MOST_REMEMBERED)
+def _defined(path: Path, content: bytes) -> TaskFile:
+    try:
+        definition = read_definition(content, str(path))
     except TaskFileError as error:
         return TaskFile(path, path.parent.name, error=error)
     return TaskFile(path, definition.name, definition)

@@ -207,12 +207,14 @@ class ArgoBackend:
         return await self._archive.serving(task)
 
     async def task_state(self, task: str) -> TaskState | None:
-        """Return whether a task can be worked with, None where nobody has looked yet."""
+        """Return how a task is: of a ConfigMap as it is now, of any other as somebody saw it last."""
+        if (found := self._tasks.known.get(task)) is not None:
+            return found.state
         return await self._archive.task_state(task)
 
-    def found_tasks(self) -> dict[str, TaskState]:
+    def found_tasks(self) -> list[str]:
         """Return the tasks of the namespace's ConfigMaps."""
-        return {name: found.state for name, found in self._tasks.known.items()}
+        return list(self._tasks.known)
 
     async def find_task(self, task: str) -> TaskObject | None:
         """Look for the ConfigMap of a task."""

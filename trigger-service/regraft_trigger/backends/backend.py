@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -93,11 +93,11 @@ class Backend(Protocol):
         ...
 
     async def task_state(self, task: str) -> TaskState | None:
-        """Return whether a task can be worked with, None where nobody has looked yet."""
+        """Return how a task is, by its definition as it is now; None where nobody has looked yet."""
         ...
 
-    def found_tasks(self) -> Mapping[str, TaskState]:
-        """Return the tasks that were found besides those of the settings, as they are defined now."""
+    def found_tasks(self) -> Collection[str]:
+        """Return the names of the tasks that were found besides those of the settings, as they are now."""
         ...
 
     async def find_task(self, task: str) -> TaskObject | None:

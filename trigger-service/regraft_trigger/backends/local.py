@@ -123,10 +123,10 @@ class LocalBackend:
         kept = read_state(self._objects, task)
         return None if kept is None else as_the_file_says(kept)
 
-    def found_tasks(self) -> dict[str, TaskState]:
+    def found_tasks(self) -> list[str]:
         """Return the tasks of the files that there are now, as far as the worker has looked at them."""
         names = [] if self._watched is None else [file.name for file in self._watched.files()]
-        return {name: state for name in names if (state := self._state_now(name)) is not None}
+        return [name for name in names if self._objects.exists(layout.task_state(name))]
 
     async def find_task(self, task: str) -> TaskObject | None:
         """Look for the file of a task among those that there are now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +36,31 @@ def seals(text: str = TEXT, reference: Profile = PROFILE) -> dict[str, Any]:
     return made
 
 
-async def until(condition: Any) -> None:
+async def named(backend: ArgoBackend, names: list[str]) -> bool:
+    return backend.found_tasks() == names
+
+
+async def broken(backend: ArgoBackend) -> bool:
+    state = await backend.task_state("seals")
+    return state is not None and state.broken is not None
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  (nobody tells that something was heard)
+        while not await condition():  # noqa: ASYNC110  (nobody tells that something was heard)
             await asyncio.sleep(0.01)
 
 
 async def test_tasks_come_change_and_go_while_they_are_followed(api: ApiServer, store: FileStore) -> None:
     async with opened(api, store) as backend, followed(backend):
-        assert backend.found_tasks() == {}
+        assert backend.found_tasks() == []
         api.put(CONFIG_MAP, seals(), kind="ADDED")
-        await until(lambda: "seals" in backend.found_tasks())
-        assert backend.found_tasks()["seals"].broken is None
+        await until(lambda: named(backend, ["seals"]))
+        assert not await broken(backend)
         api.put(CONFIG_MAP, seals(TEXT.replace("target: y", "target: z")), kind="MODIFIED")
-        await until(lambda: backend.found_tasks()["seals"].broken)
+        await until(lambda: broken(backend))
         api.put(CONFIG_MAP, seals(), kind="DELETED")
-        await until(lambda: backend.found_tasks() == {})
+        await until(lambda: named(backend, []))
 
 
 async def test_a_run_keeps_the_definition_that_it_was_accepted_with(api: ApiServer, store: FileStore) -> None:
@@ -109,7 +119,7 @@ async def test_what_is_no_name_is_asked_of_nobody(api: ApiServer, store: FileSto
 async def test_an_api_server_that_refuses_keeps_nobody_from_anything(api: ApiServer, store: FileStore) -> None:
     api.before = lambda method, path: 403 if "configmaps" in path else None
     async with opened(api, store) as backend, followed(backend):
-        assert backend.found_tasks() == {}
+        assert backend.found_tasks() == []
         await backend.submit(request())
 
 
