@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +20,11 @@ from regraft_cli import terminal
 
 if TYPE_CHECKING:
     from regraft_pipeline.init import Draft, Written
+    from regraft_pipeline.init.draft import ColumnDraft
 
 DEFAULT_TASKS = Path("tasks")
+LONG_RUN = 10
+"""So many columns side by side that are taken for the same have one line: of hundreds nobody reads each."""
 
 Tasks = Annotated[Path, typer.Option("--tasks", envvar="REGRAFT_TASKS_DIR", help="Folder of task files")]
 
@@ -57,10 +62,13 @@ def init(
 
 def _told(draft: Draft, written: Written, tasks: Path, *, repeated: int) -> Group:
     table = Table("column", "taken for", "what is done with it, and why", box=None)
-    for column in draft.columns:
+    for alike in _runs(draft.columns):
+        column, last = alike[0], alike[-1]
         what = Text("left aside", "dim") if column.ignored else Text(column.type)
         role = "target: " if column.is_target else ""
-        table.add_row(Text(column.name or "''"), what, Text(role + column.why))
+        name = column.name or "''"
+        name = name if last is column else f"{name} … {last.name} ({len(alike):,} columns)"
+        table.add_row(Text(name), what, Text(role + column.why))
     parts: list[RenderableType] = [
         Text(f"{draft.rows:,} rows, {len(draft.features)} columns tell of {draft.target.name}: {draft.problem}"),
         Text(),
@@ -84,6 +92,16 @@ def _told(draft: Draft, written: Written, tasks: Path, *, repeated: int) -> Grou
         Text(f"next: regraft up{option}", "bold"),
     ]
     return Group(*parts)
+
+
+def _runs(columns: Sequence[ColumnDraft]) -> Iterator[list[ColumnDraft]]:
+    """Return the columns one by one, but many side by side of which the same is told together."""
+    for _, run in groupby(columns, lambda column: (column.type, column.why, column.is_target)):
+        alike = list(run)
+        if len(alike) < LONG_RUN:
+            yield from ([one] for one in alike)
+        else:
+            yield alike
 
 
 def _refused(written: Written) -> list[Text]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from regraft_core.taskstate import TaskShown
     from regraft_pipeline.tasks import BrokenTask, Task
 
+MOST_NAMED = 15
+"""Most columns of a task that are named in the list."""
+
 
 def tasks(
     as_json: AsJson = False,
@@ -50,13 +53,19 @@ def tasks(
         if one.get("reason"):
             table.add_row(one["name"], f"[red]{one['state']}[/]", "", "", Text(one["reason"]))
             continue
-        features = ", ".join(column["name"] for column in one.get("features", ()))
+        features = _some([column["name"] for column in one.get("features", ())])
         target = one.get("target", {}).get("name", "")
         table.add_row(one["name"], one.get("kind"), features, target, one.get("description"))
     out.print(table)
     for one in described:
         for change in one["changes"]:
             out.print(Text(f"{one['name']}: {change}", "yellow"), soft_wrap=True)
+
+
+def _some(names: list[str]) -> str:
+    """Return the first names, and how many more there are: a table may have hundreds."""
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _told(url: str, token: str | None, data: Path, names: list[str]) -> dict[str, TaskShown]:

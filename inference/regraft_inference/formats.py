@@ -25,6 +25,9 @@ from regraft_inference.values import (
 BESIDE = frozenset({*PARAMETERS, "signature_name"})
 """What other servers' clients send beside the rows; but for ``explain`` there is nothing here that it would change."""
 
+MOST_NAMED = 20
+"""Most columns that a message names."""
+
 type Untyped = dict[str, list[Any]]
 """Columns whose names and lengths are right, and whose values nobody has looked at yet."""
 
@@ -183,17 +186,17 @@ class RequestReader:
         for name in names:
             if name not in self._keys:
                 raise ContractError(
-                    f"there is no column {name[:LONGEST_NAME]!r}; the columns are {', '.join(self._names)}",
+                    f"there is no column {name[:LONGEST_NAME]!r}; the columns are {_some(self._names)}",
                     code=Code.COLUMN_UNKNOWN,
                     column=name[:LONGEST_NAME],
                     rule="known name",
                     **where,
                 )
-        for name in self._names:
-            if name not in names:
-                raise ContractError(
-                    f"column {name!r} is missing", code=Code.COLUMN_MISSING, column=name, rule="required", **where
-                )
+        if missing := [name for name in self._names if name not in names]:
+            told = f"columns {_some(list(map(repr, missing)))} are" if len(missing) > 1 else f"column {missing[0]!r} is"
+            raise ContractError(
+                f"{told} missing", code=Code.COLUMN_MISSING, column=missing[0], rule="required", **where
+            )
 
     def _are_even(self, columns: dict[str, Any]) -> bool:
         """Whether all columns are lists of one length that is allowed."""
@@ -327,6 +330,12 @@ class RequestReader:
     def _is_wrapper(self, key: str, payload: Mapping[str, Any]) -> bool:
         """Whether a key is no column: one that is called like it would have the other columns beside it."""
         return key not in self._keys or (len(self._keys) > 1 and (self._keys & payload.keys()) - ASKING == {key})
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are: a table may have hundreds."""
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _in_order(split: dict[str, Any], names: list[Any], wanted: list[str]) -> dict[str, Any]:

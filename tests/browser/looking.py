@@ -79,8 +79,15 @@ def shifts(page: Page) -> list[tuple[float, list[str]]]:
 
 
 def overflows(page: Page) -> bool:
-    """Whether the page can be scrolled sideways."""
-    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+    """Whether the page can be scrolled sideways, or words stand over the edge of their button."""
+    return bool(page.evaluate(OVERFLOWS))
+
+
+OVERFLOWS = """
+    const over = (element) => element.scrollWidth > element.clientWidth;
+    over(document.documentElement)
+    || [...document.querySelectorAll("button, .button, .badge")].some((one) => one.checkVisibility() && over(one))
+"""
 
 
 def shoot(page: Page, look: Look, state: str, *, full: bool = False) -> None:

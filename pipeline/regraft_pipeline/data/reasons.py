@@ -26,9 +26,14 @@ def examples(text: pd.DataFrame) -> list[dict[str, object]]:
     chosen = text.head(EXAMPLES)
     known = chosen.index.name == "line"
     return [
-        ({"line": int(line)} if known else {}) | {str(name): shorten(str(value)) for name, value in row.items()}
+        ({"line": int(line)} if known else {}) | {str(name): shorten(_shown(value)) for name, value in row.items()}
         for line, row in zip(chosen.index, chosen.to_dict("records"), strict=True)
     ]
+
+
+def _shown(value: object) -> str:
+    """Return a value as text; a day without the midnight that it has in memory."""
+    return str(value).removesuffix(" 00:00:00") if isinstance(value, pd.Timestamp) else str(value)
 
 
 def shorten(value: str) -> str:

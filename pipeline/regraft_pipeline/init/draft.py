@@ -216,7 +216,7 @@ def _identifier(name: str, kind: Kind) -> str | None:
         if high - low == different - 1 and counted and not TIME_NAME.search(name):
             return f"counts the rows from {low:.0f} to {high:.0f}"
     elif kind.type in ("string", "text") and kind.categories is None:
-        words = [word for word in kind.counts if " " in word]
+        words = [word for word in kind.counts if " " in word and any(map(str.isalpha, word))]
         place = POSTAL_NAME.search(name) is not None and different < kind.rows
         if different > MAX_CATEGORIES and is_clock(kind.counts):
             return "times of day, or durations: as words they tell nothing; hours as a number, such as 14.5, would"

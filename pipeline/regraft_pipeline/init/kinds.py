@@ -129,7 +129,8 @@ def _boolean(counts: Counter[str], gaps: int, target: bool) -> Kind | None:
         return None
     if target and not words <= _PAIRS[0]:
         return None
-    return Kind("boolean", f"only {' and '.join(sorted(counts)[:4])}", gaps, counts)
+    *first, last = sorted(counts, key=lambda word: (word.lower(), word))
+    return Kind("boolean", f"only {', '.join(first)} and {last}", gaps, counts)
 
 
 def _number(counts: Counter[str], gaps: int) -> Kind | None:

@@ -217,3 +217,16 @@ def test_every_string_within_the_limits_is_read(values: list[str]) -> None:
 def test_a_key_that_is_there_twice_is_found_in_columns() -> None:
     body = orjson.dumps(HEART_ROWS)
     assert refusal(heart, body[:-1] + b"," + body[1:]).code == "duplicate_key"
+
+
+def test_all_columns_that_are_missing_are_named_at_once() -> None:
+    many = RequestReader(
+        Contract(
+            task="wide",
+            features=tuple(Column(name=f"s{number}", type="number") for number in range(500)),
+            target=Column(name="y", type="number"),
+        )
+    )
+    assert refusal(many, [{"s0": 1}]).message.startswith("columns 's1', 's2', ")
+    assert refusal(many, [{"s0": 1}]).message.endswith(" and 479 more are missing")
+    assert refusal(many, [{"other": 1}]).message.endswith("s19 and 480 more")

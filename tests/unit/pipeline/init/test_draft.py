@@ -51,6 +51,17 @@ def test_every_column_is_decided_and_explained() -> None:
     assert found["species"][0] == "string"
 
 
+def test_telephone_numbers_tell_rows_apart_however_they_are_written() -> None:
+    phones = [f"{'+49 30' if row % 2 else '(0049) 30'} {row * 7919 % 900_000}-1" for row in range(ROWS)]
+    found = next(column for column in drafted(phone=phones).columns if column.name == "phone")
+    assert found.why == "an identifier: another value in (nearly) every row"
+
+
+def test_words_for_yes_and_no_are_named_in_all_their_cases() -> None:
+    found = next(one for one in drafted(paid=["yes", "No", "Yes"] * (ROWS // 3)).columns if one.name == "paid")
+    assert found.why == "only No, Yes and yes"
+
+
 def test_times_of_day_are_no_identifiers_and_it_is_said_what_would_help() -> None:
     at = [f"{row // 60:02d}:{row % 60:02d}" for row in range(ROWS)]
     found = next(column for column in drafted(at=at).columns if column.name == "at")

@@ -1,0 +1,27 @@
+"""Tables of many columns, as the command line shows them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from regraft_cli.main import app
+
+COLUMNS = 20
+
+
+def test_many_columns_are_told_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(1).normal(size=(60, COLUMNS))
+    table = pd.DataFrame(values.round(3), columns=[f"s{number}" for number in range(COLUMNS)])
+    table = table.assign(place=["here", "there"] * 30, y=(3 * values[:, 0]).round(2) + table["s1"] / 10)
+    table.to_csv(tmp_path / "wide.csv", index=False)
+    monkeypatch.setenv("REGRAFT_TASKS_DIR", str(tmp_path / "tasks"))
+    monkeypatch.setenv("COLUMNS", "200")
+    told = CliRunner().invoke(app, ["init", str(tmp_path / "wide.csv"), "--target", "y"]).stdout
+    assert "s0 … s19 (20 columns)" in told
+    assert "s7" not in told
+    assert "place" in told
+    listed = CliRunner().invoke(app, ["tasks", "--data", str(tmp_path), "--url", "http://127.0.0.1:9"]).stdout
+    assert "s14 and 6 more" in " ".join(listed.split())
