@@ -80,7 +80,12 @@ class Characters(BaseModel):
 Distribution = Annotated[Levels | Bins | Characters, Field(discriminator="kind")]
 
 
-CONFIDENCE_LOG_ODDS = tuple(place / 4 for place in range(-28, 29))
+CONFIDENCE_STEPS, CONFIDENCE_LIMIT = 4, 7
+"""Steps between log odds that are one apart, and the largest log odds that are an edge."""
+CONFIDENCE_LOG_ODDS = tuple(
+    place / CONFIDENCE_STEPS
+    for place in range(-CONFIDENCE_LIMIT * CONFIDENCE_STEPS, CONFIDENCE_LIMIT * CONFIDENCE_STEPS + 1)
+)
 CONFIDENCE_EDGES = tuple(1 / (1 + math.exp(-odds)) for odds in CONFIDENCE_LOG_ODDS)
 """Edges of the bins in which a classifier's probabilities are counted, even steps of log odds; one of them is 0.5. They
 belong to the bin below them."""

@@ -343,7 +343,7 @@ def _typed(dtypes: list[tuple[Column, np.dtype[Any] | None]], columns: Columns) 
     found: dict[str, Any] = {}
     for column, dtype in dtypes:
         values: Any = columns[column.name]
-        is_typed = type(values) is list if dtype is None else getattr(values, "dtype", None) is dtype
+        is_typed = isinstance(values, list) if dtype is None else getattr(values, "dtype", None) is dtype
         found[column.name] = values if is_typed else typed_values(column, values)
     return found
 

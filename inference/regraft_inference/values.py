@@ -21,6 +21,7 @@ from regraft_core.contract import Column
 from regraft_core.errors import ContractError
 from regraft_core.repeats import repeated_key
 from regraft_inference.columns import TIME, parse_date, parse_time, typed_values
+from regraft_inference.words import Words
 
 type Values = list[str] | NDArray[Any]
 """A checked column, as ``regraft_inference.columns`` has them."""
@@ -115,7 +116,7 @@ class _StringReader(ColumnReader):
         return [words.get(value, value) if type(value) is str else value for value in values]
 
     def _typed(self, values: list[Any]) -> Values:
-        return values
+        return values if self._categories is not None else Words(values)
 
     def _check_kind(self, row: int, value: Any) -> None:
         if type(value) is not str:

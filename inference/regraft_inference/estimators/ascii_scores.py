@@ -24,11 +24,11 @@ from regraft_inference.estimators.features import (
     MAX_LENGTH,
     POWERS,
     ROW_SALTS,
-    SEPARATOR,
     Hashes,
     Integers,
     slots_of,
 )
+from regraft_inference.words import SEPARATOR, words_of
 
 Floats = NDArray[np.float64]
 
@@ -94,7 +94,7 @@ class AsciiScores:
 
         Of two levels, shape (rows,). None where not all of the words can be handled here.
         """
-        text = f"{SEPARATOR}{SEPARATOR.join(words)}{SEPARATOR}{_PADDING}"
+        text = f"{words_of(words).text}{SEPARATOR}{_PADDING}"
         if not text.isascii():
             return None
         encoded = text.encode("ascii")

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regraft_inference.words import SEPARATOR, words_of
+
 MAX_LENGTH = 256
 """Characters of a string that are looked at."""
 
@@ -23,7 +25,6 @@ Batches = Callable[[], Iterable[tuple[Sequence[str], NDArray[np.float64]]]]
 Integers = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
-SEPARATOR = "\x00"
 _SEPARATOR_KIND, _OTHER, _LETTER, _DIGIT = range(4)
 
 _LOWER = np.frombuffer(bytes(range(128)).lower(), dtype=np.uint8).astype(np.uint64)
@@ -183,7 +184,7 @@ class _Text:
 def _joined(words: Sequence[str]) -> tuple[str, Integers]:
     """Return the words with a separator before each and after the last, and their lengths; long ones are cut."""
     lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
-    text = f"{SEPARATOR}{SEPARATOR.join(words)}{SEPARATOR}"
+    text = words_of(words).text + SEPARATOR
     if lengths.max() > MAX_LENGTH or text.count(SEPARATOR) > len(words) + 1:
         return _joined([word[:MAX_LENGTH].replace(SEPARATOR, "\x01") for word in words])
     return text, lengths

@@ -81,8 +81,10 @@ class LevelsModel:
 
     def predict(self, words: Sequence[str]) -> Floats:
         """Return the median of the posterior for each string."""
+        if len(words) <= TOGETHER:
+            return self.levels.take(self._medians(words))
         parts = [self._medians(words[first : first + TOGETHER]) for first in range(0, len(words), TOGETHER)]
-        return self.levels.take(parts[0] if len(parts) == 1 else np.concatenate(parts))
+        return self.levels.take(np.concatenate(parts))
 
     def posterior(self, words: Sequence[str]) -> Floats:
         """Return the probability of each level, shape (rows, levels)."""

@@ -83,8 +83,9 @@ class PasswordEstimator:
     def predict(self, columns: Columns) -> NDArray[np.float64]:
         """Return a finite number for each string, shape (rows,)."""
         words = _words(columns)
-        parts = [self.model.predict(words[rows]) for rows in _slices(len(words))]
-        return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0), *parts])
+        if len(words) <= BATCH_ROWS:
+            return self.model.predict(words) if words else np.zeros(0)
+        return np.concatenate([self.model.predict(words[rows]) for rows in _slices(len(words))])
 
     def save(self, folder: Path) -> None:
         """Write the model as plain arrays."""

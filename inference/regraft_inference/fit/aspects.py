@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -11,31 +12,67 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft_core.contract import Column
-from regraft_core.profile import CONFIDENCE_LOG_ODDS, MISSING, THERE, WEEKDAYS, Bins, Characters, Distribution, Levels
-from regraft_inference.values import Values
+from regraft_core.profile import (
+    CONFIDENCE_LIMIT,
+    CONFIDENCE_LOG_ODDS,
+    CONFIDENCE_STEPS,
+    MISSING,
+    THERE,
+    WEEKDAYS,
+    Bins,
+    Characters,
+    Distribution,
+    Levels,
+)
 
 type Ints = NDArray[np.int64]
 type Count = Callable[[Any], Ints]
 """Returns how many of some values there are in each bin."""
 
 ASCII = 128
+_MIDDLE = CONFIDENCE_LIMIT * CONFIDENCE_STEPS
+
+
+class Text:
+    """What is counted of words: their ``Words.text``, and how often there is each, where that is counted.
+
+    ``lengths`` are told where a word has the separator in it.
+    """
+
+    def __init__(self, text: str, words: int, tally: Mapping[str, int], lengths: Ints | None = None) -> None:
+        self._text, self._words, self._lengths, self.tally = text, words, lengths, tally
+
+    def __len__(self) -> int:
+        """Return the number of words."""
+        return self._words
+
+    @cached_property
+    def codes(self) -> NDArray[Any]:
+        """The code points of all words, a separator before each."""
+        if self._text.isascii():
+            return np.frombuffer(self._text.encode(), dtype=np.uint8)
+        return np.frombuffer(self._text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+    @property
+    def lengths(self) -> Ints:
+        """Characters of each word."""
+        if self._lengths is not None:
+            return self._lengths
+        return np.diff(np.flatnonzero(self.codes == 0), append=len(self.codes)) - 1
 
 
 class ColumnCounts:
     """Counts of one column, by aspect."""
 
     def __init__(self, column: Column, known: Mapping[str, Distribution]) -> None:
-        self._column = column
         self._counters = {what: _counter(column, what, distribution) for what, distribution in known.items()}
         self.counts: dict[str, Ints] = {what: np.zeros(len(of.counts), dtype=np.int64) for what, of in known.items()}
 
-    def add(self, values: Values) -> None:
-        """Count values as an estimator takes them."""
-        rows = len(values)
-        present = _present(values) if self._column.nullable else values
+    def add(self, present: NDArray[Any] | Text, gaps: int) -> None:
+        """Count the values that are there, and how many are not."""
         for what, count in self._counters.items():
             if what == "missing":
-                self.counts[what] += count({MISSING: rows - len(present), THERE: len(present)})
+                self.counts[what] += count({MISSING: gaps, THERE: len(present)})
             elif len(present):
                 self.counts[what] += count(present)
 
@@ -56,8 +93,9 @@ class SurenessCounts:
 
     def add(self, scores: NDArray[np.float64]) -> None:
         """Count the scores of a ``ScoringEstimator``."""
-        places = np.searchsorted(CONFIDENCE_LOG_ODDS, _log_odds(scores), side="left")
-        self.counts += np.bincount(places, minlength=len(self.counts))
+        steps = np.ceil(_log_odds(scores) * CONFIDENCE_STEPS)  # exact: of a power of two
+        places = np.fmax(np.fmin(steps + _MIDDLE, len(CONFIDENCE_LOG_ODDS)), 0)  # what is no number is behind all
+        self.counts += np.bincount(places.astype(np.int64), minlength=len(self.counts))
 
 
 def _log_odds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -85,19 +123,12 @@ def _counter(column: Column, what: str, distribution: Distribution) -> Count:
     if what == "missing":
         return lambda found: _placed(distribution, found)
     if what == "length":
-        return lambda words: count(_lengths(words))
+        return lambda text: count(text.lengths)
     if what == "weekday":
         return lambda times: _weekdays(distribution, times)
     if column.is_time and what == "values":
         return lambda times: count(_days(times))
     return count
-
-
-def _present(values: Values) -> Values:
-    if not isinstance(values, np.ndarray):
-        return [value for value in values if value is not None]
-    gaps = np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
-    return values[~gaps]
 
 
 def _bins(distribution: Bins) -> Count:
@@ -133,7 +164,7 @@ def _words(distribution: Levels) -> Count:
         if isinstance(values, np.ndarray) and values.dtype.kind in "bf":  # booleans, or those of a column with gaps
             true = int(np.count_nonzero(values))
             return _placed(distribution, {"true": true, "false": len(values) - true})
-        return _placed(distribution, Counter(values.tolist() if isinstance(values, np.ndarray) else values))
+        return _placed(distribution, values.tally if isinstance(values, Text) else Counter(values.tolist()))
 
     return count
 
@@ -144,26 +175,16 @@ def _characters(distribution: Characters) -> Count:
     order = np.argsort(codes)
     ordered = codes[order]
 
-    def count(words: Any) -> Ints:
-        text = "".join(words)
-        if text.isascii():
-            tally = np.bincount(np.frombuffer(text.encode(), dtype=np.uint8), minlength=ASCII)
-        else:
-            tally = np.bincount(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32))
+    def count(text: Text) -> Ints:
+        tally = np.bincount(text.codes, minlength=ASCII)
+        tally[0] -= len(text)  # separators
         counts = np.zeros(last + 1, dtype=np.int64)
         known = ordered < len(tally)
         counts[order[known]] = tally[ordered[known]]
-        counts[last] = len(text) - counts.sum()
+        counts[last] = tally.sum() - counts.sum()
         return counts
 
     return count
-
-
-def _lengths(words: Any) -> NDArray[Any]:
-    try:
-        return np.frombuffer(bytes(map(len, words)), dtype=np.uint8)
-    except ValueError:  # one is longer than 255 characters
-        return np.fromiter(map(len, words), np.int64, len(words))
 
 
 def _days(times: NDArray[Any]) -> Ints:

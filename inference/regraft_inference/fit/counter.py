@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -22,11 +21,12 @@ from regraft_core.errors import RegraftError
 from regraft_core.fit.counts import Counted, Counts, Known, Refused, Told
 from regraft_core.fit.fit import Fit, Window, fit_of
 from regraft_core.fit.history import MINUTE, WINDOWS, History
-from regraft_inference.fit.aspects import ColumnCounts, SurenessCounts, counter_of
+from regraft_inference.fit.aspects import SurenessCounts, counter_of
 from regraft_inference.fit.keeper import KEPT
+from regraft_inference.fit.waiting import Inputs
 from regraft_inference.values import Values
 
-MOST_WAITING = 2048
+MOST_WAITING = 4096
 """Rows that wait to be counted at most."""
 
 MOST_VERSIONS = 8
@@ -36,28 +36,20 @@ REFUSALS = (400, 413)
 """Status of what a client asks wrongly."""
 
 
-type _Waiting = tuple[Mapping[str, Values], NDArray[Any], NDArray[Any] | None]
-"""Columns, answers and scores of some rows."""
-
-
 class VersionCounter:
     """Counts what one version is asked and answers, since the process began."""
 
     def __init__(self, known: Known, contract: Contract) -> None:
         self.known = known
         self._lock = threading.Lock()
-        self._waiting: list[_Waiting] = []
         self._rows_waiting = self._rows = 0
         self.answered = 0
         """Requests that were answered; counted on the event loop alone."""
         self._refused: dict[tuple[str | None, str], int] = {}
         profile = known.profile
-        inputs = {} if profile is None else profile.inputs
-        self._columns = {
-            column.name: ColumnCounts(column, inputs[column.name])
-            for column in contract.features
-            if column.name in inputs
-        }
+        self._inputs = Inputs(contract, profile)
+        self._answers_waiting: list[NDArray[Any]] = []
+        self._scores_waiting: list[NDArray[Any]] = []
         self._predictions = None if profile is None or profile.predictions is None else profile.predictions
         self._count_predictions = None if self._predictions is None else counter_of(self._predictions)
         self._answers = np.zeros(0 if self._predictions is None else len(self._predictions.counts), dtype=np.int64)
@@ -73,7 +65,11 @@ class VersionCounter:
         if time.monotonic() - self._noted > MINUTE:
             self._note()
         with self._lock:
-            self._waiting.append((columns, answers, scores))
+            self._inputs.wait(columns)
+            if self._count_predictions is not None:
+                self._answers_waiting.append(answers)
+            if scores is not None:
+                self._scores_waiting.append(scores)
             self._rows_waiting += len(answers)
             if self._rows_waiting >= MOST_WAITING:
                 self._count_waiting()
@@ -83,7 +79,7 @@ class VersionCounter:
         if error.status not in REFUSALS:
             return
         column = error.details.get("column")
-        key = (column if column in self._columns else None, error.code)
+        key = (column if column in self._inputs.columns else None, error.code)
         with self._lock:
             self._refused[key] = self._refused.get(key, 0) + 1
 
@@ -99,7 +95,7 @@ class VersionCounter:
                 requests=self.answered + sum(each.requests for each in refused),
                 columns={
                     name: {what: counts.tolist() for what, counts in of.counts.items()}
-                    for name, of in self._columns.items()
+                    for name, of in self._inputs.columns.items()
                 },
                 predictions=self._answers.tolist(),
                 confidence=[] if self._sureness is None else self._sureness.counts.tolist(),
@@ -122,16 +118,13 @@ class VersionCounter:
         return moment
 
     def _count_waiting(self) -> None:
-        waiting, rows = self._waiting, self._rows_waiting
-        self._waiting, self._rows_waiting = [], 0
-        if not waiting:
-            return
-        self._rows += rows
-        for name, counts in self._columns.items():
-            counts.add(_joined([columns[name] for columns, _, _ in waiting]))
-        if self._count_predictions is not None:
-            self._answers += self._count_predictions(np.concatenate([answers for _, answers, _ in waiting]))
-        scores = [found for _, _, found in waiting if found is not None]
+        self._rows += self._rows_waiting
+        self._rows_waiting = 0
+        self._inputs.count()
+        answers, self._answers_waiting = self._answers_waiting, []
+        if self._count_predictions is not None and answers:
+            self._answers += self._count_predictions(np.concatenate(answers))
+        scores, self._scores_waiting = self._scores_waiting, []
         if self._sureness is not None and scores:
             self._sureness.add(np.concatenate(scores))
 
@@ -139,14 +132,6 @@ class VersionCounter:
 def _by_name(refused: tuple[tuple[str | None, str], int]) -> tuple[str, str]:
     (column, code), _ = refused
     return column or "", code
-
-
-def _joined(parts: list[Values]) -> Values:
-    if len(parts) == 1:
-        return parts[0]
-    if isinstance(parts[0], np.ndarray):
-        return np.concatenate(parts)
-    return list(chain.from_iterable(parts))
 
 
 class Counters:

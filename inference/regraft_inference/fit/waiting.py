@@ -1,0 +1,153 @@
+"""Values that wait to be counted, in as few objects as they fit into: those of many requests are counted at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft_core.contract import Column, Contract
+from regraft_core.profile import Profile
+from regraft_inference.fit.aspects import ColumnCounts, Text
+from regraft_inference.values import Values
+from regraft_inference.words import SEPARATOR, Words, words_of
+
+MOST_CHARACTERS = 1 << 20
+"""Characters of a column that wait to be counted at most, beside those of one request."""
+
+
+class Waiting(Protocol):
+    """Some columns of requests."""
+
+    def wait(self, columns: Mapping[str, Values]) -> None:
+        """Take the checked columns of a request."""
+        ...
+
+    def count(self) -> None:
+        """Count all that waits."""
+        ...
+
+
+class Numbers:
+    """All columns of numbers and booleans, side by side."""
+
+    def __init__(self, columns: list[tuple[Column, ColumnCounts]]) -> None:
+        self._names = [column.name for column, _ in columns]
+        self._columns = columns
+        self._waiting: list[NDArray[np.float64]] = []
+
+    def wait(self, columns: Mapping[str, Values]) -> None:
+        """Take the checked columns of a request."""
+        values = np.concatenate([columns[name] for name in self._names], dtype=np.float64)
+        self._waiting.append(values.reshape(len(self._names), -1))
+
+    def count(self) -> None:
+        """Count all that waits."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        for (column, counts), values in zip(self._columns, np.concatenate(waiting, axis=1), strict=True):
+            there = values[~np.isnan(values)] if column.nullable else values
+            counts.add(there, len(values) - len(there))
+
+
+class Times:
+    """One column of dates or points in time."""
+
+    def __init__(self, column: Column, counts: ColumnCounts) -> None:
+        self._name = column.name
+        self._counts = counts
+        self._waiting: list[Values] = []
+
+    def wait(self, columns: Mapping[str, Values]) -> None:
+        """Take the checked columns of a request."""
+        self._waiting.append(columns[self._name])
+
+    def count(self) -> None:
+        """Count all that waits."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            times = np.concatenate(waiting)
+            there = times[~np.isnat(times)]
+            self._counts.add(there, len(times) - len(there))
+
+
+class Strings:
+    """One column of strings or texts."""
+
+    def __init__(self, column: Column, counts: ColumnCounts) -> None:
+        self._name = column.name
+        self._nullable = column.nullable
+        self._counts = counts
+        self._tells_apart = "values" in counts.counts
+        self._looks_inside = not counts.counts.keys().isdisjoint(("length", "characters"))
+        self._clear()
+
+    def _clear(self) -> None:
+        self._values: list[str] = []
+        self._texts: list[str] = []
+        self._words = self._gaps = self._characters = 0
+
+    def wait(self, columns: Mapping[str, Values]) -> None:
+        """Take the checked columns of a request."""
+        values = columns[self._name]
+        if self._nullable:
+            words: Sequence[str] = Words(word for word in values if word is not None)
+            self._gaps += len(values) - len(words)
+        else:
+            words = values
+        if self._looks_inside and not self._takes_text(words_of(words)):
+            return
+        self._words += len(words)
+        if self._tells_apart:
+            self._values.extend(words)
+
+    def _takes_text(self, words: Words) -> bool:
+        """Let the text of words wait, or count them at once where that cannot be taken apart again."""
+        text = words.text
+        if text.count(SEPARATOR) > len(words):
+            lengths = np.fromiter(map(len, words), np.int64, len(words))
+            self._counts.add(Text(text, len(words), Counter(words), lengths), 0)
+            return False
+        self._texts.append(text)
+        self._characters += len(text)
+        if self._characters > MOST_CHARACTERS:
+            self.count()
+        return True
+
+    def count(self) -> None:
+        """Count all that waits."""
+        if self._words or self._gaps:
+            self._counts.add(Text("".join(self._texts), self._words, Counter(self._values)), self._gaps)
+        self._clear()
+
+
+class Inputs:
+    """The columns of a contract that a profile knows."""
+
+    def __init__(self, contract: Contract, profile: Profile | None) -> None:
+        inputs = {} if profile is None else profile.inputs
+        features = [column for column in contract.features if column.name in inputs]
+        columns = [(column, ColumnCounts(column, inputs[column.name])) for column in features]
+        self.columns = {column.name: counts for column, counts in columns}
+        """The counts, by the columns' names."""
+        numbers = [(column, counts) for column, counts in columns if column.is_number or column.type == "boolean"]
+        self._parts: list[Waiting] = [Numbers(numbers)] if numbers else []
+        for column, counts in columns:
+            if column.is_time:
+                self._parts.append(Times(column, counts))
+            elif column.type in ("string", "text"):
+                self._parts.append(Strings(column, counts))
+
+    def wait(self, columns: Mapping[str, Values]) -> None:
+        """Take the checked columns of a request."""
+        for part in self._parts:
+            part.wait(columns)
+
+    def count(self) -> None:
+        """Count all that waits."""
+        for part in self._parts:
+            part.count()
