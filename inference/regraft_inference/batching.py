@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import Protocol, Self
 
 from regraft_inference.estimators import rows_of
@@ -110,4 +109,8 @@ def _batches[T: Answers](waiting: list[Waiting[T]]) -> Iterator[list[Waiting[T]]
 
 
 def _joined[T: Answers](batch: list[Waiting[T]]) -> Untyped:
-    return {name: list(chain.from_iterable([each.columns[name] for each in batch])) for name in batch[0].columns}
+    found = {name: values.copy() for name, values in batch[0].columns.items()}
+    for each in batch[1:]:
+        for name, values in found.items():
+            values += each.columns[name]
+    return found

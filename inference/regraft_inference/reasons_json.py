@@ -15,6 +15,7 @@ from regraft_inference.estimators.reasons import Reasons, ReasonsTable
 BETWEEN = b"},"
 """Ends the object that a number is the last of, before the next one."""
 
+ANSWER = b'}],"answer":'
 FEW_ROWS = 8
 """Rows up to which objects are written faster than arrays."""
 
@@ -27,36 +28,24 @@ def json_of(reasons: Sequence[Reasons]) -> bytes:
 
 
 def _table_json(table: ReasonsTable) -> bytes:
-    """Return what the reasons of all rows tell, without an object for each column of each row."""
-    rows, columns = table.order.shape
-    openings, heads, later = _beginnings(table.names, table.scales, table.starts)
-    width = 2 * columns + 3
-    parts = [b'}],"answer":'] * (rows * width)
-    parts[::width] = openings.take(table.outputs).tolist()
-    numbers = _numbers(table.added)
-    for place in range(columns):
-        parts[2 * place + 1 :: width] = (later if place else heads).take(table.order[:, place]).tolist()
-        parts[2 * place + 2 :: width] = numbers[place::columns]
-    parts[width - 1 :: width] = _numbers(table.answers)
-    return b"[%b}]" % b"".join(parts)[len(BETWEEN) :]
+    """Return what the reasons of all rows tell: what stands before each number, by its place, and all numbers."""
+    columns, outputs = len(table.names), len(table.scales)
+    places = np.empty((len(table), columns + 1), dtype=np.int64)
+    places[:, 0] = table.outputs * columns + table.order[:, 0]
+    places[:, 1:columns] = table.order[:, 1:] + outputs * columns
+    places[:, columns] = (outputs + 1) * columns
+    numbers = np.concatenate([table.added, table.answers[:, np.newaxis]], axis=1)
+    text = orjson.dumps(numbers.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+    before = _before_numbers(table.names, table.scales, table.starts).take(places.ravel()).tolist()
+    told = (b"%b" + text.replace(b",", b"%b")) % tuple(before)
+    return b"[%b}]" % told[len(BETWEEN) :]
 
 
 @lru_cache
-def _beginnings(
-    names: tuple[str, ...], scales: tuple[str, ...], starts: tuple[float, ...]
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return what rows begin with, by output, and their first and later columns, by name."""
+def _before_numbers(names: tuple[str, ...], scales: tuple[str, ...], starts: tuple[float, ...]) -> NDArray[Any]:
+    """Return what stands before a row's first number, by output and column; before later ones; before its answer."""
     heads = [b'{"column":%b,"added":' % orjson.dumps(name) for name in names]
     outputs = zip(map(orjson.dumps, scales), map(orjson.dumps, starts), strict=True)
     openings = [BETWEEN + b'{"scale":%b,"start":%b,"columns":[' % each for each in outputs]
-    return _objects(openings), _objects(heads), _objects([BETWEEN + head for head in heads])
-
-
-def _objects(texts: list[bytes]) -> NDArray[Any]:
-    return np.array(texts, dtype=object)
-
-
-def _numbers(numbers: NDArray[np.float64]) -> list[bytes]:
-    """Return numbers as JSON, those of a row side by side."""
-    text = orjson.dumps(np.ascontiguousarray(numbers).ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
-    return text[1:-1].split(b",")
+    firsts = [opening + head for opening in openings for head in heads]
+    return np.array([*firsts, *(BETWEEN + head for head in heads), ANSWER], dtype=object)

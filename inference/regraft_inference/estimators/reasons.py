@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
@@ -56,13 +56,8 @@ class ReasonsTable(Sequence[Reasons]):
     def __getitem__(self, place: int | slice) -> Reasons | ReasonsTable:
         """Return the reasons of one row, or of some."""
         if isinstance(place, slice):
-            outputs, order, added, answers = (
-                self.outputs[place],
-                self.order[place],
-                self.added[place],
-                self.answers[place],
-            )
-            return replace(self, outputs=outputs, order=order, added=added, answers=answers)
+            of_rows = self.outputs[place], self.order[place], self.added[place], self.answers[place]
+            return ReasonsTable(self.names, self.scales, self.starts, *of_rows)
         output, columns = self.outputs[place], [self.names[column] for column in self.order[place].tolist()]
         answer = float(self.answers[place])
         return Reasons(self.scales[output], self.starts[output], columns, self.added[place].tolist(), answer)
