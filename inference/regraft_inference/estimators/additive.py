@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import zipfile
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,20 +45,19 @@ class Term:
     cuts: tuple[Floats, ...]
     scores: Floats
 
-    def values(self, matrix: Floats) -> Floats:
-        """Return what the term adds for each row, shape (rows, outputs)."""
-        cuts, scores = self._lookup
-        if len(cuts) == 1:
-            return scores.take(cuts[0].searchsorted(matrix[:, self.parts[0]], "right"), axis=0)
-        axes = zip(self.parts, cuts, strict=True)
-        found: Floats = scores[tuple(one.searchsorted(matrix[:, part], "right") for part, one in axes)]
-        return found
-
     @cached_property
     def _lookup(self) -> tuple[tuple[Floats, ...], Floats]:
         """Cuts and scores with the bin of gaps behind all others: that is where NaN is sorted to."""
         cuts = tuple(np.append(one, np.inf) for one in self.cuts)
         return cuts, np.ascontiguousarray(np.roll(self.scores, -1, axis=tuple(range(len(cuts)))))
+
+    def by_places(self, cuts: Sequence[Floats]) -> PlacedTerm:
+        """Return the same by the bins of each part between cuts of which the term's own are some."""
+        own, scores = self._lookup
+        bins = [one.searchsorted(np.append(-np.inf, finer), "right") for one, finer in zip(own, cuts, strict=True)]
+        if len(bins) == 1:
+            return self.parts, (), scores.take(bins[0], axis=0)
+        return self.parts, (bins[0] * scores.shape[1], bins[1]), scores.reshape(-1, scores.shape[2])
 
     def plain(self, output: int) -> PlainTerm:
         """Return the same for one output in plain lists, in which NaN is sorted to the end, too."""
@@ -66,6 +65,9 @@ class Term:
         first, *second = [(part, one.tolist()) for part, one in zip(self.parts, cuts, strict=True)]
         return *first, scores[..., output].tolist(), second[0] if second else None
 
+
+type PlacedTerm = tuple[tuple[int, ...], tuple[NDArray[np.int64], ...], Floats]
+"""Parts, of a pair what the places of each part add up to, and the scores by place, or by that sum."""
 
 type PlainTerm = tuple[int, list[float], list[Any], tuple[int, list[float]] | None]
 """A part, its cuts, the scores by its bins, and of a pair the other part with its cuts."""
@@ -85,9 +87,34 @@ class AdditiveModel:
         if len(matrix) <= FEW_ROWS:
             return self.scores_of(matrix.tolist())
         total = np.tile(self.intercept, (len(matrix), 1))
-        for term in self.terms:
-            total += term.values(matrix)
+        for _, values in self._values(matrix):
+            total += values
         return total
+
+    def _values(self, matrix: Floats) -> Iterator[tuple[tuple[int, ...], Floats]]:
+        """Return the parts of each term, and what it adds for each row, shape (rows, outputs).
+
+        A part is searched once for all terms.
+        """
+        cuts, terms = self._placed
+        places = {part: one.searchsorted(matrix[:, part], "right") for part, one in cuts.items()}
+        for parts, sums, scores in terms:
+            if sums:
+                place = sums[0].take(places[parts[0]])
+                place += sums[1].take(places[parts[1]])
+            else:
+                place = places[parts[0]]
+            yield parts, scores.take(place, axis=0)
+
+    @cached_property
+    def _placed(self) -> tuple[dict[int, Floats], list[PlacedTerm]]:
+        """The cuts of all terms, by part, the bin of gaps behind all others; and the terms by the places there."""
+        found: dict[int, list[Floats]] = {}
+        for term in self.terms:
+            for part, cuts in zip(term.parts, term.cuts, strict=True):
+                found.setdefault(part, [np.array([np.inf])]).append(cuts)
+        all_cuts = {part: np.unique(np.concatenate(cuts)) for part, cuts in found.items()}
+        return all_cuts, [term.by_places([all_cuts[part] for part in term.parts]) for term in self.terms]
 
     def scores_of(self, rows: Sequence[Sequence[float]]) -> Floats:
         """Do as ``scores`` for rows of plain numbers, of which there may be few."""
@@ -115,10 +142,10 @@ class AdditiveModel:
             for output in range(len(self.intercept)):
                 found[:, :, output] = np.transpose([self._added(row, output) for row in matrix.tolist()])
         else:
-            for term in self.terms:
-                values = term.values(matrix) / len(term.parts)
-                for part in term.parts:
-                    found[part] += values
+            for parts, values in self._values(matrix):
+                share = values / len(parts)
+                for part in parts:
+                    found[part] += share
         return found.transpose(1, 0, 2)
 
     def _added(self, row: list[float], output: int) -> list[float]:

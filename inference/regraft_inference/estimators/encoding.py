@@ -99,19 +99,18 @@ class Encoding(BaseModel):
 
     @cached_property
     def _places(self) -> dict[str, _Numbers]:
-        """Of each string, the places of its values in their list."""
-        lists: dict[str, Iterable[Any]] = {
-            each.name: each.categories or self.levels[each.name] for each in self.features if each.type == "string"
-        }
-        return {
-            name: _Numbers(((value, place) for place, value in enumerate(values)), np.nan)
-            for name, values in lists.items()
-        }
+        """Of each string with categories, the places of its values in their list; of others, with one behind it."""
+        categories = {each.name: each.categories for each in self.features if each.categories is not None}
+        closed = {name: _Numbers(values, np.nan) for name, values in categories.items()}
+        return closed | {name: _Numbers(shares, len(shares)) for name, shares in self.levels.items()}
 
     @cached_property
-    def _shares(self) -> dict[str, _Numbers]:
-        """Of each open string, the shares of its values."""
-        return {name: _Numbers(shares.items(), 0.0) for name, shares in self.levels.items()}
+    def _levels(self) -> dict[str, Matrix]:
+        """Of each open string, its two parts by the places of its values."""
+        return {
+            name: np.array([[*range(len(shares)), np.nan], [*shares.values(), 0.0]])
+            for name, shares in self.levels.items()
+        }
 
     def _parts(self, column: Column) -> list[Part]:
         names: Sequence[str] = ("",)
@@ -134,18 +133,20 @@ class Encoding(BaseModel):
             return _of_texts(values)
         if column.type == "string":
             places = self._places[column.name].of(values)
-            return (places,) if column.categories is not None else (places, self._shares[column.name].of(values))
+            if column.categories is not None:
+                return (places,)
+            return list(self._levels[column.name].take(places.astype(np.intp), axis=1))
         return _of_times(np.asarray(typed_values(column, values)), column)
 
 
-class _Numbers(dict[str | None, float]):
-    """Numbers of words, and one number of all that are not there."""
+class _Numbers(dict[Any, float]):
+    """The places of words in their list, and one number of all that are not there."""
 
-    def __init__(self, numbers: Iterable[tuple[str, float]], other: float) -> None:
-        super().__init__(numbers)
+    def __init__(self, words: Iterable[Any], other: float) -> None:
+        super().__init__((word, place) for place, word in enumerate(words))
         self._other = other
 
-    def __missing__(self, _word: str | None) -> float:
+    def __missing__(self, _word: Any) -> float:
         return self._other
 
     def of(self, words: Sequence[str | None] | NDArray[Any]) -> Matrix:
