@@ -112,5 +112,5 @@ def _joined[T: Answers](batch: list[Waiting[T]]) -> Untyped:
     found = {name: values.copy() for name, values in batch[0].columns.items()}
     for each in batch[1:]:
         for name, values in found.items():
-            values += each.columns[name]
+            values.extend(each.columns[name])
     return found
