@@ -54,7 +54,8 @@ class Term:
     def by_places(self, cuts: Sequence[Floats]) -> PlacedTerm:
         """Return the same by the bins of each part between cuts of which the term's own are some."""
         own, scores = self._lookup
-        bins = [one.searchsorted(np.append(-np.inf, finer), "right") for one, finer in zip(own, cuts, strict=True)]
+        lowest = [np.append(-np.inf, finer) for finer in cuts]
+        bins: list[NDArray[Any]] = [one.searchsorted(x, "right") for one, x in zip(own, lowest, strict=True)]
         if len(bins) == 1:
             return self.parts, (), scores.take(bins[0], axis=0)
         return self.parts, (bins[0] * scores.shape[1], bins[1]), scores.reshape(-1, scores.shape[2])
@@ -66,7 +67,7 @@ class Term:
         return *first, scores[..., output].tolist(), second[0] if second else None
 
 
-type PlacedTerm = tuple[tuple[int, ...], tuple[NDArray[np.int64], ...], Floats]
+type PlacedTerm = tuple[tuple[int, ...], tuple[NDArray[Any], ...], Floats]
 """Parts, of a pair what the places of each part add up to, and the scores by place, or by that sum."""
 
 type PlainTerm = tuple[int, list[float], list[Any], tuple[int, list[float]] | None]
@@ -99,11 +100,9 @@ class AdditiveModel:
         cuts, terms = self._placed
         places = {part: one.searchsorted(matrix[:, part], "right") for part, one in cuts.items()}
         for parts, sums, scores in terms:
+            place: NDArray[Any] = places[parts[0]]
             if sums:
-                place = sums[0].take(places[parts[0]])
-                place += sums[1].take(places[parts[1]])
-            else:
-                place = places[parts[0]]
+                place = sums[0].take(place) + sums[1].take(places[parts[1]])
             yield parts, scores.take(place, axis=0)
 
     @cached_property

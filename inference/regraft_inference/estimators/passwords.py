@@ -83,8 +83,10 @@ class PasswordEstimator:
     def predict(self, columns: Columns) -> NDArray[np.float64]:
         """Return a finite number for each string, shape (rows,)."""
         words = _words(columns)
+        if not len(words):
+            return np.zeros(0)
         if len(words) <= BATCH_ROWS:
-            return self.model.predict(words) if words else np.zeros(0)
+            return self.model.predict(words)
         return np.concatenate([self.model.predict(words[rows]) for rows in _slices(len(words))])
 
     def save(self, folder: Path) -> None:

@@ -58,7 +58,8 @@ class Text:
         """Characters of each word."""
         if self._lengths is not None:
             return self._lengths
-        return np.diff(np.flatnonzero(self.codes == 0), append=len(self.codes)) - 1
+        found: Ints = np.diff(np.flatnonzero(self.codes == 0), append=len(self.codes)) - 1
+        return found
 
 
 class ColumnCounts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,17 +93,16 @@ class Strings:
 
     def wait(self, columns: Mapping[str, Values]) -> None:
         """Take the checked columns of a request."""
-        values = columns[self._name]
-        if self._nullable:
-            words: Sequence[str] = Words(word for word in values if word is not None)
-            self._gaps += len(values) - len(words)
-        else:
-            words = values
+        values: Any = columns[self._name]
+        words: Sequence[str] = Words(word for word in values if word is not None) if self._nullable else values
+        self._gaps += len(values) - len(words)
         if self._looks_inside and not self._takes_text(words_of(words)):
             return
         self._words += len(words)
         if self._tells_apart:
             self._values.extend(words)
+        if self._characters > MOST_CHARACTERS:
+            self.count()
 
     def _takes_text(self, words: Words) -> bool:
         """Let the text of words wait, or count them at once where that cannot be taken apart again."""
@@ -114,8 +113,6 @@ class Strings:
             return False
         self._texts.append(text)
         self._characters += len(text)
-        if self._characters > MOST_CHARACTERS:
-            self.count()
         return True
 
     def count(self) -> None:

@@ -15,8 +15,10 @@ from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import ContractError, TooLargeError, UnavailableError
 from regraft_core.fit.counts import Counted, Counts, Known, Told
-from regraft_core.profile import Profile
+from regraft_core.profile import CONFIDENCE_LOG_ODDS, Profile
 from regraft_inference.columns import typed_values
+from regraft_inference.fit import waiting
+from regraft_inference.fit.aspects import SurenessCounts
 from regraft_inference.fit.counter import COUNTERS, MOST_VERSIONS, MOST_WAITING, Counters, VersionCounter
 from regraft_inference.fit.port import serve_counts
 from regraft_inference.model import TaskRepository
@@ -144,6 +146,34 @@ def test_words_of_any_length_are_counted(profile: Profile, longest: int) -> None
     found = asked.counts().columns["street"]
     assert profile.inputs["street"]["length"].levels == (6.0,)  # type: ignore[union-attr]  # words: "road 1"
     assert (found["length"], sum(found["characters"])) == ([1, 2], longest + 6)
+
+
+@pytest.mark.parametrize("odd", ["\x00", "a\x00b", "\x00\x00é"])
+def test_words_that_have_what_stands_between_words_are_counted(profile: Profile, odd: str) -> None:
+    asked = counter(profile)
+    for words in (["road 1", ""], ["road 1", odd], ["", "road 2"]):
+        asked.saw(typed(rows(0), 0, 2) | {"street": words}, np.zeros(2))
+    found = asked.counts().columns["street"]
+    assert (found["length"], sum(found["characters"])) == ([3, 3], 18 + len(odd))
+
+
+def test_long_words_do_not_wait_for_many_rows(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "MOST_CHARACTERS", 8)
+    asked = counter(profile)
+    for words in (["road 1", "road 2"], ["road 3"], ["road 4"]):
+        asked.saw(typed(rows(0), 0, len(words)) | {"street": words}, np.zeros(len(words)))
+    found = asked.counts().columns["street"]
+    assert (found["length"], sum(found["characters"]), sum(found["values"])) == ([4, 0], 24, 4)
+
+
+def test_log_odds_at_the_edges_are_counted_as_a_search_finds_them() -> None:
+    edges = np.array(CONFIDENCE_LOG_ODDS)
+    near = [np.nextafter(edges, -np.inf), edges, np.nextafter(edges, np.inf)]
+    scores = np.concatenate([*near, [0.0, -0.0, 5e-324, -1e9, 1e9, -np.inf, np.inf, np.nan]])
+    sure = SurenessCounts("second")
+    sure.add(scores[:, np.newaxis])
+    expected = np.bincount(np.searchsorted(edges, scores, side="left"), minlength=len(edges) + 1)
+    assert sure.counts.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -1,0 +1,36 @@
+"""An additive model gives many rows, a few, and one the same answer to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from regraft_inference.estimators.additive import FEW_ROWS, AdditiveModel, Term
+
+ROWS = 60
+PARTS = [(0,), (1,), (2,), (0, 1), (2, 0), (1, 3)]
+"""Some parts have several terms, one is of a pair only, and the last of none."""
+
+
+def model(outputs: int, seed: int) -> AdditiveModel:
+    """Return a model whose terms cut the same parts at values of which some are the same."""
+    rng = np.random.default_rng(seed)
+    terms = []
+    for parts in PARTS:
+        cuts = tuple(np.unique(rng.integers(-4, 5, rng.integers(0, 6))).astype(np.float64) for _ in parts)
+        terms.append(Term(parts, cuts, rng.normal(size=(*(len(one) + 2 for one in cuts), outputs))))
+    return AdditiveModel(rng.normal(size=outputs), terms)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("seed", range(5))
+def test_many_rows_are_answered_as_each_alone(outputs: int, seed: int) -> None:
+    found, rng = model(outputs, seed), np.random.default_rng(seed)
+    matrix = np.round(rng.uniform(-6, 6, (ROWS, 5)) * 2) / 2  # half of them are cuts
+    matrix[rng.random(matrix.shape) < 0.1] = np.nan
+    assert ROWS > FEW_ROWS
+    alone = [row[np.newaxis] for row in matrix]
+    assert found.scores(matrix).tolist() == [found.scores(row)[0].tolist() for row in alone]
+    added = found.contributions(matrix)
+    assert added.tolist() == [found.contributions(row)[0].tolist() for row in alone]
+    assert found.intercept + added.sum(axis=1) == pytest.approx(found.scores(matrix), abs=1e-12)
