@@ -17,9 +17,14 @@ PASSING_STATUSES = frozenset({408, 425, 429, 499})
 say of a connection that broke."""
 
 
+LASTING_STATUSES = frozenset({501, 505, 506, 508, 510, 511})
+"""Errors of a server that say what the request would have to be, or what the server cannot do: the same request fails
+again (RFC 9110, 2295, 5842, 2774, 6585)."""
+
+
 def passes_by_itself(status: int) -> bool:
     """Whether a refusal of this HTTP status makes sense to try again as it is."""
-    return status >= 500 or status in PASSING_STATUSES
+    return (status >= 500 and status not in LASTING_STATUSES) or status in PASSING_STATUSES
 
 
 class RegraftError(Exception):

@@ -23,7 +23,7 @@ import httpx
 from regraft_core.addresses import redacted, redacted_text, without_secrets_of
 from regraft_core.codes import Code
 from regraft_core.codings import CodingError, CutShortError, packings, unpacked
-from regraft_core.errors import RegraftError, SourceError, TemporaryError
+from regraft_core.errors import RegraftError, SourceError, TemporaryError, passes_by_itself
 from regraft_pipeline.sources.network import GuardedNetwork, TimedNetwork
 from regraft_pipeline.sources.source import Fetched, PassingError, Patience, Progress, Site, shown, too_large
 from regraft_pipeline.sources.words import READ_BYTES, retry_after, words_of
@@ -31,11 +31,12 @@ from regraft_pipeline.tls import trusted
 
 MAX_REDIRECTS = 10
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-PATIENT_STATUSES = frozenset({202, 408, 425, 429, 502, 503, 504})
-"""The server itself says that the same request will succeed later: asked as long as there is time."""
+BEING_MADE = 202
+"""No refusal, but no dataset either: the server has begun to make what was asked for (RFC 9110, 15.3.3)."""
 
-PASSING_STATUSES = PATIENT_STATUSES | {500, 520, 521, 522, 523, 524}
-"""Statuses after which the same request may succeed later."""
+PATIENT_STATUSES = frozenset({BEING_MADE, 408, 425, 429, 502, 503, 504})
+"""The server itself says that the same request will succeed later: asked as long as there is time. After others that
+pass by themselves it is asked a few times."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})")
 
@@ -216,7 +217,7 @@ class _Course:
                 f"there is nothing at {shown(url)} ({status}){words}", code=Code.SOURCE_NOT_FOUND, http_status=status
             )
         message = f"{shown(url)} answers {status} instead of 200{words}"
-        if status not in PASSING_STATUSES:
+        if status != BEING_MADE and not passes_by_itself(status):
             raise SourceError(message, code=Code.SOURCE_HTTP_ERROR, http_status=status)
         raise PassingError(
             message,

@@ -148,6 +148,7 @@ def test_a_removed_object_is_gone_and_one_that_never_was_is_no_error(store: Obje
         (403, "RequestTimeTooSkewed", False),
         (405, "MethodNotAllowed", False),
         (413, "EntityTooLarge", False),
+        (501, "NotImplemented", False),
     ],
 )
 def test_what_passes_by_itself_is_a_temporary_failure(status: int, code: str, passes: bool, tmp_path: Path) -> None:

@@ -77,6 +77,11 @@ def test_an_encoding_that_cannot_be_read_is_refused(server: Server, tmp_path: Pa
         (403, "source_http_error", 1),
         (204, "source_http_error", 1),
         (500, "source_http_error", 2),
+        (499, "source_http_error", 2),
+        (507, "source_http_error", 2),
+        (522, "source_http_error", 2),
+        (501, "source_http_error", 1),
+        (505, "source_http_error", 1),
     ],
 )
 def test_a_status_has_its_code_and_is_retried_only_where_it_can_pass(
