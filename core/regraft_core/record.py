@@ -21,7 +21,7 @@ from regraft_core.results import (
 )
 from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState, now
 from regraft_core.source import forget_address
-from regraft_core.steps import STEPS
+from regraft_core.steps import SERVING_STEP, STEPS
 from regraft_core.stores.objects import ObjectStore, find_model, put_model
 from regraft_core.verdict import Verdict
 
@@ -43,16 +43,18 @@ def compose(store: ObjectStore, request: RunRequest, failures: Mapping[str, str]
         attempt = find_model(store, layout.attempt(run.run_id, name), Attempt) or Attempt(name=name)
         result = find_model(store, layout.step_result(run.run_id, name), STEPS[name].result)
         if result is not None:
-            attempt.state = StepState.SUCCEEDED
+            attempt.state = state_after(result)
             take_in(run, store, result)
+            if run.cause == stopped(name) and name in failures:
+                run.cause = stopped(name, failures[name])
         elif attempt.state != StepState.PENDING or name in failures:
-            message = failures.get(name, "the container of the step was stopped")
-            run.cause = attempt.cause or Cause(code=Code.STEP_STOPPED, message=f"{name}: {message}")
-            attempt.state, attempt.message = StepState.FAILED, run.cause.message
+            attempt.state, run.cause = StepState.FAILED, attempt.cause or stopped(name, failures.get(name))
         else:
             attempt.state = StepState.SKIPPED
+        if attempt.state == StepState.FAILED and run.cause is not None:
+            attempt.message = run.cause.message
         run.steps[number] = Step(**attempt.model_dump(include=set(Step.model_fields)))
-    if run.state == RunState.FAILED and is_cancelled(store, run.run_id):
+    if run.state == RunState.FAILED and (asked := cancellation(store, run.run_id)) and asked.because is None:
         run.state, run.cause = RunState.CANCELLED, CANCELLED
     if run.state == RunState.FAILED and run.cause is None:
         run.cause = otherwise
@@ -70,6 +72,23 @@ def keep(store: ObjectStore, run: Run) -> Run:
     forget_address(store, run.run_id)
     store.remove(layout.open_run(run.run_id))
     return record
+
+
+def stopped(step: str, message: str | None = None) -> Cause:
+    """Return the cause of a step whose container could not tell any."""
+    return Cause(code=Code.STEP_STOPPED, message=f"{step}: {message or 'the container of the step was stopped'}")
+
+
+def left_open(store: ObjectStore, run_id: str) -> Attempt | None:
+    """Return the last attempt of the step that serves, where it has come to no end: it may have to put back."""
+    if store.exists(layout.step_result(run_id, SERVING_STEP)):
+        return None
+    return find_model(store, layout.attempt(run_id, SERVING_STEP), Attempt)
+
+
+def state_after(result: Result) -> StepState:
+    """Return the state of a step that has left a result."""
+    return StepState.FAILED if result.end is RunState.FAILED else StepState.SUCCEEDED
 
 
 def take_in(run: Run, store: ObjectStore, result: Result) -> None:
@@ -96,11 +115,21 @@ def open_runs(store: ObjectStore) -> list[RunRequest]:
     return [found for key in keys if (found := find_model(store, key, RunRequest)) is not None]
 
 
-def cancel(store: ObjectStore, run_id: str) -> None:
-    """Ask for the end of a run, of whoever works on it."""
-    put_model(store, layout.cancellation(run_id), Cancellation(at=now()))
+def cancel(store: ObjectStore, run_id: str, because: Cause | None = None) -> None:
+    """Ask for the end of a run, of whoever works on it.
+
+    ``because`` is what the run has failed with, where it is begun once more only to put back what served; what was
+    asked for before stands then.
+    """
+    if because is None or not is_cancelled(store, run_id):
+        put_model(store, layout.cancellation(run_id), Cancellation(at=now(), because=because))
 
 
 def is_cancelled(store: ObjectStore, run_id: str) -> bool:
-    """Whether somebody wants the run to end."""
+    """Whether the run is to end."""
     return store.exists(layout.cancellation(run_id))
+
+
+def cancellation(store: ObjectStore, run_id: str) -> Cancellation | None:
+    """Return what was asked for where the run is to end; None where it is not, or where that cannot be read."""
+    return find_model(store, layout.cancellation(run_id), Cancellation)

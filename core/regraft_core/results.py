@@ -74,6 +74,7 @@ class Attempt(Step):
 
 
 class Cancellation(BaseModel):
-    """Somebody wants the run to end. Whoever works on it heeds this where it can."""
+    """The run is to end. Whoever works on it heeds this where it can."""
 
     at: datetime
+    because: Cause | None = Field(None, description="What it has failed with already; none: somebody wants its end")

@@ -43,5 +43,7 @@ STEPS: Mapping[str, Plan] = {
 }
 """The steps of a training run, by name; ``regraft_pipeline.steps.NAME`` has the step's ``run``."""
 
+SERVING_STEP = next(name for name, plan in STEPS.items() if plan.serves)
+
 ROLLBACK_STEPS = ("deploy",)
 """The steps of a rollback."""

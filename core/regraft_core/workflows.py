@@ -17,6 +17,12 @@ TASK_LABEL = "regraft.dev/task"
 ORDER_ANNOTATION = "regraft.dev/order"
 """Annotation of a run's Workflow: what runs are ordered by."""
 
+PUT_BACK = "put-back"
+"""Name of the template that has a deploy which has failed for good put back what served."""
+
+RECORD = "record"
+"""Name of the template that writes the record of the run."""
+
 OUTCOME = "outcome"
 """Output parameter of every step: ``continue``, or the state in which the run ends with this step."""
 

@@ -15,7 +15,7 @@ from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, TemporaryError
 from regraft_core.logs import get_logger
-from regraft_core.record import CANCELLED, cancel, is_cancelled, keep, take_in
+from regraft_core.record import CANCELLED, cancel, is_cancelled, keep, state_after, take_in
 from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState, now
 from regraft_core.steps import STEPS
 from regraft_core.stores.objects import ObjectStore, find_model, get_model, open_store
@@ -42,9 +42,6 @@ PROGRESS_SECONDS = 0.5
 
 MOST_STARTS = 10
 """How often a step may be begun, each time ended by a kill."""
-
-STOPPED = (Code.STEP_TIMEOUT, Code.STEP_OUT_OF_MEMORY, Code.STEP_KILLED, Code.STEP_GIVEN_UP)
-"""Codes of steps that were stopped from outside, and could not end anything in order."""
 
 FIRST_PAUSE = 1.0
 """Seconds before a step is tried again; doubled each time."""
@@ -127,7 +124,7 @@ class _Course:
                     return
                 result = done
                 take_in(run, self.store, result)
-            step.state, step.finished_at = StepState.SUCCEEDED, now()
+            step.state, step.finished_at = state_after(result), now()
             step.progress, step.message = 1.0, result.message
             if result.end is not None:
                 return
@@ -148,6 +145,10 @@ class _Course:
                 f"{step.name} was begun {self.most_starts} times, and each time it was killed before its end",
                 code=Code.STEP_GIVEN_UP,
             )
+        return self._tried(step)
+
+    def _tried(self, step: Step) -> Result:
+        """Perform a step, again where its failure can pass."""
         for attempt in range(1, self.attempts):
             try:
                 return self._perform_in(step)
@@ -159,20 +160,19 @@ class _Course:
         return self._perform_in(step)
 
     def _end_in_order(self, step: Step, error: Exception) -> Result | None:
-        """Have a step that serves put back what served, where it was stopped before it could do so itself.
+        """Begin a step that serves once more where it has failed for good, so that it puts back what served.
 
-        Returns its result where it had come to its end before, None where the run has failed.
+        Returns how it has ended, None where the run has failed and there is nothing more to do about it.
         """
-        was_stopped = isinstance(error, RegraftError) and error.code in STOPPED
-        if not (STEPS[step.name].serves and was_stopped and step.starts <= self.most_starts + 1):
+        if not STEPS[step.name].serves or step.starts > self.most_starts + 1:
             return None
-        cancel(self.store, self.run.run_id)
+        log.warning("step failed, putting back what served", step=step.name, reason=str(error))
         try:
-            result = self._perform_in(step)
+            cancel(self.store, self.run.run_id, _cause(error))
+            return self._tried(step)
         except Exception as second:
             log.warning("what served could not be put back", step=step.name, reason=str(second))
             return None
-        return None if result.end is RunState.CANCELLED else result
 
     def _perform_in(self, step: Step) -> Result:
         """Perform a step in an empty folder of its own."""
@@ -202,12 +202,16 @@ class _Course:
 def _fail(run: Run, error: Exception) -> None:
     known = isinstance(error, RegraftError)
     log.error("run failed", reason=str(error), exc_info=None if known else error)
-    code = error.code if isinstance(error, RegraftError) else Code.INTERNAL_ERROR
-    message = error.message if isinstance(error, RegraftError) else f"{type(error).__name__}: {error}"
-    run.state, run.cause = RunState.FAILED, Cause(code=code, message=message)
+    run.state, run.cause = RunState.FAILED, _cause(error)
     for step in run.steps:
         if step.state == StepState.RUNNING:
-            step.state, step.finished_at, step.message = StepState.FAILED, now(), message
+            step.state, step.finished_at, step.message = StepState.FAILED, now(), run.cause.message
+
+
+def _cause(error: Exception) -> Cause:
+    if isinstance(error, RegraftError):
+        return Cause(code=error.code, message=error.message)
+    return Cause(code=Code.INTERNAL_ERROR, message=f"{type(error).__name__}: {error}")
 
 
 def _become(run: Run, ended: Run) -> None:

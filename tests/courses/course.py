@@ -16,10 +16,12 @@ from regraft_core.codes import Code
 from regraft_core.errors import NotFoundError, RegraftError, TemporaryError
 from regraft_core.kube import Cluster
 from regraft_core.results import DeployResult, DownloadResult, RegisterResult, TrainResult
-from regraft_core.runs import Cause, Run, RunRequest, RunState
+from regraft_core.runs import Run, RunRequest, RunState
 from regraft_core.serving import Serving
 from regraft_core.stores import lock
 from regraft_core.stores.objects import FileStore, get_model, put_model
+from regraft_pipeline import assembly
+from regraft_pipeline.argo import container
 from regraft_pipeline.deployers import Deployer, Place, kserve, lease, local
 from regraft_pipeline.deployers.kserve import KServeDeployer
 from regraft_pipeline.deployers.local import LocalDeployer
@@ -28,7 +30,7 @@ from regraft_pipeline.registry.registry import Registry
 from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.steps import Context, deploy
 from regraft_pipeline.tasks import Task, load_task
-from tests.courses.script import BEGIN, DEPLOY_SECONDS, Plan, Script
+from tests.courses.script import BEGIN, DEPLOY_SECONDS, TRIES, Plan, Script
 from tests.courses.stage import Actor, Killed, Stage, Trouble
 from tests.courses.worlds import NAMESPACE, POD_NETWORK, TASK, KServeWorld, LocalWorld, World
 
@@ -55,6 +57,7 @@ class Course:
         self._mlflow_url = mlflow_url
         self._registry = Registry(mlflow_url, owner=self._owner)
         self._store = FileStore(folder / "bucket")
+        self._settings = PipelineSettings(store_url=(folder / "bucket").as_uri())
         self._ends: dict[str, Run] = {}
 
     def play(self) -> list[str]:
@@ -68,7 +71,7 @@ class Course:
                 (self._folder / "models").mkdir()
                 self._world = LocalWorld(self.script.random, self._folder / "models", self._is_bad)
             self.stage = Stage(self.script.random, self._world.act)
-            stack.enter_context(_staged(self.stage, self._world))
+            stack.enter_context(_staged(self.stage, self._world, lambda request: deploy.run(self._context(request))))
             try:
                 self._register()
                 self.stage.begin(self.script.outages)
@@ -130,38 +133,39 @@ class Course:
         with stage.aside():
             self._leave_results(plan)
         stage.sleep(stage.random.choice((0, 0, 30)))
-        failures = 0
-        result: DeployResult | None = None
-        cause: Cause | None = None
-        while result is None and cause is None:
-            if actor.calls == 0 and record.is_cancelled(self._store, run_id):
-                cause = record.CANCELLED  # its container has not begun: it never does
-                break
-            actor.begin()
-            try:
-                result = get_model(self._store, layout.step_result(run_id, "deploy"), DeployResult)
-                result = result or deploy.run(self._context(plan.request))
-            except (Killed, SystemExit):
-                stage.tell("is begun again")
-            except TemporaryError as error:
-                stage.tell(f"fails for now: {error.code}: {error.message}")
-                if failures == len(PAUSES):
-                    cause = Cause(code=error.code, message=error.message)
-                else:
-                    stage.sleep(PAUSES[failures])
-                failures += 1
-            except RegraftError as error:
-                stage.tell(f"fails: {error.code}: {error.message}")
-                cause = Cause(code=error.code, message=error.message)
-            actor.begin()
-            stage.sleep(stage.random.uniform(0, PAUSE_SECONDS))
-        run = record.compose(self._store, plan.request, {})
-        if result is None:
-            run.state = RunState.CANCELLED if cause == record.CANCELLED else RunState.FAILED
-            run.cause = cause
-        put_model(self._store, layout.record(run_id), run)
+        if not self._tried(plan.tries, run_id, lambda: container.run_step("deploy", plan.request, self._settings)):
+            stage.tell("has failed for good")
+            self._tried(TRIES, run_id, lambda: container.put_back(plan.request, self._settings))
+        run = record.keep(self._store, record.compose(self._store, plan.request, {}))
         self._ends[run_id] = run
         stage.tell(f"ends {run.state} with version {run.version}: {run.cause}")
+
+    def _tried(self, tries: int, run_id: str, act: Callable[[], object]) -> bool:
+        """Begin a container as often as Argo may; return whether it came to its end, or never had to begin."""
+        stage, actor = self.stage, self.stage.actor
+        assert actor is not None
+        for attempt in range(tries):
+            if actor.calls == 0 and record.is_cancelled(self._store, run_id):
+                break  # its container has not begun: it never does
+            actor.begin()
+            pause = stage.random.uniform(0, PAUSE_SECONDS)
+            try:
+                act()
+                break
+            except (Killed, SystemExit):
+                stage.tell("is killed")
+            except TemporaryError as error:
+                stage.tell(f"fails for now: {error.code}: {error.message}")
+                pause = PAUSES[min(attempt, len(PAUSES) - 1)]
+            except RegraftError as error:
+                stage.tell(f"fails: {error.code}: {error.message}")
+                return False
+            finally:
+                actor.begin()
+            stage.sleep(pause)
+        else:
+            return False
+        return True
 
     def _leave_results(self, plan: Plan) -> None:
         """Leave what the steps before have found: the version in service, or one of the run's own."""
@@ -191,7 +195,7 @@ class Course:
         return Context(
             request=request,
             task=self.task,
-            settings=PipelineSettings(),
+            settings=self._settings,
             store=StagedStore(self._folder / "bucket", self.stage),
             registry=Registry(self._mlflow_url, owner=self._owner),
             open_deployer=self._open_deployer,
@@ -285,11 +289,15 @@ class StagedLocal(LocalDeployer):
 
 
 @contextmanager
-def _staged(stage: Stage, world: World) -> Iterator[None]:
-    """Let the clock of the stage be that of the deploy step, and let every request of an actor be a call there."""
+def _staged(stage: Stage, world: World, run: Callable[[RunRequest], DeployResult]) -> Iterator[None]:
+    """Let the clock of the stage be that of the deploy step, and let every request of an actor be a call there.
+
+    ``run`` is what containers carry out, with stores and services that are the stage's.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for module in (deploy, kserve, lease, local, mlflow, lock):
             patch.setattr(module, "time", stage)
+        patch.setattr(assembly, "run_step", lambda step, request, settings, **_: run(request))
         send = httpx.HTTPTransport.handle_request
 
         def handle(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:

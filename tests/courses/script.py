@@ -13,6 +13,9 @@ from tests.courses.worlds import TASK
 
 BEGIN = datetime(2024, 2, 29, tzinfo=UTC)
 DEPLOY_SECONDS = 300.0
+TRIES = 9
+"""How often Argo begins a container, by the template's limit."""
+
 SERVICES = ("mlflow", "cluster", "predictor", "store")
 TROUBLES: tuple[Trouble, ...] = ("away", "lost", "refused", "killed", "killed", "killed after", "told to end")
 
@@ -27,11 +30,14 @@ class Plan:
     """Number of the version that it registers."""
     troubles: Mapping[int, Trouble]
     cancelled_at: float | None
+    tries: int = TRIES
+    """How often its deploy is begun; what serves is put back after that."""
 
     @property
     def is_smooth(self) -> bool:
         """Whether nothing happens to the run but what passes by itself."""
-        return self.cancelled_at is None and "refused" not in self.troubles.values()
+        is_tried = self.tries == TRIES or not self.troubles
+        return self.cancelled_at is None and is_tried and "refused" not in self.troubles.values()
 
 
 @dataclass
@@ -79,4 +85,5 @@ class Script:
         )
         troubles = {source.randint(1, 60): source.choice(TROUBLES) for _ in range(source.choice((0, 0, 1, 2, 4)))}
         cancelled_at = source.uniform(0, 60) if source.random() < 0.12 else None
-        return Plan(request, source.choice("ABCD"), own, troubles, cancelled_at)
+        tries = source.choice((TRIES, TRIES, 1, 2))
+        return Plan(request, source.choice("ABCD"), own, troubles, cancelled_at, tries)

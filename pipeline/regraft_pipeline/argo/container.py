@@ -21,15 +21,17 @@ from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.logs import configure_logging, get_logger
-from regraft_core.record import compose, keep
-from regraft_core.results import Attempt
+from regraft_core.record import cancel, cancellation, compose, keep, left_open, stopped
+from regraft_core.results import Attempt, Result
 from regraft_core.runs import Cause, RunRequest, StepState, now
-from regraft_core.steps import STEPS
+from regraft_core.steps import SERVING_STEP, STEPS
 from regraft_core.stores.objects import get_model, open_store, put_model
 from regraft_core.workflows import (
     FAILURES_VARIABLE,
     OUTCOME_FILE,
     PARAMETERS,
+    PUT_BACK,
+    RECORD,
     REQUEST_PREFIX,
     request_of,
 )
@@ -42,14 +44,16 @@ log = get_logger(__name__)
 
 
 def main(step: str) -> int:
-    """Run a step, or record the run, and return the exit code: 75 where trying again makes sense."""
+    """Run a step, or what comes after all steps, and return the exit code: 75 where trying again makes sense."""
     settings = PipelineSettings()
     configure_logging(settings.log_level, human=settings.log_human)
     request = request_from(os.environ)
     structlog.contextvars.bind_contextvars(run_id=request.run_id, step=step)
     try:
-        if step == "record":
+        if step == RECORD:
             record(request, settings, failures_from(os.environ))
+        elif step == PUT_BACK:
+            put_back(request, settings)
         else:
             outcome = run_step(step, request, settings)
             Path(OUTCOME_FILE).write_text(outcome)
@@ -74,10 +78,7 @@ def run_step(step: str, request: RunRequest, settings: PipelineSettings) -> str:
     try:
         result = get_model(store, layout.step_result(request.run_id, step), STEPS[step].result)
         if result is None:
-            from regraft_pipeline import assembly  # noqa: PLC0415  (the record needs none of it)
-
-            with tempfile.TemporaryDirectory() as workdir:
-                result = assembly.run_step(step, request, settings, progress=report_progress, workdir=Path(workdir))
+            result = _perform(step, request, settings)
     except Exception as error:
         code = error.code if isinstance(error, RegraftError) else Code.INTERNAL_ERROR
         attempt.cause = Cause(code=code, message=str(error))
@@ -90,11 +91,40 @@ def run_step(step: str, request: RunRequest, settings: PipelineSettings) -> str:
     return result.outcome
 
 
+def put_back(request: RunRequest, settings: PipelineSettings) -> None:
+    """Begin a deploy that has failed for good, or was killed, once more, so that it puts back what served.
+
+    It may be killed and begun again like any step, and does nothing where the deploy has ended, or never began.
+    """
+    store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
+    attempt = left_open(store, request.run_id)
+    if attempt is None:
+        return
+    cancel(store, request.run_id, attempt.cause or stopped(SERVING_STEP))
+    try:
+        result = _perform(SERVING_STEP, request, settings)
+    except Exception as error:
+        asked = cancellation(store, request.run_id)
+        before = asked.because.message if asked and asked.because else "the run was to end"
+        attempt.state, attempt.finished_at = StepState.FAILED, now()
+        attempt.cause = Cause(code=Code.ROLLBACK_FAILED, message=f"{before}; what served is not back: {error}")
+        put_model(store, layout.attempt(request.run_id, SERVING_STEP), attempt)
+        raise
+    log.info("deploy ended", end=result.end, message=result.message)
+
+
 def record(request: RunRequest, settings: PipelineSettings, failures: Mapping[str, str]) -> None:
     """Write the record of the run: the last thing of every workflow, however it ended."""
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
     run = keep(store, compose(store, request, failures))
     log.info("run ended", state=run.state, cause=run.cause and run.cause.message, version=run.version)
+
+
+def _perform(step: str, request: RunRequest, settings: PipelineSettings) -> Result:
+    from regraft_pipeline import assembly  # noqa: PLC0415  (the record needs none of it)
+
+    with tempfile.TemporaryDirectory() as workdir:
+        return assembly.run_step(step, request, settings, progress=report_progress, workdir=Path(workdir))
 
 
 def request_from(environment: Mapping[str, str]) -> RunRequest:

@@ -29,12 +29,14 @@ from hera.workflows.env_from import ConfigMapEnvFrom, SecretEnvFrom
 
 from regraft_core.errors import TemporaryError
 from regraft_core.results import CONTINUE
-from regraft_core.steps import MINUTE, ROLLBACK_STEPS, STEPS, Limits
+from regraft_core.steps import MINUTE, ROLLBACK_STEPS, SERVING_STEP, STEPS, Limits
 from regraft_core.workflows import (
     FAILURES_VARIABLE,
     OUTCOME,
     OUTCOME_FILE,
     PARAMETERS,
+    PUT_BACK,
+    RECORD,
     REQUEST_PREFIX,
     TEMPLATE,
 )
@@ -42,6 +44,9 @@ from regraft_core.workflows import (
 IMAGE = "regraft/pipeline"
 STEP_ACCOUNT = "regraft-step"
 DEPLOY_ACCOUNT = "regraft-deploy"
+
+EXIT = "exit"
+"""Name of the template of what comes after all steps."""
 
 HOUR = 60 * MINUTE
 
@@ -95,7 +100,9 @@ for the step would begin anew elsewhere."""
 
 
 def workflow_template() -> WorkflowTemplate:
-    """Return the WorkflowTemplate: the steps one after the other, and the record whatever happened.
+    """Return the WorkflowTemplate: the steps one after the other, and at its exit, whatever happened, the record.
+
+    Before the record, where a step has failed or was stopped, what served is put back if it may not be there.
 
     The whole has no deadline: it would count while a lock is waited for, and cut the record off. The steps have theirs.
     """
@@ -104,7 +111,7 @@ def workflow_template() -> WorkflowTemplate:
         labels={"app.kubernetes.io/name": "regraft", "app.kubernetes.io/component": "pipeline"},
         annotations={"workflows.argoproj.io/description": "One run of Regraft: from a dataset's address to service"},
         entrypoint="run",
-        on_exit="record",
+        on_exit=EXIT,
         arguments=[Parameter(name=name, value=DEFAULTS.get(name)) for name in PARAMETERS],
         service_account_name=STEP_ACCOUNT,
         security_context=POD_SECURITY,
@@ -114,10 +121,18 @@ def workflow_template() -> WorkflowTemplate:
         archive_logs=False,
     ) as template:
         containers = {name: _step(name) for name in STEPS}
-        _container(
-            "record",
-            env=[Env(name=FAILURES_VARIABLE, value="{{workflow.failures}}")],
-        )
+        # It may be the entrypoint too, where the failures of the workflow cannot be asked for.
+        put_back = _container(PUT_BACK, limits=STEPS[SERVING_STEP].limits, service_account_name=DEPLOY_ACCOUNT)
+        record = _container(RECORD, env=[Env(name=FAILURES_VARIABLE, value="{{workflow.failures}}")])
+        with Steps(name=EXIT):
+            # The record comes whatever becomes of this.
+            Step(
+                name=PUT_BACK,
+                template=put_back,
+                when="'{{workflow.status}}' != 'Succeeded'",
+                continue_on=argo.ContinueOn(error=True, failed=True),
+            )
+            Step(name=RECORD, template=record)
         with Steps(name="run") as run, run.parallel():
             for steps, sign in ((STEPS, "!="), (ROLLBACK_STEPS, "==")):
                 begin = _from(next(iter(steps)))
@@ -191,14 +206,14 @@ def _step(name: str) -> Container:
     )
 
 
-def _container(name: str, *, env: Sequence[Env] = (), **more: Any) -> Container:
+def _container(name: str, *, env: Sequence[Env] = (), limits: Limits | None = None, **more: Any) -> Container:
     parameters = {REQUEST_PREFIX + field.upper(): f"{{{{workflow.parameters.{field}}}}}" for field in PARAMETERS}
     request = [Env(name=variable, value=value) for variable, value in parameters.items()]
     command = ["python", "-m", "regraft_pipeline.argo.container"]
     return _base_container(
         name,
         command,
-        STEPS[name].limits if name in STEPS else Limits(),
+        limits or (STEPS[name].limits if name in STEPS else Limits()),
         args=[name],
         env=[*request, ONE_THREAD, *env],
         **more,

@@ -18,7 +18,7 @@ from contextlib import suppress
 from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.errors import DeployError, NotFoundError, RegraftError, TemporaryError
-from regraft_core.record import CANCELLED
+from regraft_core.record import CANCELLED, cancellation
 from regraft_core.runs import Cause, RunState, now, warnings_of
 from regraft_core.serving import Serving
 from regraft_core.stores.objects import find_model, get_model, put_model
@@ -36,14 +36,15 @@ INSIST_SECONDS = 60.0
 
 
 class CancelledError(Exception):
-    """Somebody wants the run to end."""
+    """The run is to end: somebody wants it, or it has failed for good and has only to put back."""
 
 
 def run(context: Context) -> DeployResult:
     """Bring the run's version into service, or for a rollback an earlier one, unless a later run did.
 
     The run ends ``unchanged`` where the version in service was trained on its very dataset, which counts as a promotion
-    of what serves, ``rolled_back`` where its version is never ready, ``superseded`` where a later run was promoted.
+    of what serves, ``rolled_back`` where its version is never ready, ``superseded`` where a later run was promoted, and
+    as was asked for where it is to end: ``cancelled``, or ``failed``. What served is back then.
     """
     return context.finish("deploy", Deploy(context, context.open_deployer()).to_end())
 
@@ -227,6 +228,9 @@ class Deploy:
             return self._complete(placed, prod)
         if placed.order == self._order and (prod is None or placed.uri != prod.uri):
             self._take_back(placed, prod)
+        asked = cancellation(self._context.store, self._context.request.run_id)
+        if asked is not None and asked.because is not None:
+            return DeployResult(end=RunState.FAILED, cause=asked.because, message=asked.because.message)
         return DeployResult(end=RunState.CANCELLED, cause=CANCELLED, message=CANCELLED.message)
 
     def _settle(self, version: Version) -> DeployResult:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from regraft_core import layout
-from regraft_core.record import cancel, compose, keep
+from regraft_core.record import cancel, cancellation, compose, keep, left_open, stopped
 from regraft_core.results import (
     Attempt,
     DeployResult,
@@ -67,6 +67,28 @@ def test_a_run_that_somebody_ended_is_cancelled_unless_it_had_come_to_an_end(sto
     assert (run.state, run.cause and run.cause.code) == (RunState.CANCELLED, "cancelled")
     leave(store, validate=ValidateResult(accepted=False, end=RunState.REJECTED, cause=Cause(code="x", message="y")))
     assert compose(store, REQUEST, {}).state == RunState.REJECTED
+
+
+def test_a_deploy_that_has_failed_for_good_has_failed_though_it_was_asked_to_end(store: FileStore) -> None:
+    leave(store, download=DOWNLOADED, validate=ACCEPTED, train=TRAINED, register=REGISTERED)
+    put_model(store, layout.attempt("run-a", "deploy"), Attempt(name="deploy", state=StepState.RUNNING))
+    assert left_open(store, "run-a") is not None
+    cancel(store, "run-a", stopped("deploy"))
+    leave(store, deploy=DeployResult(end=RunState.FAILED, cause=stopped("deploy")))
+    assert left_open(store, "run-a") is None
+    run = compose(store, REQUEST, {"deploy": "OOMKilled (exit code 137)"})
+    assert (run.state, run.step("deploy").state) == (RunState.FAILED, StepState.FAILED)
+    assert run.cause == Cause(code="step_stopped", message="deploy: OOMKilled (exit code 137)")
+    assert run.step("deploy").message == run.cause.message
+
+
+def test_what_somebody_asked_for_stands_before_a_failure(store: FileStore) -> None:
+    cancel(store, "run-a")
+    cancel(store, "run-a", stopped("deploy"))
+    found = cancellation(store, "run-a")
+    assert found is not None
+    assert found.because is None
+    assert compose(store, REQUEST, {}).state == RunState.CANCELLED
 
 
 def test_the_first_record_stands(store: FileStore) -> None:

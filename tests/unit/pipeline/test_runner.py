@@ -268,7 +268,7 @@ class Stopped:
         raise RegraftError("it was stopped", code=self._code)
 
 
-@pytest.mark.parametrize("code", runner.STOPPED)
+@pytest.mark.parametrize("code", [Code.STEP_TIMEOUT, Code.STEP_OUT_OF_MEMORY, Code.STEP_KILLED, Code.TEMPORARY])
 @pytest.mark.parametrize(
     ("where", "state"),
     [

@@ -93,6 +93,22 @@ class Archive:
 
         return await self._ask(write, LONG_SECONDS)
 
+    async def is_left_open(self, run_id: str, because: Cause) -> bool:
+        """Whether a run without a record has begun its deploy, and that has come to no end.
+
+        It is asked to end then, with this cause if it left none.
+        """
+
+        def ask() -> bool:
+            if self._objects.exists(layout.record(run_id)):
+                return False
+            attempt = records.left_open(self._objects, run_id)
+            if attempt is not None:
+                records.cancel(self._objects, run_id, attempt.cause or because)
+            return attempt is not None
+
+        return await self._ask(ask)
+
     async def cancel(self, run_id: str) -> None:
         """Ask for the end of a run, of whoever works on it."""
         await self._ask(lambda: records.cancel(self._objects, run_id))

@@ -25,6 +25,7 @@ from regraft_core.taskstate import TaskState
 from regraft_core.workflows import API_VERSION, TASK_LABEL
 from regraft_trigger.backends.archive import Archive, or_unavailable
 from regraft_trigger.backends.backend import PredictorPod
+from regraft_trigger.backends.ending import Ending
 from regraft_trigger.backends.moments import Moments
 from regraft_trigger.backends.pods import predictor_pods
 from regraft_trigger.backends.reconcile import Reconciler
@@ -97,7 +98,7 @@ class ArgoBackend:
         self._pages = f"{argo_public_url.rstrip('/')}/workflows/{namespace}" if argo_public_url else None
         self._archive = Archive(objects)
         self._tasks = TaskObjects(self._api, namespace)
-        self._reconciler = Reconciler(self._archive)
+        self._reconciler = Reconciler(self._archive, Ending(self._api, self._path, argo_instance_id))
         self._listed = asyncio.Event()
         self._followed: dict[str, Run] | None = None
         self._moments = Moments(self._newest)
@@ -148,6 +149,8 @@ class ArgoBackend:
             if workflow["spec"].get("suspend"):
                 await self._change("PATCH", run.run_id, json={"spec": {"suspend": False}}, headers=MERGE_PATCH)
             return
+        if workflow is None and await self._archive.is_left_open(run.run_id, CANCELLED):
+            return  # its end is under way
         await self._archive.complete(run, {}, CANCELLED)
         if workflow is not None:
             await self._change("DELETE", run.run_id, json={"propagationPolicy": "Background"})

@@ -10,6 +10,7 @@ from regraft_core.errors import RegraftError
 from regraft_core.logs import get_logger
 from regraft_core.runs import Cause, Run, RunRequest
 from regraft_trigger.backends.archive import Archive
+from regraft_trigger.backends.ending import Ending
 
 PAUSE = 1.0
 """Seconds between two looks at the runs that may lack their record."""
@@ -24,10 +25,12 @@ log = get_logger(__name__)
 class Reconciler:
     """Writes missing records, one after the other, again and again until the store takes them."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, ending: Ending) -> None:
         self._archive = archive
+        self._ending = ending
         self._missing: dict[str, tuple[RunRequest, Mapping[str, str], Cause]] = {}
         self._opened: set[str] = set()
+        self._ended_apart: set[str] = set()
         self._to_open: dict[str, RunRequest] = {}
 
     def __contains__(self, run_id: str) -> bool:
@@ -75,9 +78,13 @@ class Reconciler:
 
     async def _write(self, tell: Callable[[Run], Awaitable[None]]) -> None:
         for run_id, (request, failures, otherwise) in list(self._missing.items()):
+            if await self._archive.is_left_open(run_id, otherwise) and await self._ending.is_under_way(request):
+                self._ended_apart.add(run_id)  # with the record
+                continue
             record, written = await self._archive.complete(request, failures, otherwise)
             self._missing.pop(run_id, None)
             if written:
                 log.warning("record written for a run without one", run_id=run_id, state=record.state)
-            if written or otherwise is GONE:
+            if written or otherwise is GONE or run_id in self._ended_apart:
+                self._ended_apart.discard(run_id)
                 await tell(record)

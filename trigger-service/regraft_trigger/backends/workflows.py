@@ -14,7 +14,15 @@ from regraft_core.logs import get_logger
 from regraft_core.results import CONTINUE
 from regraft_core.runs import Cause, Run, RunRequest, RunState, Step, StepState
 from regraft_core.steps import STEPS
-from regraft_core.workflows import ORDER_ANNOTATION, OUTCOME, TASK_LABEL, TEMPLATE, parameters_of, request_of
+from regraft_core.workflows import (
+    ORDER_ANNOTATION,
+    OUTCOME,
+    PUT_BACK,
+    TASK_LABEL,
+    TEMPLATE,
+    parameters_of,
+    request_of,
+)
 
 log = get_logger(__name__)
 
@@ -49,13 +57,32 @@ def run_workflow(request: RunRequest, *, instance_id: str | None = None) -> Work
     )
 
 
+def ending_workflow(request: RunRequest, *, instance_id: str | None = None) -> Workflow:
+    """Return the Workflow that ends a run whose own can do so no more: it puts back what served, and records the run.
+
+    It is no run itself: it has no label of a task.
+    """
+    return Workflow(
+        name=f"{request.run_id}-end",
+        labels={INSTANCE_LABEL: instance_id} if instance_id else {},
+        entrypoint=PUT_BACK,
+        workflow_template_ref=WorkflowTemplateRef(name=TEMPLATE),
+        arguments=parameters_of(request),
+    )
+
+
+def has_ended(workflow: Json) -> bool:
+    """Whether a Workflow has come to its end, whichever."""
+    return workflow.get("status", {}).get("phase", "") not in RUN_STATES
+
+
 def run_of(workflow: Json) -> Run:
     """Return the run that a Workflow stands for, as far as the Workflow tells."""
     parameters = workflow["spec"]["arguments"]["parameters"]
     run = Run.accept(request_of({parameter["name"]: parameter["value"] for parameter in parameters}))
     status = workflow.get("status", {})
     phase, nodes = status.get("phase", ""), list(status.get("nodes", {}).values())
-    ended = phase not in RUN_STATES
+    ended = has_ended(workflow)
     by_step = {node["displayName"]: node for node in nodes}
     run.steps = [_step(step.name, by_step.get(step.name), nodes, run_ended=ended) for step in run.steps]
     moments = [moment for step in run.steps for moment in (step.started_at, step.finished_at) if moment]

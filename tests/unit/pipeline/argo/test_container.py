@@ -11,13 +11,14 @@ import pytest
 from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.errors import RegraftError, SourceError, TemporaryError
-from regraft_core.results import Attempt
-from regraft_core.runs import Run, RunRequest, RunState, StepState
+from regraft_core.record import cancellation, stopped
+from regraft_core.results import Attempt, DeployResult
+from regraft_core.runs import Cause, Run, RunRequest, RunState, StepState
 from regraft_core.stores.objects import FileStore, get_model, put_model
 from regraft_core.workflows import FAILURES_VARIABLE, REQUEST_PREFIX, parameters_of
 from regraft_pipeline.argo import container
 from regraft_pipeline.argo.container import failures_from, main, request_from
-from regraft_pipeline.steps import Context, DownloadResult, ValidateResult
+from regraft_pipeline.steps import Context, DownloadResult, Result, ValidateResult
 
 REQUEST = RunRequest(run_id="run-a", task="passwords", data_url="http://d/x.csv", accepted_at=datetime.now(UTC))
 
@@ -41,11 +42,11 @@ class Pod:
     def set(self, variable: str, value: str) -> None:
         self._monkeypatch.setenv(variable, value)
 
-    def let_step(self, name: str, result: DownloadResult | ValidateResult | Exception) -> list[Context]:
+    def let_step(self, name: str, result: Result | Exception) -> list[Context]:
         """Put a step in the place of a real one, whose libraries and services do not matter here."""
         contexts = []
 
-        def run(context: Context) -> DownloadResult | ValidateResult:
+        def run(context: Context) -> Result:
             contexts.append(context)
             context.progress(0.4, "half-way")
             if isinstance(result, Exception):
@@ -130,6 +131,50 @@ def test_the_record_is_written_whatever_happened(pod: Pod) -> None:
     assert run is not None
     assert run.cause is not None
     assert (run.state, run.cause.code) == (RunState.FAILED, "source_not_found")
+
+
+class TestPutBack:
+    """After a deploy that has failed for good; what it does then is the deploy step's, which the courses play."""
+
+    def begun(self, pod: Pod, cause: Cause | None = None) -> None:
+        put_model(pod.store, layout.attempt("run-a", "deploy"), Attempt(name="deploy", cause=cause))
+
+    def because(self, pod: Pod) -> Cause | None:
+        asked = cancellation(pod.store, "run-a")
+        assert asked is not None
+        return asked.because
+
+    def test_a_deploy_that_was_killed_is_begun_once_more_to_end(self, pod: Pod) -> None:
+        self.begun(pod)
+        contexts = pod.let_step("deploy", DeployResult(end=RunState.FAILED))
+        assert [main("put-back"), main("put-back")] == [0, 0]
+        assert [context.cancelled() for context in contexts] == [True]
+        assert self.because(pod) == stopped("deploy")
+        assert not pod.outcome.exists()
+
+    def test_it_ends_with_what_it_failed_with(self, pod: Pod) -> None:
+        self.begun(pod, Cause(code="mlflow_unreachable", message="nobody is there"))
+        pod.let_step("deploy", DeployResult(end=RunState.FAILED))
+        main("put-back")
+        assert self.because(pod) == Cause(code="mlflow_unreachable", message="nobody is there")
+
+    @pytest.mark.parametrize(("error", "exit_code"), [(TemporaryError("busy"), 75), (RegraftError("forbidden"), 1)])
+    def test_what_cannot_be_put_back_is_in_the_record(self, pod: Pod, error: RegraftError, exit_code: int) -> None:
+        self.begun(pod)
+        pod.let_step("deploy", error)
+        assert [main("put-back"), main("put-back")] == [exit_code] * 2
+        main("record")
+        run = get_model(pod.store, layout.record("run-a"), Run)
+        assert run is not None
+        assert run.cause is not None
+        assert (run.state, run.cause.code) == (RunState.FAILED, "rollback_failed")
+        assert run.cause.message == f"{stopped('deploy').message}; what served is not back: {error}"
+
+    def test_where_no_deploy_has_begun_nothing_is_done(self, pod: Pod) -> None:
+        contexts = pod.let_step("deploy", RegraftError("never"))
+        assert main("put-back") == 0
+        assert not contexts
+        assert cancellation(pod.store, "run-a") is None
 
 
 def test_the_request_comes_whole_through_the_environment() -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from regraft_core.steps import STEPS
-from regraft_core.workflows import PARAMETERS
+from regraft_core.workflows import PARAMETERS, PUT_BACK, RECORD
 from regraft_pipeline.argo.template import manifests, prune_schedule, prune_template, workflow_template
 
 BASE = Path(__file__).parents[4] / "k8s" / "base"
@@ -42,13 +42,32 @@ def test_pruning_is_called_every_night_as_a_step_is(spec: dict[str, Any]) -> Non
 def test_every_step_is_a_container_and_so_is_the_exit_handler(
     spec: dict[str, Any], containers: dict[str, dict[str, Any]]
 ) -> None:
-    assert list(containers) == [*STEPS, "record"]
+    assert list(containers) == [*STEPS, PUT_BACK, RECORD]
     assert [container["container"]["args"] for container in containers.values()] == [[name] for name in containers]
-    assert spec["onExit"] == "record"
+    [exit_handler] = [template for template in spec["templates"] if template["name"] == spec["onExit"]]
+    assert exit_handler["steps"] == [
+        [
+            {
+                "name": PUT_BACK,
+                "template": PUT_BACK,
+                "when": "'{{workflow.status}}' != 'Succeeded'",
+                "continueOn": {"error": True, "failed": True},
+            }
+        ],
+        [{"name": RECORD, "template": RECORD}],
+    ]
+
+
+def test_what_may_be_the_entrypoint_asks_for_nothing_that_only_an_exit_handler_has(
+    containers: dict[str, dict[str, Any]],
+) -> None:
+    asks = {name for name, container in containers.items() if re.search(r"workflow\.(status|failures)", str(container))}
+    assert asks == {RECORD}
 
 
 def test_a_step_follows_only_on_one_that_goes_on(spec: dict[str, Any]) -> None:
     chains = {template["name"]: template["steps"] for template in spec["templates"] if "steps" in template}
+    chains.pop(spec["onExit"])
     train, rollback = chains.pop(spec["entrypoint"])[0]
     assert (train["template"], train["when"]) == ("from-download", "'{{workflow.parameters.kind}}' != 'rollback'")
     assert (rollback["template"], rollback["when"]) == ("from-deploy", "'{{workflow.parameters.kind}}' == 'rollback'")
@@ -103,13 +122,13 @@ def test_deploys_of_a_task_exclude_each_other(containers: dict[str, dict[str, An
     assert [name for name, container in containers.items() if "synchronization" in container] == ["deploy"]
 
 
-def test_only_deploy_has_the_account_that_may_deploy(
+def test_only_deploy_and_what_puts_back_after_it_have_the_account_that_may_deploy(
     spec: dict[str, Any], containers: dict[str, dict[str, Any]]
 ) -> None:
     accounts = {
         name: container.get("serviceAccountName", spec["serviceAccountName"]) for name, container in containers.items()
     }
-    assert accounts.pop("deploy") == "regraft-deploy"
+    assert {accounts.pop("deploy"), accounts.pop(PUT_BACK)} == {"regraft-deploy"}
     assert set(accounts.values()) == {"regraft-step"}
 
 

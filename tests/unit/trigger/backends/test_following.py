@@ -9,10 +9,11 @@ import pytest
 
 from regraft_core import kube, layout
 from regraft_core.errors import UnavailableError
-from regraft_core.record import is_cancelled
-from regraft_core.runs import Cause, Run, RunState
-from regraft_core.stores.objects import FileStore, get_model
-from regraft_trigger.backends.workflows import run_of
+from regraft_core.record import cancellation, is_cancelled
+from regraft_core.results import Attempt
+from regraft_core.runs import Cause, Run, RunState, StepState
+from regraft_core.stores.objects import FileStore, get_model, put_model
+from regraft_trigger.backends.workflows import run_of, run_workflow
 from tests.apiserver import ApiServer
 from tests.unit.trigger.backends.workflows import (
     LATER,
@@ -186,6 +187,43 @@ class TestRecords:
             RunState.FAILED,
             Cause(code="step_stopped", message="download: OOMKilled"),
         )
+
+    @pytest.mark.parametrize("kind", ["DELETED", "MODIFIED"])
+    async def test_a_deploy_that_was_left_open_is_ended_by_a_workflow_of_its_own(
+        self, api: ApiServer, store: FileStore, kind: str
+    ) -> None:
+        going, end = workflow(request(), "Running", [node("deploy", "Running")]), f"{WORKFLOWS}/run-a-end"
+        api.put(f"{WORKFLOWS}/run-a", going)
+        put_model(store, layout.attempt("run-a", "deploy"), Attempt(name="deploy"))
+        async with opened(api, store) as backend, followed(backend) as changes:
+            gone = workflow(request(), "Failed", [node("deploy", "Failed")], finishedAt=LATER)
+            api.put(f"{WORKFLOWS}/run-a", gone, kind=kind)
+            await until(lambda: end in api.objects)
+            assert not store.exists(layout.record("run-a"))
+            made = api.objects[end]
+            assert made["spec"]["entrypoint"] == "put-back"
+            assert made["spec"]["arguments"] == run_workflow(request()).to_dict()["spec"]["arguments"]
+            assert "regraft.dev/task" not in made["metadata"].get("labels", {})
+            asked = cancellation(store, "run-a")
+            assert asked is not None
+            assert asked.because is not None
+            if kind == "DELETED":
+                await backend.cancel(run_of(going))  # which is under way
+            assert not store.exists(layout.record("run-a"))
+            api.put(end, made | {"status": {"phase": "Succeeded"}})
+            await until(lambda: store.exists(layout.record("run-a")))
+            while (await asyncio.wait_for(changes.get(), 5)).step("deploy").state != StepState.FAILED:
+                pass
+        assert api.requests.count(("POST", WORKFLOWS)) == 1
+
+    async def test_where_the_cluster_refuses_it_the_record_is_written_all_the_same(
+        self, api: ApiServer, store: FileStore
+    ) -> None:
+        api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Failed", finishedAt=LATER))
+        put_model(store, layout.attempt("run-a", "deploy"), Attempt(name="deploy"))
+        api.before = lambda method, path: 403 if method == "POST" else None
+        async with opened(api, store) as backend, followed(backend):
+            await until(lambda: store.exists(layout.record("run-a")))
 
     async def test_one_that_has_its_record_is_left_alone(self, api: ApiServer, store: FileStore) -> None:
         kept = record(store, request())
