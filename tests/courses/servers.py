@@ -13,9 +13,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
+import yaml
 
 from regraft_core.kube import BearerToken, Cluster
 from tests.courses.worlds import NAMESPACE
+
+Definition = tuple[str, str]
+"""A definition of a kind: the variable that names upstream's file, and the name in it."""
+
+INFERENCE_SERVICE = ("KSERVE_CRDS_MANIFEST", "inferenceservices.serving.kserve.io")
+KSERVE = (INFERENCE_SERVICE, ("KSERVE_CRDS_MANIFEST", "servingruntimes.serving.kserve.io"))
+ARGO = tuple(
+    ("ARGO_WORKFLOWS_MANIFEST", f"{kind}.argoproj.io") for kind in ("workflowtemplates", "cronworkflows", "workflows")
+)
 
 START_SECONDS = 240
 TOKEN = "courses"
@@ -33,11 +43,10 @@ def mlflow(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def control_plane(folder: Path) -> Iterator[Cluster]:
-    """Run etcd and kube-apiserver on free ports, with KServe's definition of an InferenceService; yield the cluster.
+def control_plane(folder: Path, definitions: Sequence[Definition] = (INFERENCE_SERVICE,)) -> Iterator[Cluster]:
+    """Run etcd and kube-apiserver on free ports, with definitions of upstream's kinds; yield the cluster.
 
-    The programs are looked for in the path: etcd, and kube-apiserver alone or as hyperkube's. The definition is the
-    upstream file that ``KSERVE_CRDS_MANIFEST`` names.
+    The programs are looked for in the path: etcd, and kube-apiserver alone or as hyperkube's.
     """
     folder.mkdir()
     etcd, peer, port = _free_port(), _free_port(), _free_port()
@@ -60,32 +69,32 @@ def control_plane(folder: Path) -> Iterator[Cluster]:
         cluster = Cluster(f"https://127.0.0.1:{port}", verify=False, auth=BearerToken(lambda: TOKEN))
         client = stack.enter_context(cluster.client())
         _await(client, "/readyz")
-        _define(client)
+        client.post("/api/v1/namespaces", json={"metadata": {"name": NAMESPACE}}).raise_for_status()
+        for variable, name in definitions:
+            _define(client, variable, name)
         yield cluster
 
 
-def _define(client: httpx.Client) -> None:
-    """Make the namespace, and tell the API server what an InferenceService is."""
-    client.post("/api/v1/namespaces", json={"metadata": {"name": NAMESPACE}}).raise_for_status()
-    definition = _definition()
+def _define(client: httpx.Client, variable: str, name: str) -> None:
+    """Tell the API server of a kind."""
+    definition = yaml.load(_definition(variable, name), yaml.CSafeLoader)
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    headers = {"Content-Type": "application/yaml"}
-    client.post(path, content=definition, headers=headers).raise_for_status()
-    _await(client, f"/apis/serving.kserve.io/v1beta1/namespaces/{NAMESPACE}/inferenceservices")
+    client.post(path, json=definition).raise_for_status()
+    version = next(each["name"] for each in definition["spec"]["versions"] if each["served"])
+    plural, _, group = name.partition(".")
+    _await(client, f"/apis/{group}/{version}/namespaces/{NAMESPACE}/{plural}")
 
 
-def _definition() -> bytes:
-    """Return upstream's definition of an InferenceService, a document of a file of many."""
-    path = os.environ.get("KSERVE_CRDS_MANIFEST", "")
+def _definition(variable: str, name: str) -> str:
+    """Return upstream's definition of a kind, a document of a file of many."""
+    path = os.environ.get(variable, "")
     if not path:
-        raise SystemExit("KSERVE_CRDS_MANIFEST must name the file of KServe's definitions")
+        raise SystemExit(f"{variable} must name the file with upstream's definitions")
     if path.startswith("http"):
         text = httpx.get(path, follow_redirects=True).raise_for_status().text
     else:
         text = Path(path).read_text()
-    documents = text.split("\n---\n")
-    name = "\n  name: inferenceservices.serving.kserve.io\n"
-    return next(document for document in documents if name in document).encode()
+    return next(document for document in text.split("\n---\n") if f"\n  name: {name}\n" in document)
 
 
 def _apiserver() -> list[str]:
