@@ -19,7 +19,17 @@ import httpx
 from tests.checker.client import HEART_DISEASE, PASSWORDS, Accepted, CheckError, RunView
 from tests.drill import kills
 from tests.drill.asking import Asking
-from tests.e2e.cluster import NAMESPACE, PLATFORM, eventually, forgotten, get, kubectl, rolled_out, storage_uri
+from tests.e2e.cluster import (
+    NAMESPACE,
+    PLATFORM,
+    asked,
+    eventually,
+    forgotten,
+    get,
+    kubectl,
+    rolled_out,
+    storage_uri,
+)
 from tests.e2e.conftest import MLFLOW_URL, URL, Installation
 from tests.e2e.registry import Bucket, Registry
 
@@ -32,6 +42,15 @@ POST_SECONDS = 180.0
 """How long is tried to have a run accepted while the trigger service is being started again."""
 
 RUN_SECONDS = 900.0
+
+ASKING_PAUSE = 0.2
+"""Seconds between an answer and the next request of a client: asking must not take what the runs need."""
+
+BACK_SECONDS = 60.0
+"""How long is waited until what was killed last is ready again."""
+
+ACTING_SHARE = 0.7
+"""Of the whole time: how much is for posting and killing, the rest is for the runs to end."""
 PASSED = {"promoted", "unchanged"}
 ENDS = {True: PASSED | {"superseded"}, False: {"rejected"}}
 """How a good dataset may end, and a bad one."""
@@ -57,7 +76,12 @@ class Posted:
 
 @dataclass
 class Drill:
-    """One drill. ``pause`` is the mean of the seconds between two things that happen."""
+    """One drill.
+
+    ``pause`` is the mean of the seconds between two things that happen, ``least`` how many there are between two kills
+    at the least; ``limit`` how many the whole may take. What is killed has to be running: so a kill waits until what
+    was killed before is ready again, or a minute has passed.
+    """
 
     service: Installation
     registry: Registry
@@ -65,23 +89,37 @@ class Drill:
     triggers: int
     kills: int
     pause: float
+    least: float = 12.0
+    limit: float = 3600.0
     posted: list[Posted] = field(default_factory=list)
     killed: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    waited: float = 0.0
+    """Seconds in which something that was killed was not ready again."""
+    not_back: int = 0
+    """How often the next kill came before that."""
+    nothing: int = 0
+    """How often there was nothing to kill."""
+    left_out: int = 0
+    """What did not happen any more, for want of time."""
 
     def play(self) -> Asking:
         """Post and kill in a random order, wait for all ends, and look whether all agree."""
         began = time.monotonic()
-        asking = Asking((self.service.trigger_url, self.service.predict_url), TASKS)
+        asking = Asking((self.service.trigger_url, self.service.predict_url), TASKS, pause=ASKING_PAUSE)
         with two_predictors_each(TASKS), asking.running():
             for what in self._order():
-                if what == "trigger":
+                if time.monotonic() - began > ACTING_SHARE * self.limit:
+                    self.left_out += 1
+                elif what == "trigger":
                     self._post()
+                    time.sleep(self.random.expovariate(1 / self.pause))
                 else:
-                    self._kill(asking)
-                time.sleep(self.random.expovariate(1 / self.pause))
-            self._wait()
+                    killed = self._kill(asking)
+                    time.sleep(max(self.least, self.random.expovariate(1 / self.pause)))
+                    self._see_back(killed)
+            self._wait(until=began + self.limit)
             settled()
             self._look()
         self.problems += [f"prediction of {one.task} failed: {one.said}" for one in asking.others()[:10]]
@@ -101,11 +139,14 @@ class Drill:
         accepted = patiently(lambda: self.service.post(name, seed, task=task, key=key))
         self.posted.append(Posted(task, name, accepted))
 
-    def _kill(self, asking: Asking) -> None:
+    def _kill(self, asking: Asking) -> tuple[kills.Target, int] | None:
+        """Kill something, and return what it was and how many of it were ready before."""
         found = kills.pick(kills.targets(TASKS), self.random)
         if found is None:
-            return
+            self.nothing += 1
+            return None
         target, pod = found
+        before = target.ready()
         if target.is_asked:
             with asking.killing():
                 target.kill(pod)
@@ -113,11 +154,26 @@ class Drill:
         else:
             target.kill(pod)
         self.killed[target.name] += 1
+        return target, before
 
-    def _wait(self) -> None:
+    def _see_back(self, killed: tuple[kills.Target, int] | None) -> None:
+        """Wait until as many are ready as were; a step's pod may have been the last of its run."""
+        if killed is None or not killed[0].comes_back:
+            return
+        target, before = killed
+        began = time.monotonic()
+        while target.ready() < before:
+            if time.monotonic() - began > BACK_SECONDS:
+                self.not_back += 1
+                break
+            time.sleep(1)
+        self.waited += time.monotonic() - began
+
+    def _wait(self, until: float) -> None:
         for one in self.posted:
             try:
-                one.end = self.service.wait(one.accepted, timeout=RUN_SECONDS)
+                left = max(1.0, until - time.monotonic())
+                one.end = self.service.wait(one.accepted, timeout=min(RUN_SECONDS, left))
                 document = patiently(lambda one=one: self.service.run(one.accepted))  # type: ignore[misc]
                 one.accepted_at = str(document["accepted_at"])
             except (CheckError, httpx.HTTPError) as error:
@@ -164,11 +220,18 @@ class Drill:
             *((f"ended {state}", number) for state, number in sorted(states.items())),
             ("kills", self.killed.total()),
             *((f"killed: {name}", number) for name, number in sorted(self.killed.items())),
+            ("not ready again a minute after its kill", self.not_back),
+            ("nothing to kill", self.nothing),
+            ("left out for want of time", self.left_out),
             ("predictions answered", asking.answered),
             ("failed at the hard kill of their predictor", len(asking.at_a_kill())),
             ("failed otherwise", len(asking.others())),
             ("problems", len(self.problems)),
+            ("runs at once, at most", runs_at_once()),
+            ("seconds between two kills, at least", round(self.least)),
+            ("seconds waited besides for what was killed", round(self.waited)),
             ("seconds", round(self.seconds)),
+            ("seconds, at most", round(self.limit)),
         ]
         return "\n".join(["| what | number |", "|---|---:|", *(f"| {name} | {number:,} |" for name, number in rows)])
 
@@ -201,6 +264,12 @@ def _replicas(task: str, number: int) -> None:
     deployment = f"{task}-predictor"
     eventually(lambda: get("deployment", deployment)["spec"]["replicas"] == number or None, seconds=60)
     rolled_out(deployment)
+
+
+def runs_at_once() -> int:
+    """Return how many runs may be under way at once, which Argo's controller reads from the namespace."""
+    labels = asked(f"/api/v1/namespaces/{NAMESPACE}")["metadata"].get("labels", {})
+    return int(labels.get("workflows.argoproj.io/parallelism-limit", 0))
 
 
 def settled() -> None:

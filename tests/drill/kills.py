@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from tests.e2e.cluster import NAMESPACE, PLATFORM, Json, get, kubectl
+from tests.e2e.cluster import NAMESPACE, PLATFORM, Json, kubectl, pods_of
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,23 @@ class Target:
     least: int = 0
     is_asked: bool = False
     """Whether predictions come from it."""
+    comes_back: bool = True
+    """Whether another pod takes the place of one that was killed, always."""
 
     def pods(self) -> list[str]:
         """Return the names of those that can be killed now."""
-        found = get("pods", "--selector", self.selector, namespace=self.namespace)["items"]
-        alive = [pod for pod in found if pod["status"].get("phase") == "Running" and not _is_going(pod)]
+        alive = self._alive()
         if sum(map(_is_ready, alive)) < self.least:
             return []
         return [pod["metadata"]["name"] for pod in alive]
+
+    def ready(self) -> int:
+        """Return how many are ready."""
+        return sum(map(_is_ready, self._alive()))
+
+    def _alive(self) -> list[Json]:
+        found = pods_of(self.selector, namespace=self.namespace)
+        return [pod for pod in found if pod["status"].get("phase") == "Running" and not _is_going(pod)]
 
     def kill(self, pod: str) -> None:
         """Kill a pod; one that is gone already is none of our business."""
@@ -41,7 +50,7 @@ def predictors(task: str) -> Target:
 
 def targets(tasks: Sequence[str]) -> list[Target]:
     """Return all that is killed in a drill; what is met more often stands more than once."""
-    step = Target("pod of a step", "workflows.argoproj.io/workflow")
+    step = Target("pod of a step", "workflows.argoproj.io/workflow", comes_back=False)
     return [
         Target("Argo's controller", "app=workflow-controller", "argo"),
         Target("KServe's controller", "control-plane=kserve-controller-manager", "kserve"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import re
 import subprocess
@@ -11,6 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from regraft_core.kube import Cluster
 from tests.checker.client import Accepted
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +39,32 @@ def get(*arguments: str, namespace: str = NAMESPACE) -> Json:
     return found
 
 
+@functools.cache
+def _api() -> httpx.Client:
+    return Cluster.of_kubectl().client()
+
+
+def asked(path: str, **parameters: str) -> Json:
+    """Return what the API server answers: for what is asked often, where a process each time costs too much."""
+    answer = _api().get(path, params=parameters)
+    assert answer.is_success, f"{path}: {answer.status_code} {answer.text[:300]}"
+    found: Json = answer.json()
+    return found
+
+
+def status_of(workflow: str) -> Json:
+    """Return what Argo says of a Workflow."""
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/workflows/{workflow}"
+    found: Json = asked(path).get("status", {})
+    return found
+
+
+def pods_of(selector: str, *, namespace: str = NAMESPACE) -> list[Json]:
+    """Return the pods of a selector."""
+    found: list[Json] = asked(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)["items"]
+    return found
+
+
 def storage_uri(task: str) -> str:
     """Return the address that a task's InferenceService is set to."""
     uri: str = get("inferenceservice", task)["spec"]["predictor"]["model"]["storageUri"]
@@ -43,7 +73,7 @@ def storage_uri(task: str) -> str:
 
 def has_begun(run: Accepted, step: str) -> bool:
     """Whether a step of a run has a pod that was begun."""
-    nodes = get("workflow", run.run_id).get("status", {}).get("nodes", {}).values()
+    nodes = status_of(run.run_id).get("nodes", {}).values()
     return any(node["displayName"] == f"{step}(0)" and node["phase"] != "Pending" for node in nodes)
 
 
@@ -54,7 +84,8 @@ def kill_pods(selector: str, *, namespace: str = NAMESPACE) -> None:
 
 def forgotten(pod: str) -> None:
     """Wait until no Service leads requests to a pod any more."""
-    eventually(lambda: pod not in kubectl("get", "endpointslices", "--output", "yaml") or None)
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
+    eventually(lambda: pod not in json.dumps(asked(path)) or None)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.checker.client import Accepted, RunView
-from tests.e2e.cluster import Json, eventually, get, has_begun, kubectl
+from tests.e2e.cluster import eventually, get, has_begun, kubectl, status_of
 from tests.e2e.conftest import URL, Installation
 from tests.e2e.registry import Bucket, Registry
 from tests.proofs import some
@@ -88,7 +88,7 @@ def _lock_held() -> Iterator[None]:
     }
     kubectl("create", "--filename", "-", text=json.dumps(workflow))
     try:
-        eventually(lambda: _status(HOLDER).get("phase") == "Running" or None)
+        eventually(lambda: status_of(HOLDER).get("phase") == "Running" or None)
         yield
     finally:
         kubectl("delete", "workflow", HOLDER)
@@ -96,10 +96,5 @@ def _lock_held() -> Iterator[None]:
 
 def _waits(run: Accepted) -> bool:
     """Whether the deploy waits for the lock."""
-    nodes = _status(run.run_id).get("nodes", {}).values()
+    nodes = status_of(run.run_id).get("nodes", {}).values()
     return any("lock" in node.get("message", "").lower() for node in nodes if node["displayName"].startswith("deploy"))
-
-
-def _status(workflow: str) -> Json:
-    found: Json = get("workflow", workflow).get("status", {})
-    return found

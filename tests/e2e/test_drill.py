@@ -14,7 +14,7 @@ def test_nothing_is_lost_and_all_agree_whatever_is_killed(
     service: Installation, registry: Registry, seed: int, tell: Callable[[str], None]
 ) -> None:
     settled()
-    drill = Drill(service, registry, Random(seed), triggers=3, kills=5, pause=5.0)
+    drill = Drill(service, registry, Random(seed), triggers=3, kills=5, pause=5.0, least=5.0, limit=800.0)
     asking = drill.play()
     tell(f"seed {seed}\n{drill.table(asking)}")
     assert drill.problems == []

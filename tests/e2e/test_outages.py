@@ -10,7 +10,17 @@ import httpx
 import pytest
 
 from tests.checker.client import Accepted
-from tests.e2e.cluster import PLATFORM, eventually, get, has_begun, kill_pods, kubectl, rolled_out, scaled_to_zero
+from tests.e2e.cluster import (
+    PLATFORM,
+    eventually,
+    get,
+    has_begun,
+    kill_pods,
+    kubectl,
+    pods_of,
+    rolled_out,
+    scaled_to_zero,
+)
 from tests.e2e.conftest import URL, Installation
 from tests.e2e.registry import Registry
 from tests.proofs import some
@@ -88,7 +98,7 @@ def test_triggers_are_answered_quickly_and_outlive_the_trigger_service(
 
 def _running(accepted: Accepted, step: str) -> str | None:
     """Return the name of a step's pod while it runs."""
-    pods = get("pods", "--selector", f"workflows.argoproj.io/workflow={accepted.run_id}")["items"]
+    pods = pods_of(f"workflows.argoproj.io/workflow={accepted.run_id}")
     names = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"]
     return next((name for name in names if f"-{step}-" in name), None)
 

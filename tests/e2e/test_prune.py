@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.e2e.cluster import eventually, get, kubectl
+from tests.e2e.cluster import eventually, get, kubectl, status_of
 from tests.e2e.conftest import URL, Installation
 from tests.e2e.registry import Bucket, ModelVersion, Registry
 
@@ -72,7 +72,7 @@ def _pruned() -> str:
 
 
 def _ended(name: str) -> str:
-    status = get("workflow", name).get("status", {})
+    status = status_of(name)
     return str(status["phase"]) if status.get("finishedAt") else ""
 
 

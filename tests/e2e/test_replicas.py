@@ -20,7 +20,7 @@ from tests.bench.hot_swap import swap_under_load
 from tests.checker.client import PASSWORDS, Accepted, Service
 from tests.drill.asking import Asking
 from tests.drill.drill import patiently
-from tests.e2e.cluster import NAMESPACE, eventually, forgotten, forwarded, get, kubectl, rolled_out
+from tests.e2e.cluster import NAMESPACE, eventually, forgotten, forwarded, get, kubectl, pods_of, rolled_out
 from tests.e2e.conftest import DATASETS_URL, URL, Installation
 from tests.e2e.registry import Registry
 
@@ -202,7 +202,7 @@ def _take_away(selector: str, *options: str) -> str:
 
 
 def _two(selector: str) -> list[str] | None:
-    pods = [pod for pod in get("pods", "--selector", selector)["items"] if "deletionTimestamp" not in pod["metadata"]]
+    pods = [pod for pod in pods_of(selector) if "deletionTimestamp" not in pod["metadata"]]
     names = [pod["metadata"]["name"] for pod in pods if _is_ready(pod)]
     return names if len(names) == 2 else None
 
