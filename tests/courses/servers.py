@@ -27,6 +27,8 @@ ARGO = tuple(
     ("ARGO_WORKFLOWS_MANIFEST", f"{kind}.argoproj.io") for kind in ("workflowtemplates", "cronworkflows", "workflows")
 )
 
+DISCOVERY = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
+
 START_SECONDS = 240
 TOKEN = "courses"
 
@@ -83,6 +85,8 @@ def _define(client: httpx.Client, variable: str, name: str) -> None:
     version = next(each["name"] for each in definition["spec"]["versions"] if each["served"])
     plural, _, group = name.partition(".")
     _await(client, f"/apis/{group}/{version}/namespaces/{NAMESPACE}/{plural}")
+    while plural not in client.get("/apis", headers=DISCOVERY).text:  # which kubectl goes by, and comes later
+        time.sleep(0.1)
 
 
 def _definition(variable: str, name: str) -> str:
