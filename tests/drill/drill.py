@@ -19,6 +19,7 @@ import httpx
 from tests.checker.client import HEART_DISEASE, PASSWORDS, Accepted, CheckError, RunView
 from tests.drill import kills
 from tests.drill.asking import Asking
+from tests.drill.kills import Target
 from tests.e2e.cluster import (
     NAMESPACE,
     PLATFORM,
@@ -139,7 +140,7 @@ class Drill:
         accepted = patiently(lambda: self.service.post(name, seed, task=task, key=key))
         self.posted.append(Posted(task, name, accepted))
 
-    def _kill(self, asking: Asking) -> tuple[kills.Target, int] | None:
+    def _kill(self, asking: Asking) -> tuple[Target, int] | None:
         """Kill something, and return what it was and how many of it were ready before."""
         found = kills.pick(kills.targets(TASKS), self.random)
         if found is None:
@@ -156,7 +157,7 @@ class Drill:
         self.killed[target.name] += 1
         return target, before
 
-    def _see_back(self, killed: tuple[kills.Target, int] | None) -> None:
+    def _see_back(self, killed: tuple[Target, int] | None) -> None:
         """Wait until as many are ready as were; a step's pod may have been the last of its run."""
         if killed is None or not killed[0].comes_back:
             return

@@ -55,7 +55,7 @@ def first_release(tmp_path: Path) -> Iterator[None]:
             ".",
             cwd=source,
         )
-        _run("kind", "load", "docker-image", name, "--name", _cluster())
+        _run("kind", "load", "docker-image", name, "--name", _cluster(), cwd=ROOT)
     kubectl("delete", "namespace", NAMESPACE, PLATFORM, "--ignore-not-found", "--timeout", "280s")
     try:
         _install("k8s/platform", ROOT)

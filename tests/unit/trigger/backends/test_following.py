@@ -194,10 +194,10 @@ class TestRecords:
     ) -> None:
         going, end = workflow(request(), "Running", [node("deploy", "Running")]), f"{WORKFLOWS}/run-a-end"
         api.put(f"{WORKFLOWS}/run-a", going)
-        put_model(store, layout.attempt("run-a", "deploy"), Attempt(name="deploy"))
+        put_model(store, layout.attempt("run-a", "deploy"), Attempt(name="deploy", state=StepState.RUNNING))
         async with opened(api, store) as backend, followed(backend) as changes:
             gone = workflow(request(), "Failed", [node("deploy", "Failed")], finishedAt=LATER)
-            api.put(f"{WORKFLOWS}/run-a", gone, kind=kind)
+            api.put(f"{WORKFLOWS}/run-a", going if kind == "DELETED" else gone, kind=kind)
             await until(lambda: end in api.objects)
             assert not store.exists(layout.record("run-a"))
             made = api.objects[end]
@@ -220,7 +220,7 @@ class TestRecords:
         self, api: ApiServer, store: FileStore
     ) -> None:
         api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Failed", finishedAt=LATER))
-        put_model(store, layout.attempt("run-a", "deploy"), Attempt(name="deploy"))
+        put_model(store, layout.attempt("run-a", "deploy"), Attempt(name="deploy", state=StepState.RUNNING))
         api.before = lambda method, path: 403 if method == "POST" else None
         async with opened(api, store) as backend, followed(backend):
             await until(lambda: store.exists(layout.record("run-a")))
