@@ -49,6 +49,7 @@ class Code(StrEnum):
     QUOTE_UNCLOSED = "quote_unclosed", "A quote that opens a value is never closed."
     QUOTE_STRAY = "quote_stray", "A quote stands where none can be."
     LINE_END_STRAY = "line_end_stray", "A carriage return stands where no line ends."
+    QUOTE_SINGLE = "quote_single", "Values stand in single quotes, which are no quotes in a CSV."
     QUOTE_SWALLOWS = "quote_swallows", "A quoted value holds what look like rows."
     ARCHIVE_NOT_ONE_FILE = "archive_not_one_file", "An archive holds no file or several."
     ARCHIVE_DAMAGED = "archive_damaged", "A packed file cannot be unpacked."

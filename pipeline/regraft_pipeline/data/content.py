@@ -21,8 +21,12 @@ _SIGNATURES = {
     b"PK\x05\x06": "an empty ZIP file",
     b"\x1f\x8b": "a gzip file",
     b"PAR1": "a Parquet file",
+    b"PARE": "an encrypted Parquet file",
+    b"ORC": "an ORC file",
+    b"Obj\x01": "an Avro file",
+    b"\xff\xff\xff\xff": "an Arrow stream",
     b"ARROW1": "a Feather file",
-    b"%PDF": "a PDF file",
+    b"%PDF-": "a PDF file",
     b"\x89PNG": "a PNG image",
     b"\x89HDF": "an HDF5 file",
     b"\xff\xd8\xff": "a JPEG image",
@@ -36,6 +40,19 @@ _SIGNATURES = {
     b"\x80\x04": "a pickle",
     b"\x80\x05": "a pickle",
     b"SQLite format 3": "an SQLite database",
+    b"$FL2": "a file of SPSS",
+    b"$FL3": "a file of SPSS",
+    b"<stata_dta>": "a file of Stata",
+    b"HEADER RECORD*******": "a transport file of SAS",
+    bytes(12) + b"\xc2\xea\x81\x60": "a file of SAS",
+    b"RDX3\n": "a file of R",
+    b"RDA3\n": "a file of R",
+    b"X\n\0\0\0": "a file of R",
+    b"MATLAB 5.0": "a file of MATLAB",
+    b"{\\rtf": "a document (RTF)",
+    b"\x1f\x9d": "a file packed with compress (.Z)",
+    b"\x04\x22\x4d\x18": "an LZ4 file",
+    b"\xff\x06\0\0sNaPpY": "a Snappy file",
 }
 _TAR_AT = 257
 _UNICODE = {
@@ -83,7 +100,7 @@ def has_more_lines(path: Path, limit: int) -> bool:
 def other_format(head: bytes) -> Reason | None:
     """Return what else a file is that begins so, None where it may be a CSV."""
     for signature, name in _SIGNATURES.items():
-        if head.startswith(signature):
+        if is_signed(head, signature):
             return _binary(name)
     if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
         return _binary("a tar archive")
@@ -101,6 +118,17 @@ def other_format(head: bytes) -> Reason | None:
             figures={"control_share": round(control, 4), "limit": _MAX_CONTROL_SHARE},
         )
     return _markup(head.removeprefix(codecs.BOM_UTF8).lstrip())
+
+
+def is_signed(head: bytes, signature: bytes) -> bool:
+    """Whether a file that begins so is of the format with this signature.
+
+    A few letters may be the name of a column, too: ``PAR1``, ``ORC``, ``BZh``. Behind them there is what no text has.
+    """
+    if not head.startswith(signature):
+        return False
+    is_word = len(signature) < 5 and signature.isascii() and signature.decode().isprintable()
+    return not is_word or any(byte in _CONTROL for byte in head[:256])
 
 
 def _binary(name: str) -> Reason:

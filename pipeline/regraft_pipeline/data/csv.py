@@ -22,6 +22,7 @@ from regraft_core.codes import Code
 from regraft_core.contract import Contract
 from regraft_core.verdict import Reason
 from regraft_core.written import NUMBER
+from regraft_pipeline.data.apostrophes import Apostrophes
 from regraft_pipeline.data.content import not_text
 from regraft_pipeline.data.header import Header, can_be_read, check_header, find_header, header_unreadable, options
 from regraft_pipeline.data.lines import Lines, Ragged, first_ragged
@@ -47,6 +48,7 @@ class Sheet:
         self._header = header
         self._names = [column.name for column in contract.columns]
         self._lines = Lines(first=1 if header is None else header.line + 1)
+        self._apostrophes = Apostrophes(column.name for column in contract.columns if column.is_open)
         self._good = 0
 
     @property
@@ -73,6 +75,7 @@ class Sheet:
                         self.reasons.append(found)
                         return
                     if len(text):
+                        self._apostrophes.look(text)
                         yield text
         except pa.ArrowInvalid:
             self.readable = False
@@ -84,8 +87,11 @@ class Sheet:
             self.reasons.append(reason(Code.ROW_TOO_LONG, message, "shorter rows, every quote closed"))
             return
         self._lines.finish()
-        if self._lines.ragged.count:
-            self.reasons.append(_ragged(self._lines.ragged, self.rows))
+        if (found := self._apostrophes.reason()) is not None:
+            self.readable = False
+            self.reasons.append(found)
+        elif self._lines.ragged.count:
+            self.reasons.append(_ragged(self._lines.ragged, self.rows, self._lines.last))
         elif not self._good:
             self.readable = False
             self.reasons.append(_no_rows())
@@ -94,7 +100,7 @@ class Sheet:
         """Return the reason of a file that was not read to its end, so that its rows are not all known."""
         ragged = self._lines.ragged
         ragged.examples = first_ragged(self._path, delimiter=header.delimiter, start=header.start, line=header.line)
-        return _ragged(ragged, self._good + ragged.count)
+        return _ragged(ragged, self._good + ragged.count, self._lines.last)
 
     def _open(self, header: Header) -> csv.CSVStreamingReader:
         convert = csv.ConvertOptions(
@@ -196,7 +202,7 @@ def _swallows(line: int, column: str, value: str) -> Reason:
     )
 
 
-def _ragged(ragged: Ragged, rows: int) -> Reason:
+def _ragged(ragged: Ragged, rows: int, last: int) -> Reason:
     first = ragged.examples[0]
     which = f"more than {ragged.count} rows" if ragged.is_cut else f"{ragged.count} of {rows} rows"
     message = (
@@ -204,9 +210,12 @@ def _ragged(ragged: Ragged, rows: int) -> Reason:
         f"{first.values} instead of {first.expected}"
     )
     remedy = "as many values in each row as in the header; quotes around values with commas or line breaks"
+    if ragged.count == 1 and first.line >= last:
+        remedy = "a file that ends with its last row: neither cut off, nor with a sum or a note below"
     if ragged.count == rows and all(row.values == row.expected + 1 for row in ragged.examples):
         remedy = (
-            "a name for each column: R leaves out that of row names, and a delimiter at a line's end makes one more"
+            "a name for each column: R leaves out that of row names, and a delimiter at a line's end makes one more, "
+            "as a decimal comma does"
         )
     return reason(
         Code.ROW_RAGGED,

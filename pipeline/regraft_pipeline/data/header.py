@@ -49,6 +49,7 @@ _BLANK = re.compile(rb"[ \t]*(\r\n|\n|\r)")
 _SEPARATOR = re.compile(rb'"?sep=(.)"?[ \t]*(\r\n|\n|\r)', re.IGNORECASE)
 _COMMENTS = ("#", "%", "//", "--", ";", "!", "*", "@")
 _MARKS = "#%/-;!*@"
+_OTHER_LINE_END = re.compile(r"[\v\f\x1c-\x1e\x85\u2028\u2029]|(\\r)?\\n")
 _UNNAMED = re.compile(r"|Unnamed: ?\d+|__index_level_\d+__")
 
 
@@ -95,7 +96,7 @@ def find_header(path: Path, contract: Contract) -> Header | None:
         if names is None:
             continue
         found = Header(names, delimiter, start, line, said if said in DELIMITERS else None, head, is_whole)
-        if best is None or _known(found, contract) > _known(best, contract):
+        if best is None or _fit(found, contract) > _fit(best, contract):
             best = found
     return best
 
@@ -129,8 +130,10 @@ def _names(content: bytes, delimiter: str) -> tuple[str, ...] | None:
         return None
 
 
-def _known(header: Header, contract: Contract) -> int:
-    return len({column.name for column in contract.columns} & set(header.names))
+def _fit(header: Header, contract: Contract) -> tuple[int, int]:
+    """Tell how well a delimiter fits: by the names that are known, where there are none by how many there are."""
+    known = len({column.name for column in contract.columns} & set(header.names))
+    return known, 0 if known else len(header.names)
 
 
 def header_unreadable() -> Reason:
@@ -146,7 +149,8 @@ def check_header(header: Header, contract: Contract) -> list[Reason]:
     """Return what is wrong with a header: where there is one cause for all, that cause alone."""
     wanted = [column.name for column in contract.columns]
     remedy = f"a header with the columns {header.delimiter.join(wanted)}"
-    cause = _another_delimiter(header, wanted) or _nothing_known(header, contract, remedy)
+    cause = _another_line_end(header, wanted) or _another_delimiter(header, wanted)
+    cause = cause or _nothing_known(header, contract, remedy)
     if cause is not None:
         return [cause]
     names = list(header.names)
@@ -158,7 +162,8 @@ def check_header(header: Header, contract: Contract) -> list[Reason]:
     doubled = [name for name, count in Counter(names).items() if count > 1 and name in asked and name not in unnamed]
     reasons = []
     if unnamed:
-        reasons.append(_unnamed([place for place, name in enumerate(names, 1) if name in unnamed], len(names)))
+        places = [place for place, name in enumerate(names, 1) if name in unnamed]
+        reasons.append(_unnamed(places, 0 if any(unnamed) else len(names)))
     for name in list(missing):
         if close := _alike(name, unknown[:MAX_COMPARED]):
             missing.remove(name)
@@ -186,6 +191,16 @@ def can_be_read(header: Header, contract: Contract) -> bool:
         and header.said in (None, header.delimiter)
         and all(counts[column.name] == 1 for column in contract.columns)
     )
+
+
+def _another_line_end(header: Header, wanted: list[str]) -> Reason | None:
+    """Return the reason of lines that end in a sign at which no line of a CSV ends, so that all are the header."""
+    for name in header.names:
+        if (found := _OTHER_LINE_END.search(name)) and name[: found.start()] in wanted and name[found.end() :]:
+            sign = found[0] if found[0].isascii() and found[0].isprintable() else f"U+{ord(found[0]):04X}"
+            message = f"lines end in {sign}, at which no line of a CSV ends: the first goes on with {shorten(name)!r}"
+            return reason(Code.HEADER_UNREADABLE, message, "lines that end in a line feed, as CSV has them")
+    return None
 
 
 def _another_delimiter(header: Header, wanted: list[str]) -> Reason | None:
@@ -264,7 +279,10 @@ def _below(header: Header, wanted: set[str]) -> int | None:
 
 
 def _unnamed(places: list[int], width: int) -> Reason:
-    """Return the reason of columns without a name, by their places: the last ones are none but the end of a line."""
+    """Return the reason of columns without a name, by their places: the last ones are none but the end of a line.
+
+    ``width`` is how many columns there are, 0 where an index has a name that says so.
+    """
     which = f"column {places[0]} has" if len(places) == 1 else f"columns {', '.join(map(str, places[:EXAMPLES]))} have"
     if places[-1] == width and places[-1] - places[0] == len(places) - 1:
         why, remedy = "lines end with a delimiter", "lines that end with their last value"

@@ -54,18 +54,28 @@ class Lines:
     def __init__(self, first: int = 2) -> None:
         self.ragged = Ragged()
         self._met = 0
-        self._waiting: deque[tuple[int, int, csv.InvalidRow | None]] = deque()
+        self._blank = 0
+        self._waiting: deque[tuple[int, int, bool, csv.InvalidRow | None]] = deque()
         self._row = 0
         self._line = first
 
+    @property
+    def last(self) -> int:
+        """Line on which the last row of all begins, where it is ragged; before it, where it is none."""
+        return self._line - 1
+
     def skip(self, row: csv.InvalidRow) -> str:
         """Take note of a ragged row, which is not parsed; one too many ends the parsing."""
+        if self._blank < MOST_RAGGED and not row.text.strip():  # a line of blanks is no row
+            self._blank += 1
+            self._waiting.append((row.number - 2, row.text.count("\n"), False, None))
+            return "skip"
         self._met += 1
         if self._met > MOST_RAGGED:
             self.ragged.is_cut = True
             return "error"
         shown = row if len(self.ragged.examples) + len(self._waiting) < LINES_SHOWN else None
-        self._waiting.append((row.number - 2, row.text.count("\n"), shown))
+        self._waiting.append((row.number - 2, row.text.count("\n"), True, shown))
         return "skip"
 
     def numbered(self, table: pa.Table) -> pa.Table:
@@ -95,8 +105,8 @@ class Lines:
         self._line = int(ends[-1]) if len(ends) else self._line
 
     def _pass_ragged(self) -> None:
-        _, breaks, row = self._waiting.popleft()
-        self.ragged.count += 1
+        _, breaks, is_row, row = self._waiting.popleft()
+        self.ragged.count += is_row
         if row is not None:
             self.ragged.examples.append(RaggedRow(self._line, row.text, row.actual_columns, row.expected_columns))
         self._row += 1

@@ -18,6 +18,7 @@ from pyarrow import csv
 
 from regraft_core.codes import Code
 from regraft_core.verdict import Reason
+from regraft_pipeline.data.content import HEAD_BYTES, is_signed
 from regraft_pipeline.data.reasons import listed, reason
 
 UNPACKED_FILE = "unpacked.csv"
@@ -31,7 +32,15 @@ PIECE_BYTES = 1 << 26
 
 
 _SHADOW = re.compile(r"__MACOSX[/\\]")
-_HIDDEN = re.compile(r"(^|[/\\])(\.[^/\\]*|thumbs\.db|desktop\.ini)$", re.IGNORECASE)
+_HIDDEN = re.compile(r"(^|[/\\])([._][^/\\]*|thumbs\.db|desktop\.ini)$", re.IGNORECASE)
+_DOCUMENTS = {
+    "xl/workbook.xml": "an Excel workbook",
+    "xl/workbook.bin": "an Excel workbook",
+    "word/document.xml": "a Word document",
+    "content.xml": "a document of LibreOffice",
+    "Index/Document.iwa": "a document of Numbers",
+}
+"""ZIP archives that are documents, by a file that is in them."""
 
 DAMAGED = (
     *(OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile),
@@ -48,9 +57,9 @@ class TooLargeError(Exception):
 def unpacked(path: Path, folder: Path) -> Path | Reason:
     """Return the CSV that a file holds, which is the file itself where it is not packed, or why there is none."""
     with path.open("rb") as file:
-        head = file.read(4)
+        head = file.read(HEAD_BYTES)
     for signature, unpack in _UNPACKERS.items():
-        if head.startswith(signature):
+        if is_signed(head, signature):
             target = folder / UNPACKED_FILE
             try:
                 return unpack(path, target) or target
@@ -70,16 +79,18 @@ def _gzip(path: Path, target: Path) -> Reason | None:
 def _zip(path: Path, target: Path) -> Reason | None:
     with zipfile.ZipFile(path) as archive:
         contents = _contents(archive.infolist())
-        if len(contents) != 1 or "xl/workbook.xml" in archive.namelist():
-            names = [info.filename for info in contents]
-            return _not_one(names, excel="xl/workbook.xml" in archive.namelist())
+        document = next((what for name, what in _DOCUMENTS.items() if name in archive.namelist()), None)
+        if len(contents) != 1 or document:
+            return _not_one([info.filename for info in contents], document)
         with archive.open(contents[0]) as packed:
             _copy(packed, target)
     return None
 
 
 def _contents(infos: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
-    """Return the entries that are more than what file managers leave: folders, shadows, hidden files beside others.
+    """Return the entries that are more than what programs leave: folders, shadows, hidden files beside others.
+
+    Hidden is what begins with a dot, and as Hadoop and Spark have it with an underscore: ``_SUCCESS``.
 
     Of a name its last part counts, whatever the system that wrote it has between the parts; nothing is written there.
     """
@@ -135,9 +146,15 @@ def _characters(words: pa.DictionaryArray) -> int:
 def _plain(table: pa.Table) -> pa.Table:
     """Return a table whose columns can be written as text.
 
-    Durations become the words that pandas writes: as numbers they would mean another time with each unit.
+    Durations become the words that pandas writes: as numbers they would mean another time with each unit. Columns of an
+    extension type are what they are stored as, and UUIDs as people write them.
     """
     for place, field in enumerate(table.schema):
+        if isinstance(field.type, pa.UuidType):
+            ids = [None if one is None else str(one) for one in table.column(place).to_pylist()]
+            table = table.set_column(place, field.name, pa.array(ids, pa.string()))
+        elif isinstance(field.type, pa.BaseExtensionType):
+            table = table.set_column(place, field.name, table.column(place).cast(field.type.storage_type))
         if pa.types.is_dictionary(field.type):
             table = table.set_column(place, field.name, table.column(place).cast(field.type.value_type))
         if pa.types.is_duration(field.type):
@@ -156,9 +173,9 @@ def _copy(packed: gzip.GzipFile | IO[bytes], target: Path) -> None:
             out.write(block)
 
 
-def _not_one(names: list[str], *, excel: bool) -> Reason:
-    if excel:
-        return reason(Code.BINARY_FILE, "the file is an Excel workbook, not a CSV", "the sheet saved as CSV")
+def _not_one(names: list[str], document: str | None) -> Reason:
+    if document:
+        return reason(Code.BINARY_FILE, f"the file is {document}, not a CSV", "the sheet saved as CSV")
     what = f"{len(names):,} files: {listed(names)}" if names else "no file"
     return reason(Code.ARCHIVE_NOT_ONE_FILE, f"the ZIP archive holds {what}", "an archive with one CSV in it")
 

@@ -161,7 +161,7 @@ def _ungrouped(value: str) -> str:
 
 
 _WRITTEN: dict[re.Pattern[str], Callable[[str], str]] = {
-    re.compile(r"[+-]?\d{1,3}([,.'\s\u00a0\u202f]\d{3})+([.,]\d+)?"): _ungrouped,
+    re.compile(r"[+-]?\d{1,3}([,.'\u2019_\s]\d{2,3})*[,.'\u2019_\s]\d{3}([.,]\d+)?"): _ungrouped,
     re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?"): lambda value: (
         f"a decimal point: {value.replace(',', '.')} instead of {value!r}"
     ),

@@ -69,7 +69,39 @@ HEADERS = [
     (written("n,s,y,,", more=("", "")), "column_unnamed", "columns 4, 5"),
     (written(",n,s,y", less=("0",)), "column_unnamed", "pandas writes its index so"),
     (written(",,n,s,y", less=("0", "1")), "column_unnamed", "columns 1, 2"),
+    (written("n,s,y,__index_level_0__", more=("0",)), "column_unnamed", "pandas writes its index so"),
 ]
+
+
+LINE_ENDS = ["\x85", "\u2028", "\u2029", "\v", "\f", "\\n", "\\r\\n"]
+
+
+@pytest.mark.parametrize("end", LINE_ENDS)
+def test_lines_that_end_where_no_line_of_a_csv_ends_are_one_reason(tmp_path: Path, end: str) -> None:
+    found = reasons(tmp_path, written().decode().replace("\n", end).encode())
+    assert [one.code for one in found] == ["header_unreadable"], found
+    assert "lines end in" in found[0].message
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_a_header_that_is_missing_is_told_whatever_separates_the_columns(tmp_path: Path, sign: str) -> None:
+    found = reasons(tmp_path, written(sign=sign).partition(b"\n")[2])
+    assert [one.code for one in found] == ["header_missing"], found
+
+
+@pytest.mark.parametrize("blank", [b"  ", b"\t", b" \t "])
+def test_a_line_of_blanks_is_no_row(tmp_path: Path, blank: bytes) -> None:
+    assert not reasons(tmp_path, written().replace(b"\n5.5", b"\n" + blank + b"\n5.5") + blank + b"\n")
+    found = reasons(tmp_path, written() + blank + b"\nx\n")
+    assert [row["line"] for row in found[0].rows] == [43]
+
+
+@pytest.mark.parametrize("end", ["Total,90\n", "(40 rows)\n", "1.5,w", "# end\n"])
+def test_what_stands_below_the_last_row_is_told(tmp_path: Path, end: str) -> None:
+    found = reasons(tmp_path, written() + end.encode())
+    assert [one.code for one in found] == ["row_ragged"]
+    assert "cut off" in found[0].remedy
+    assert "cut off" not in reasons(tmp_path, written().replace(b"\n5.5", b"\nx\n5.5"))[0].remedy
 
 
 @pytest.mark.parametrize(("content", "code", "told"), HEADERS)

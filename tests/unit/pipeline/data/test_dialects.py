@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -49,31 +50,30 @@ def pyarrow(rows: Sequence[Row], quoting: str) -> bytes:
     return out.getvalue()
 
 
-def polars(rows: Sequence[Row]) -> bytes:
-    """``DataFrame.write_csv``: quotes where needed, and around what is empty and no gap."""
+def polars(rows: Sequence[Row], **options: Any) -> bytes:
+    text: str = pl.DataFrame(rows, schema=list(NAMES), orient="row").write_csv(None, **options)
+    return text.encode()
+
+
+def postgresql(rows: Sequence[Row], delimiter: str = ",", null: str = "", *, force: bool = False) -> bytes:
+    """``COPY ... TO ... (FORMAT csv, HEADER)``: quotes where needed, and around what would be no value."""
 
     def cell(value: str) -> str:
-        needed = not value or any(sign in value for sign in '",\n\r')
+        needed = force or value == null or any(sign in value for sign in f'"\n\r{delimiter}')
         return '"{}"'.format(value.replace('"', '""')) if needed else value
 
-    return "".join(f"{','.join(map(cell, row))}\n" for row in [NAMES, *rows]).encode()
-
-
-def postgresql(rows: Sequence[Row], delimiter: str = ",") -> bytes:
-    """``COPY ... TO ... (FORMAT csv, HEADER)``: quotes where needed, around what is empty, and around ``\\.``."""
-
-    def cell(value: str) -> str:
-        needed = value in ("", "\\.") or any(sign in value for sign in f'"\n\r{delimiter}') or value.strip() != value
-        return '"{}"'.format(value.replace('"', '""')) if needed else value
-
-    return "".join(f"{delimiter.join(map(cell, row))}\n" for row in [NAMES, *rows]).encode()
+    lines = [delimiter.join(NAMES), *(delimiter.join(map(cell, row)) for row in rows)]
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def mysql(rows: Sequence[Row], *, optionally: bool) -> bytes:
-    """``INTO OUTFILE ... ENCLOSED BY '"' ESCAPED BY '"'``; a number is no string, and stands without quotes."""
+    """``INTO OUTFILE ... ENCLOSED BY '"' ESCAPED BY '"'``: a quote before each quote and each line's end.
+
+    A number is no string, and may stand without quotes.
+    """
 
     def line(row: Row) -> str:
-        password, times = ('"{}"'.format(value.replace('"', '""')) for value in row)
+        password, times = ('"{}"'.format(value.replace('"', '""').replace("\n", '"\n')) for value in row)
         return f"{password},{row[1] if optionally else times}\n"
 
     return "".join(map(line, [NAMES, *rows])).encode()
@@ -93,8 +93,13 @@ WRITERS: dict[str, Writer] = {
     "pyarrow": partial(pyarrow, quoting="needed"),
     "pyarrow: all quoted": partial(pyarrow, quoting="all_valid"),
     "polars": polars,
+    "polars: all quoted": partial(polars, quote_style="always"),
+    "polars: strings quoted": partial(polars, quote_style="non_numeric"),
+    "polars: Windows": partial(polars, separator=";", line_terminator="\r\n", include_bom=True),
     "PostgreSQL": postgresql,
     "PostgreSQL: tabs": partial(postgresql, delimiter="\t"),
+    "PostgreSQL: NULL": partial(postgresql, null="NULL"),
+    "PostgreSQL: all quoted": partial(postgresql, force=True),
     "MySQL": partial(mysql, optionally=False),
     "MySQL: optionally": partial(mysql, optionally=True),
 }

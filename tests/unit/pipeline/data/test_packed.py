@@ -10,6 +10,7 @@ import pytest
 
 from regraft_core.verdict import Reason
 from regraft_pipeline.data import packed
+from regraft_pipeline.data.content import other_format
 
 PLAIN = b'Password,Times\na,1\n"b ""c""",2\n'
 
@@ -51,6 +52,8 @@ def code(folder: Path, content: bytes) -> str:
         zipped(**{"train.csv": PLAIN}),
         zipped(**{"data/": b"", "data/train.csv": PLAIN, "__MACOSX/._train.csv": b"x"}),
         zipped(**{"train.csv": PLAIN, ".DS_Store": b"x", "data/.gitkeep": b""}),
+        zipped(**{"out/_SUCCESS": b"", "out/._SUCCESS.crc": b"x", "out/part-00000.csv": PLAIN}),
+        zipped(_SUCCESS=PLAIN),
     ],
 )
 def test_the_one_file_is_unpacked_as_it_is(tmp_path: Path, content: bytes) -> None:
@@ -112,3 +115,37 @@ def test_names_that_are_no_text_are_damage(tmp_path: Path) -> None:
     out = io.BytesIO()
     pq.write_table(pa.table({"Times": [1], "Password": ["a"]}), out, store_schema=False)
     assert code(tmp_path, out.getvalue().replace(b"Times", b"Ti\xa8es")) == "archive_damaged"
+
+
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [
+        (("[Content_Types].xml", "xl/workbook.xml"), "Excel"),
+        (("[Content_Types].xml", "xl/workbook.bin"), "Excel"),
+        (("[Content_Types].xml", "word/document.xml"), "Word"),
+        (("mimetype", "content.xml"), "LibreOffice"),
+        (("Index/Document.iwa", "Metadata/Properties.plist"), "Numbers"),
+    ],
+)
+def test_a_document_is_told_by_its_program(tmp_path: Path, names: tuple[str, ...], what: str) -> None:
+    found = read(tmp_path, zipped(**dict.fromkeys(names, b"x")))
+    assert isinstance(found, Reason)
+    assert found.code == "binary_file"
+    assert what in found.message
+
+
+def test_a_column_of_an_extension_type_is_what_it_is_stored_as(tmp_path: Path) -> None:
+    ids = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(range(16)), None], pa.binary(16)))
+    words = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"a":1}', None]))
+    out = io.BytesIO()
+    pq.write_table(pa.table({"id": ids, "word": words}), out)
+    found = read(tmp_path, out.getvalue())
+    assert isinstance(found, Path)
+    assert pd.read_csv(found).values.tolist()[0] == ["00010203-0405-0607-0809-0a0b0c0d0e0f", '{"a":1}']
+
+
+@pytest.mark.parametrize("name", ["PAR1", "PARENT", "ORC_ID", "BZh", "Rar!"])
+def test_the_name_of_a_column_is_no_signature(tmp_path: Path, name: str) -> None:
+    content = f"{name},y\n1,2\n".encode()
+    assert read(tmp_path, content) == tmp_path / "raw.csv"
+    assert other_format(content) is None
