@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -116,6 +117,7 @@ class ReasoningEstimator(Estimator, Protocol):
         ...
 
 
+@cache
 def estimator_class(name: str) -> type[Estimator]:
     """Return the estimator of this name. Raises BundleError (``estimator_unknown``) where none is installed."""
     for entry in entry_points(group=GROUP, name=name):

@@ -391,7 +391,7 @@ def _fit_trees(table: Table, rounds: int, held_out: Table | None, *, small: bool
     valid = [] if held_out is None else [lightgbm.Dataset(held_out.matrix, held_out.target, data, params=binned)]
     calls = [lightgbm.early_stopping(20, verbose=False), lightgbm.record_evaluation(curve)] if valid else []
     most = max(1, min(rounds, MOST_TREES // outputs))
-    booster = lightgbm.train(settings, data, most, valid_sets=valid, callbacks=calls)
+    booster = lightgbm.train(settings, data, most, valid_sets=valid, callbacks=calls, keep_training_booster=True)
     best = max(1, booster.best_iteration if valid else booster.current_iteration())
     text = booster.model_to_string(num_iteration=best).partition("end of trees")[0] + "end of trees\n"
     return TreesModel(text, parts=table.matrix.shape[1], outputs=outputs), best

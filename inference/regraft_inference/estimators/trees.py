@@ -36,12 +36,12 @@ SINGLE = {"num_leaves": int, "num_cat": int, "is_linear": int, "shrinkage": floa
 
 
 class TreesModel:
-    """A text model. ``scores`` are on the link's scale, shape (rows, outputs)."""
+    """A text model that LightGBM wrote, or ``checked``. ``scores`` are on the link's scale, shape (rows, outputs)."""
 
     kind: ClassVar[str] = "boosted"
 
     def __init__(self, text: str, *, parts: int, outputs: int) -> None:
-        self.text = checked(text, parts=parts, outputs=outputs)
+        self.text = text
         self._parts, self._outputs = parts, outputs
         self._handle = ctypes.c_void_p()
         rounds = ctypes.c_int()
@@ -69,7 +69,8 @@ class TreesModel:
         """Read a model of a matrix with so many parts. Raises BundleError (``estimator_damaged``)."""
         path = folder / FILE
         try:
-            return cls(bounded(path, MOST_BYTES).decode("ascii"), parts=parts, outputs=outputs)
+            text = checked(bounded(path, MOST_BYTES).decode("ascii"), parts=parts, outputs=outputs)
+            return cls(text, parts=parts, outputs=outputs)
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise BundleError(f"{path} cannot be read: {error}", code=Code.ESTIMATOR_DAMAGED) from error
 
