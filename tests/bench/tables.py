@@ -110,17 +110,27 @@ def _kept(name: str) -> Result | None:
 
 
 def run(names: Sequence[str], *, splits: int, minutes: float, workers: int, console: Console) -> list[Result]:
-    """Measure the tables that are not measured yet, as far as the time goes; return all that are."""
+    """Measure the tables that are not measured yet, as far as the time goes; return all that are.
+
+    First all of them a little, the small ones before the large ones, so that what there is tells of many tables early.
+    """
     until = time.monotonic() + 60 * minutes
     KEPT.mkdir(parents=True, exist_ok=True)
-    todo = [name for name in names if _wanted(_kept(name), splits)]
     with ProcessPoolExecutor(max_workers=workers, initializer=_prepare) as pool:
-        jobs = {pool.submit(_measured, name, splits, until): name for name in todo}
-        for job in as_completed(jobs):
-            if (result := job.result()) is not None:
-                _keep(result)
-                console.print(_line(result), soft_wrap=True)
+        for so_far in dict.fromkeys((min(1, splits), splits)):
+            todo = sorted((name for name in names if _wanted(_kept(name), so_far)), key=_size)
+            jobs = {pool.submit(_measured, name, so_far, until): name for name in todo}
+            for job in as_completed(jobs):
+                if (result := job.result()) is not None:
+                    _keep(result)
+                    console.print(_line(result), soft_wrap=True)
     return [result for name in names if (result := _kept(name)) is not None]
+
+
+def _size(name: str) -> int:
+    """Return how many values a table has, 0 where nobody has counted them: to decide on its columns takes little."""
+    known = _kept(name)
+    return 0 if known is None else known.trip.rows * known.trip.columns
 
 
 def _wanted(kept: Result | None, splits: int) -> bool:
