@@ -14,6 +14,12 @@ from regraft_pipeline.runner import CancelledError
 from tests.unit.cli.embedded import hostile
 
 
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """Have the server of the processes load once what each of them would load anew."""
+    processes._server.set_forkserver_preload([processes.__name__, hostile.__name__])
+
+
 def call(function: Callable[..., Any], *arguments: Any, seconds: float = 30, **watch: Any) -> Any:
     return _Call(processes._plain, (function, arguments)).result("it", Watch(seconds, **{"memory": 1 << 30} | watch))
 

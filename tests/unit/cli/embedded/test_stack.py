@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from regraft_cli import main as cli
 from regraft_cli.embedded import stack as stacks
 from regraft_cli.embedded.stack import Child, Ports, Stack, record_of
 from regraft_core.errors import RegraftError
@@ -172,18 +172,21 @@ def truncated() -> bytes:
         ("", b""),
     ],
 )
-def test_a_folder_that_cannot_be_used_is_one_line_with_what_it_is(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_folder_that_cannot_be_used_is_one_line_with_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, content: bytes
+) -> None:
     folder = tmp_path / "data"
     if name:
         damage(folder, name, content)
     else:
         folder.write_bytes(b"a file")
-    regraft = str(Path(sys.executable).with_name("regraft"))
     ports = ["--port", "0", "--predict-port", "0", "--mlflow-port", "0"]
-    done = subprocess.run([regraft, "up", "--data", str(folder), *ports], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    said = done.stderr.replace("\n", "")  # long lines are broken for people
+    monkeypatch.setenv("REGRAFT_TASKS_DIR", "")  # which the command sets for its children
+    monkeypatch.setattr(sys, "argv", ["regraft", "up", "--data", str(folder), "--tasks", str(tmp_path), *ports])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err.replace("\n", "")  # long lines are broken for people
     assert f"storage_unavailable: {folder / name.partition('/')[0]}" in said
 
 
