@@ -24,8 +24,12 @@ demo: $(STAMP)  ## The whole loop in front of your eyes, no cluster (KEEP=1 leav
 	@$(BIN)/python -m tests.checker.demo $(if $(KEEP),--keep)
 
 .PHONY: test
-test: $(STAMP) lint  ## Everything that needs no cluster: lint, types, unit and integration tests with coverage
-	@$(BIN)/pytest --quiet -m "not long" --numprocesses 2 --dist loadscope --no-loadscope-reorder --cov --cov-report=term
+test: $(STAMP)  ## Everything that needs no cluster: lint, types, unit and integration tests
+	@$(MAKE) --jobs 2 lint short-tests  # beside each other: mypy has one process, and some tests wait
+
+.PHONY: short-tests
+short-tests: $(STAMP)
+	@$(BIN)/pytest --quiet -m "not long" --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: test-long
 test-long: $(STAMP)  ## What takes longer: many random courses, kill -9 at each step, documents whose commands train, more random examples
