@@ -17,16 +17,20 @@ settings.register_profile("short", deadline=None, max_examples=30)
 settings.register_profile("long", deadline=None, max_examples=200)
 settings.load_profile("short")
 
-ROOMS = ("tests/integration", "tests/unit/pipeline")
-"""Folders whose tests share what takes long to start: the stack; MLflow, a predictor and trained models."""
+ROOMS = (
+    ("tests/integration/",),
+    ("tests/unit/pipeline/test_", "tests/unit/pipeline/registry/"),
+    ("tests/unit/pipeline/gates/",),
+)
+"""How the files begin whose tests share what takes long to make: the stack; MLflow and a predictor; trained models."""
 
 
 class Rooms(LoadScopeScheduling):
-    """A file's tests run in one process, and so do all of a folder that shares much."""
+    """A file's tests run in one process, and so do all of a room."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return next((room for room in ROOMS if file.startswith(room)), file)
+        return next((room[0] for room in ROOMS if file.startswith(room)), file)
 
 
 @pytest.hookimpl(optionalhook=True)
