@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 say() { printf '\033[1m%s\033[0m\n' "setup: $*" >&2; }
 
 find_uv() {
-  if command -v uv >/dev/null; then command -v uv; return; fi
+  # A version manager's shim may work in some folders only.
+  if (cd / && uv --version) >/dev/null 2>&1; then command -v uv; return; fi
   if ! [ -x .tools/bin/uv ]; then
     say "installing uv into .tools"
     python3 -m venv .tools

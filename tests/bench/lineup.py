@@ -16,6 +16,7 @@ from tests.bench.arrays import arrays_of
 from tests.bench.cases import Case
 from tests.bench.contender import CONTENDERS, ROWS, Contender, run
 from tests.checker.stack import free_ports
+from tests.uv import UV
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".bench"
@@ -283,10 +284,9 @@ def _environment(name: str, packages: list[str]) -> Path:
     folder = CACHE / name
     ready, wanted = folder / ".ready", "\n".join([*packages, LOCK.read_text() if str(LOCK) in packages else ""])
     if not ready.exists() or ready.read_text() != wanted:
-        uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
-        run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
+        run([UV, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
         python = ["--python", str(folder / "bin" / "python")]
-        run([uv, "pip", "install", "--quiet", "--compile-bytecode", *python, *packages])
+        run([UV, "pip", "install", "--quiet", "--compile-bytecode", *python, *packages])
         ready.write_text(wanted)
     return folder
 

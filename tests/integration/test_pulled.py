@@ -15,9 +15,7 @@ from regraft_pipeline import api
 from regraft_pipeline.taking import package
 from regraft_pipeline.tasks import passwords
 from tests.seals import ROWS, TASK, seals
-
-ROOT = Path(__file__).parents[2]
-UV = shutil.which("uv", path=f"{ROOT / '.tools' / 'bin'}:{ROOT / '.venv' / 'bin'}") or shutil.which("uv")
+from tests.uv import UV
 
 WIDER = TASK.replace(
     "  - {name: length, type: number}\n",
@@ -75,9 +73,7 @@ def pulled(model: Path, folder: Path) -> Path:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(UV is None, reason="uv makes the environment")
 def test_pulled_bundles_answer_the_same_where_nothing_of_regraft_is(tmp_path: Path) -> None:
-    assert UV is not None
     task = tmp_path / "task.yaml"
     task.write_text(WIDER)
     (tmp_path / "reference.csv").write_text("length,seen,coast,kind\n")

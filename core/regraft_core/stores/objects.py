@@ -266,11 +266,7 @@ class S3Store:
             yield
         except ClientError as error:
             raise _refused(key, error.response, error) from error
-        except Boto3Error as error:
-            # Boto3 wraps what the transfer of a file met, and keeps it as the context only.
-            met = error.__context__
-            raise _refused(key, met.response if isinstance(met, ClientError) else {}, error) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, Boto3Error) as error:
             raise TemporaryError(f"the object store cannot be reached: {error}", code=Code.STORE_UNREACHABLE) from error
 
     def put(self, key: str, data: bytes) -> None:
@@ -280,8 +276,9 @@ class S3Store:
 
     def put_file(self, key: str, path: Path) -> None:
         """Write an object from a file, in parts where it is large."""
-        with self._calling(key):
-            self._client.upload_file(str(path), self.bucket, key)
+        # `upload_file` would wrap the answer of a store that refuses, and can lose it on the way.
+        with self._calling(key), path.open("rb") as file:
+            self._client.upload_fileobj(file, self.bucket, key)
 
     def get(self, key: str) -> bytes | None:
         """Return an object, None where there is none."""

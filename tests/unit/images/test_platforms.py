@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.uv import UV
+
 ROOT = Path(__file__).parents[3]
 REQUIREMENTS = ROOT / "requirements"
 PLATFORMS = {"linux/amd64": "x86_64-manylinux_2_28", "linux/arm64": "aarch64-manylinux_2_28"}
 OF_NO_IMAGE = {"bench-tables.txt", "bench-rivals.txt", "bench-servers.txt"}
 """Packages of tables, which a bench alone installs; some of them, of Python alone, have no wheel."""
-UV = shutil.which("uv") or str(ROOT / ".tools/bin/uv")
 
 
 def resolve(lock: Path, platform: str, folder: Path) -> subprocess.CompletedProcess[str]:
