@@ -243,7 +243,7 @@ class Course:
             assert run.version is not None
             assert self._datasets[run.version] not in self.script.bad, f"{run.run_id} cannot be in service"
             return
-        if plan.request.kind == "rollback" or not plan.is_smooth or not self.script.is_calm:
+        if plan.request.kind == "rollback" or not self.script.lets_pass(plan):
             return
         allowed = {RunState.SUPERSEDED}
         if plan.dataset in self.script.bad:

@@ -36,8 +36,7 @@ class Plan:
     @property
     def is_smooth(self) -> bool:
         """Whether nothing happens to the run but what passes by itself."""
-        is_tried = self.tries == TRIES or not self.troubles
-        return self.cancelled_at is None and is_tried and "refused" not in self.troubles.values()
+        return self.cancelled_at is None and "refused" not in self.troubles.values()
 
 
 @dataclass
@@ -66,10 +65,11 @@ class Script:
             for _ in range(source.choice((0, 0, 1, 2)))
         ]
 
-    @property
-    def is_calm(self) -> bool:
-        """Whether every service is back before a version would fail for it."""
-        return all(outage.seconds < DEPLOY_SECONDS / 2 for outage in self.outages)
+    def lets_pass(self, plan: Plan) -> bool:
+        """Whether all that happens to a run passes while it is tried, and before a version would fail for it."""
+        is_calm = all(outage.seconds < DEPLOY_SECONDS / 2 for outage in self.outages)
+        is_tried = plan.tries == TRIES or not (plan.troubles or self.outages)
+        return plan.is_smooth and is_calm and is_tried
 
     def _plan(self, place: int, own: str) -> Plan:
         source = self.random
