@@ -111,7 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
         if body.get("kind") in ("Deployment", "Pod"):
             body["status"] = {}
         if "dryRun" not in query:
-            self.api.put(key, body, kind="ADDED")
+            is_followed = bool(body["metadata"].get("labels"))  # whoever watches selects by a label
+            self.api.put(key, body, kind="ADDED" if is_followed else "")
         return 201, body
 
     def _patch(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Json]:

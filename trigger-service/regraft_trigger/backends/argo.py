@@ -134,7 +134,9 @@ class ArgoBackend:
     async def get(self, run_id: str) -> Run | None:
         """Return a run, None where there is none."""
         run = (self._followed or {}).get(run_id) or await self._find(run_id)
-        return await self._archive.record(run_id) if run is None else await self._detailed(run)
+        if run is not None:
+            return await self._detailed(run)
+        return await self._archive.record(run_id) or self._reconciler.waiting(run_id)
 
     async def cancel(self, run: Run) -> None:
         """End a run: a deploy that has begun ends itself, for it may have to put back; everything else is deleted.
@@ -380,7 +382,8 @@ class ArgoBackend:
         """Return the run with what its Workflow does not tell: its verdict, or its record where it has ended."""
         try:
             if run.state.ended:
-                return await self._archive.record(run.run_id, run.finished_at) or run
+                record = await self._archive.record(run.run_id, run.finished_at)
+                return record or self._reconciler.waiting(run.run_id) or run
             if any(step.name == "validate" and step.state == StepState.SUCCEEDED for step in run.steps):
                 return run.model_copy(update={"verdict": await self._archive.verdict(run.run_id)})
         except UnreadableError as error:

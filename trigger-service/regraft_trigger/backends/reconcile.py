@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.logs import get_logger
-from regraft_core.runs import Cause, Run, RunRequest
+from regraft_core.runs import Cause, Run, RunRequest, RunState
 from regraft_trigger.backends.archive import Archive
 from regraft_trigger.backends.ending import Ending
 
@@ -33,9 +33,13 @@ class Reconciler:
         self._ended_apart: set[str] = set()
         self._to_open: dict[str, RunRequest] = {}
 
-    def __contains__(self, run_id: str) -> bool:
-        """Whether a run waits for its record."""
-        return run_id in self._missing
+    def waiting(self, run_id: str) -> Run | None:
+        """Return a run that waits for its record as one that goes on, for it may be put back yet; None: it does not."""
+        if run_id not in self._missing:
+            return None
+        request = self._missing[run_id][0]
+        run = request if isinstance(request, Run) else Run.accept(request)
+        return run.model_copy(update={"state": RunState.RUNNING, "cause": None, "finished_at": None})
 
     def see(self, run: Run) -> None:
         """Take note of a run that is there: an open one is remembered in the store, for when its Workflow vanishes."""

@@ -200,6 +200,9 @@ class TestRecords:
             api.put(f"{WORKFLOWS}/run-a", going if kind == "DELETED" else gone, kind=kind)
             await until(lambda: end in api.objects)
             assert not store.exists(layout.record("run-a"))
+            seen = await backend.get("run-a")
+            assert seen is not None
+            assert seen.state == RunState.RUNNING
             made = api.objects[end]
             assert made["spec"]["entrypoint"] == "put-back"
             assert made["spec"]["arguments"] == run_workflow(request()).to_dict()["spec"]["arguments"]
