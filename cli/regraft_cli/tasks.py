@@ -14,6 +14,7 @@ from rich.text import Text
 
 from regraft_cli import terminal
 from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, Token, Url
+from regraft_core.listing import first_of
 
 if TYPE_CHECKING:
     from regraft_core.taskstate import TaskShown
@@ -53,19 +54,13 @@ def tasks(
         if one.get("reason"):
             table.add_row(one["name"], f"[red]{one['state']}[/]", "", "", Text(one["reason"]))
             continue
-        features = _some([column["name"] for column in one.get("features", ())])
+        features = first_of([column["name"] for column in one.get("features", ())], MOST_NAMED)
         target = one.get("target", {}).get("name", "")
         table.add_row(one["name"], one.get("kind"), features, target, one.get("description"))
     out.print(table)
     for one in described:
         for change in one["changes"]:
             out.print(Text(f"{one['name']}: {change}", "yellow"), soft_wrap=True)
-
-
-def _some(names: list[str]) -> str:
-    """Return the first names, and how many more there are: a table may have hundreds."""
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _told(url: str, token: str | None, data: Path, names: list[str]) -> dict[str, TaskShown]:

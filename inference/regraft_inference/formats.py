@@ -8,6 +8,7 @@ from typing import Any
 from regraft_core.codes import Code
 from regraft_core.contract import EXPLAIN, PROBABILITIES, Contract
 from regraft_core.errors import ContractError
+from regraft_core.listing import first_of
 from regraft_inference.json_text import parse_json, parse_json_with_nan
 from regraft_inference.options import NO_OPTIONS, PARAMETERS, OptionReader, Options
 from regraft_inference.tensors import Tensor, values_of
@@ -186,14 +187,18 @@ class RequestReader:
         for name in names:
             if name not in self._keys:
                 raise ContractError(
-                    f"there is no column {name[:LONGEST_NAME]!r}; the columns are {_some(self._names)}",
+                    f"there is no column {name[:LONGEST_NAME]!r}; the columns are {first_of(self._names, MOST_NAMED)}",
                     code=Code.COLUMN_UNKNOWN,
                     column=name[:LONGEST_NAME],
                     rule="known name",
                     **where,
                 )
         if missing := [name for name in self._names if name not in names]:
-            told = f"columns {_some(list(map(repr, missing)))} are" if len(missing) > 1 else f"column {missing[0]!r} is"
+            told = (
+                f"columns {first_of(list(map(repr, missing)), MOST_NAMED)} are"
+                if len(missing) > 1
+                else f"column {missing[0]!r} is"
+            )
             raise ContractError(
                 f"{told} missing", code=Code.COLUMN_MISSING, column=missing[0], rule="required", **where
             )
@@ -330,12 +335,6 @@ class RequestReader:
     def _is_wrapper(self, key: str, payload: Mapping[str, Any]) -> bool:
         """Whether a key is no column: one that is called like it would have the other columns beside it."""
         return key not in self._keys or (len(self._keys) > 1 and (self._keys & payload.keys()) - ASKING == {key})
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first of some names, and how many more there are: a table may have hundreds."""
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _in_order(split: dict[str, Any], names: list[Any], wanted: list[str]) -> dict[str, Any]:

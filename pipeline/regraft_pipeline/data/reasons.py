@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from regraft_core.codes import Code
+from regraft_core.listing import first_of
 from regraft_core.verdict import Reason
 
 EXAMPLES = 5
@@ -43,5 +44,4 @@ def shorten(value: str) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """Return the first of some names in quotes, and how many more there are."""
-    more = f" and {len(names) - EXAMPLES:,} more" if len(names) > EXAMPLES else ""
-    return ", ".join(repr(shorten(name)) for name in names[:EXAMPLES]) + more
+    return first_of([repr(shorten(name)) for name in names], EXAMPLES)
