@@ -50,6 +50,7 @@ def fetch(address: str, path: Path, *, site: Site, progress: Progress) -> Fetche
 class _Body:
     """What has come of an answer's body, and how one may go on with it."""
 
+    url: httpx.URL
     total: int | None
     etag: str | None
     digest: Any = field(default_factory=hashlib.sha256)
@@ -147,13 +148,13 @@ class _Course:
         begun, self._begun = self._begun, None
         coding = _header(response, b"content-encoding") or ""
         if begun is not None and response.status in (206, 416):
-            if not _goes_on(begun, response, coding):
+            if not _goes_on(begun, url, response, coding):
                 raise PassingError(f"{shown(url)} does not go on where it stopped", code=Code.SOURCE_TRUNCATED)
             body = begun
         else:
             self._check_status(url, response)
             length = _header(response, b"content-length")
-            body = _Body(total=int(length) if length else None, etag=_strong_etag(response))
+            body = _Body(url, total=int(length) if length else None, etag=_strong_etag(response))
         if (body.total or 0) > self._site.limits.max_bytes:
             raise too_large(url, self._site.limits.max_bytes)
         size = self._write(url, response, coding, body)
@@ -324,8 +325,14 @@ def _is_untrusted(error: BaseException | None) -> bool:
     return False
 
 
-def _goes_on(begun: _Body, response: httpcore.Response, coding: str) -> bool:
-    """Whether an answer to a ``Range`` is the rest of the very file that broke off."""
+def _goes_on(begun: _Body, url: httpx.URL, response: httpcore.Response, coding: str) -> bool:
+    """Whether an answer to a ``Range`` is the rest of the very file that broke off.
+
+    An ETag names the bytes of one address only (RFC 9110, section 8.8.3): two mirrors may use the same. The query may
+    differ, which often is a signature that is made anew.
+    """
+    if url.copy_with(query=None) != begun.url.copy_with(query=None):
+        return False
     place = _CONTENT_RANGE.fullmatch(_header(response, b"content-range") or "")
     if response.status != 206 or place is None or packings(coding):
         return False
@@ -340,19 +347,20 @@ def _strong_etag(response: httpcore.Response) -> str | None:
 
 def _location(response: httpcore.Response) -> str | None:
     """Return where an answer sends to; many servers write it in UTF-8, as browsers read it."""
-    value = _raw_header(response, b"location")
-    if value is None:
+    values = _raw_headers(response, b"location")
+    if not values:
         return None
     try:
-        return value.decode().strip()
+        return values[0].decode().strip()
     except UnicodeDecodeError:
-        return value.decode("latin-1").strip()
+        return values[0].decode("latin-1").strip()
 
 
 def _header(response: httpcore.Response, name: bytes) -> str | None:
-    value = _raw_header(response, name)
-    return None if value is None else value.decode("latin-1")
+    """Return the value of a header; where it stands several times, all of them as one list (RFC 9110, section 5.3)."""
+    values = _raw_headers(response, name)
+    return b", ".join(values).decode("latin-1") if values else None
 
 
-def _raw_header(response: httpcore.Response, name: bytes) -> bytes | None:
-    return next((value for key, value in response.headers if key.lower() == name), None)
+def _raw_headers(response: httpcore.Response, name: bytes) -> list[bytes]:
+    return [value for key, value in response.headers if key.lower() == name]

@@ -174,3 +174,29 @@ def test_a_server_that_begins_again_with_another_file_is_believed(server: Server
 def test_a_part_that_nobody_asked_for_is_not_taken(server: Server, tmp_path: Path) -> None:
     server.answers["/a.csv"] = lambda handler: handler.send(CSV[:9], 206, Content_Range=f"bytes 0-8/{len(CSV)}")
     assert refused(f"{server.url}/a.csv", tmp_path).code == "source_http_error"
+
+
+@pytest.mark.parametrize(("places", "goes_on"), [(("/x/1", "/y/1"), False), (("/x/1?sig=a", "/x/1?sig=b"), True)])
+def test_one_name_for_the_bytes_of_two_mirrors_brings_no_mixture(
+    server: Server, tmp_path: Path, places: tuple[str, str], goes_on: bool
+) -> None:
+    """An ETag counts for one address only; with another signature it still is the same one."""
+    asked: list[str | None] = []
+
+    def mirror(handler: Handler, body: bytes) -> None:
+        asked.append(wanted := handler.headers["Range"])
+        if wanted:
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            place = f"bytes {start}-{len(body) - 1}/{len(body)}"
+            handler.send(body[start:], 206, ETag='"1"', Content_Range=place)
+        else:
+            handler.send(body if len(asked) > 1 else body[:9], ETag='"1"', Content_Length=str(len(body)))
+        handler.close_connection = True
+
+    to = iter([*places, *places])
+    server.answers["/a.csv"] = lambda handler: handler.send(b"", 302, Location=next(to))
+    server.answers["/x/1"] = lambda handler: mirror(handler, CSV)
+    server.answers["/y/1"] = lambda handler: mirror(handler, OTHER)
+    download(f"{server.url}/a.csv", tmp_path, limits=replace(LIMITS, attempts=4))
+    assert (tmp_path / "file").read_bytes() == CSV
+    assert asked == ([None, "bytes=9-"] if goes_on else [None, "bytes=9-", None])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 from pathlib import Path
 
 import pytest
 
 from regraft_pipeline.sources import Fetched, Site, fetch
-from tests.unit.pipeline.sources.web import CSV, LIMITS, Handler, Server, download, refused
+from tests.unit.pipeline.sources.web import CSV, LIMITS, Handler, Server, download, raw, refused
 
 
 def test_a_file_is_written_and_known_by_its_hash(server: Server, tmp_path: Path) -> None:
@@ -141,6 +142,31 @@ def test_every_member_of_a_gzip_coding_is_read(server: Server, tmp_path: Path) -
     server.answers["/a.csv"] = lambda handler: handler.send(packed, Content_Encoding="gzip")
     assert download(f"{server.url}/a.csv", tmp_path).bytes == len(CSV)
     assert (tmp_path / "file").read_bytes() == CSV
+
+
+@pytest.mark.parametrize(
+    ("codings", "body"),
+    [
+        (("identity", "gzip"), gzip.compress(CSV)),
+        (("gzip", "identity"), gzip.compress(CSV)),
+        (("gzip", "gzip"), gzip.compress(gzip.compress(CSV))),
+        (("gzip, identity", "deflate"), zlib.compress(gzip.compress(CSV))),
+        (("gzip", "br"), None),
+        (("none", "zstd"), None),
+    ],
+    ids=lambda value: " + ".join(value) if isinstance(value, tuple) else "",
+)
+def test_codings_in_several_headers_are_one_list(
+    server: Server, tmp_path: Path, codings: tuple[str, ...], body: bytes | None
+) -> None:
+    head = "".join(f"Content-Encoding: {coding}\r\n" for coding in codings).encode()
+    sent = CSV if body is None else body
+    server.answers["/a.csv"] = raw(b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (head, len(sent), sent))
+    if body is None:
+        assert refused(f"{server.url}/a.csv", tmp_path).code == "source_http_error"
+    else:
+        download(f"{server.url}/a.csv", tmp_path)
+        assert (tmp_path / "file").read_bytes() == CSV
 
 
 def test_bytes_behind_a_gzip_coding_are_refused(server: Server, tmp_path: Path) -> None:
