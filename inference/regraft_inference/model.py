@@ -35,6 +35,7 @@ from regraft_inference.fit.known import known_of
 from regraft_inference.formats import RequestReader, Untyped
 from regraft_inference.headers import header_lines
 from regraft_inference.json_text import parse_json
+from regraft_inference.memory import give_back
 from regraft_inference.tensors import Tensor
 from regraft_inference.values import Values
 
@@ -313,7 +314,7 @@ class TaskRepository(ModelRepository):  # type: ignore[misc]  # kserve has no ty
             if name not in self.models and not await asyncio.to_thread((model.folder / CHECKSUMS_FILE).is_file):
                 raise NotFoundError(f"there is no bundle for a task {name!r}", code=Code.TASK_UNKNOWN)
             try:
-                await asyncio.to_thread(model.load)
+                await asyncio.to_thread(_load_anew, model)
             except BundleError as error:
                 raise UnavailableError(error.message, code=error.code, task=name, **error.details) from error
             self.update(model)
@@ -331,6 +332,14 @@ class TaskRepository(ModelRepository):  # type: ignore[misc]  # kserve has no ty
 
     def _placeholder(self, name: str) -> TaskModel:
         return TaskModel(name, (self.folder or Path()) / name)
+
+
+def _load_anew(model: TaskModel) -> None:
+    """Load a model in place of the one that serves, and leave none of its memory behind."""
+    try:
+        model.load()
+    finally:
+        give_back()
 
 
 async def _predict(version: Version, columns: Mapping[str, Values], asks: bool) -> Answered:
