@@ -61,7 +61,9 @@ _UNICODE = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-_CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b\x01\x1e\x1f"))
+"""What no text has: but for blanks, for terminals, and for what Hive and others put between columns."""
+
 _MAX_CONTROL_SHARE = 0.05
 _COMMENT_END = b"-->"
 _TAG = re.compile(rb"<(?:!doctype\s+|[?/]?)([a-z][a-z0-9:.-]*)(?=[\s>/\[])", re.IGNORECASE)
@@ -75,6 +77,7 @@ _POINTERS = {
     re.compile(rb"/annex/objects/|(\.\./)*\.git/annex/"): "git-annex",
     re.compile(rb"(md5|etag|wdir|frozen|deps|outs):[^\n]{0,100}\n(.{0,200}\n){0,20}?\s*-?\s*(md5|etag|hash): "): "DVC",
 }
+_ARFF = re.compile(rb"(?:%[^\n]*+\n\s*+)*+@relation\s", re.IGNORECASE)
 _JSON_START = re.compile(rb'[{\[]\s*(["{\[\]}]|-?\d|$)')
 
 
@@ -163,6 +166,10 @@ def _markup(start: bytes) -> Reason | None:
             )
     if start.startswith(b"<"):
         return _page(start)
+    if _ARFF.match(start):
+        return reason(
+            Code.HEADER_MISSING, "the file is ARFF, as Weka writes it, not a CSV", "the same rows as CSV with a header"
+        )
     if start.startswith((b"{", b"[")) and _JSON_START.match(start):
         return reason(Code.LOOKS_LIKE_JSON, "the file is JSON, not a CSV", "the same rows as CSV with a header")
     return None

@@ -87,9 +87,11 @@ class Sheet:
             self.reasons.append(reason(Code.ROW_TOO_LONG, message, "shorter rows, every quote closed"))
             return
         self._lines.finish()
-        if (found := self._apostrophes.reason()) is not None:
-            self.readable = False
+        found = self._apostrophes.reason()
+        if found is not None:
             self.reasons.append(found)
+        if found is not None and found.severity == "error":
+            self.readable = False
         elif self._lines.ragged.count:
             self.reasons.append(_ragged(self._lines.ragged, self.rows, self._lines.last))
         elif not self._good:

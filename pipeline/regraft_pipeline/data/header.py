@@ -271,9 +271,7 @@ def _no_names(header: Header, contract: Contract, remedy: str, row: list[dict[st
 def _below(header: Header, wanted: set[str]) -> int | None:
     """Return the line on which names of the contract stand, where it is not the first."""
     for below, text in enumerate(header.head[1:], 1):
-        if any(
-            len(wanted & {name.strip() for name in _names(text.encode(), sign) or ()}) > 1 for sign in READ_DELIMITERS
-        ):
+        if any(len(wanted & {name.strip() for name in _names(text.encode(), sign) or ()}) > 1 for sign in DELIMITERS):
             return header.line + below
     return None
 
@@ -289,7 +287,7 @@ def _unnamed(places: list[int], width: int) -> Reason:
     else:
         why, remedy = (
             "pandas writes its index so",
-            "the file without: pandas leaves its index out with index=False",
+            "the file without: pandas leaves its index out with index=False, R its row names with row.names=FALSE",
         )
     return reason(
         Code.COLUMN_UNNAMED, f"{which} no name; {why}", remedy, figures={"place": places[0], "columns": len(places)}
