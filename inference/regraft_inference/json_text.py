@@ -15,6 +15,10 @@ NO_JSON_WORD = re.compile(rb"[\[,:]\s*(-?Infinity|NaN|nan|inf)\b")
 """What programs write for numbers that JSON has no word for."""
 
 
+JSON_STARTS = frozenset(bytes([sign]) for sign in b'{["-0123456789tfnNI\xff\xfe\x00')
+"""What a JSON text begins with, and what those begin with of which something better is told."""
+
+
 def parse_json(body: bytes) -> Any:
     """Return the value of a JSON text. Raises ContractError (``not_json``) for all that RFC 8259 does not allow."""
     try:
@@ -46,6 +50,12 @@ def _gap(word: str) -> None:
 
 
 def _why_not(body: bytes, error: orjson.JSONDecodeError) -> str:
+    start = body.lstrip(b" \t\r\n")
+    if not start:
+        return "it is empty"
+    if start[:1] not in JSON_STARTS or start.startswith(b"--"):
+        begin = start[:20].decode("utf-8", "backslashreplace")
+        return f"it begins with {begin!r}; a CSV or a form is not read here: send rows as JSON, as /schema says"
     if word := NO_JSON_WORD.search(body):
         return f"{word[1].decode()} is no JSON; leave the row out, or send null where it may be"
     try:

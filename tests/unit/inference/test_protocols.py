@@ -62,6 +62,25 @@ def test_in_every_protocol_a_mark_before_the_json_says_nothing_and_a_key_stands_
     assert client.ask("POST", path, twice, headers=JSON).json["code"] == "duplicate_key"
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "it is empty"),
+        (b" \r\n", "it is empty"),
+        (b"Password\na\n", "it begins with 'Password"),
+        (b"Password=a", "send rows as JSON, as /schema says"),
+        (b'--b\r\nContent-Disposition: form-data; name="Password"\r\n', "a form is not read here"),
+        (b"'a'", "it begins with"),
+        (b'{"Password": ["a"}', "unexpected character"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/predict", "/invocations", "/v1/models/passwords:predict"])
+def test_what_is_no_json_is_told_with_what_to_send(client: Client, path: str, body: bytes, said: str) -> None:
+    answer = client.ask("POST", path, body, headers={"content-type": "text/csv"})
+    assert (answer.status, answer.json["code"]) == (400, "not_json")
+    assert said in answer.json["detail"]
+
+
 def test_v2_names_its_binary_extension(client: Client) -> None:
     assert client.get("/v2").json["extensions"] == ["binary_tensor_data"]
 
