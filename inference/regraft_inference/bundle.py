@@ -44,6 +44,7 @@ from regraft_inference.columns import dtype_of, json_values, typed_values
 from regraft_inference.estimators import (
     Columns,
     Estimator,
+    ExplainedEstimator,
     ReasoningEstimator,
     Reasons,
     ReasonsTable,
@@ -151,6 +152,8 @@ class Bundle:
         self.estimator = estimator
         self._dtypes = _dtypes(contract)
         self._scoring = estimator if contract.classes is not None and isinstance(estimator, ScoringEstimator) else None
+        self._reasoning = estimator if isinstance(estimator, ReasoningEstimator) else None
+        self._explained = estimator if isinstance(estimator, ExplainedEstimator) else None
         self.version = version
 
     @classmethod
@@ -190,6 +193,14 @@ class Bundle:
             return self.predict(columns), None
         scores = self._scoring.scores(_typed(self._dtypes, columns))
         return self._scoring.answers_of(scores), scores
+
+    def predict_explained(self, columns: Columns) -> tuple[NDArray[Any], NDArray[Any] | None, Sequence[Reasons]]:
+        """Do as ``predict_scored`` and ``reasons``, in one go where the estimator can, if ``gives_reasons``."""
+        if self._explained is None:
+            values, found = self.predict_scored(columns)
+            return values, found, self.reasons(columns, values)
+        scores, reasons = self._explained.explained(_typed(self._dtypes, columns))
+        return self._explained.answers_of(scores), None if self._scoring is None else scores, reasons
 
     def profile(self) -> Profile | None:
         """Return the profile of the dataset, None where there is none, or one that this release does not know."""
@@ -239,7 +250,7 @@ class Bundle:
     @property
     def gives_reasons(self) -> bool:
         """Whether it can be said what each column added: by the estimator, or of a number from one column by itself."""
-        return isinstance(self.estimator, ReasoningEstimator) or (
+        return self._reasoning is not None or (
             len(self.contract.features) == 1 and self.contract.target.type in ("number", "integer")
         )
 
@@ -248,8 +259,8 @@ class Bundle:
 
         ``answers`` are what ``predict`` gives for the columns.
         """
-        if isinstance(self.estimator, ReasoningEstimator):
-            return self.estimator.reasons(_typed(self._dtypes, columns))
+        if self._reasoning is not None:
+            return self._reasoning.reasons(_typed(self._dtypes, columns))
         numbers, none = answers.astype(np.float64), np.zeros(len(answers), dtype=np.int64)
         return ReasonsTable(
             names=tuple(self.contract.feature_names),

@@ -158,10 +158,14 @@ class Version:
 
     def _predict(self, columns: Mapping[str, Values], *, explain: bool) -> Answered:
         """Answer checked columns, of one request or of many, and count them."""
-        values, scores = self.bundle.predict_scored(columns)
+        reasons = None
+        if explain:
+            values, scores, reasons = self.bundle.predict_explained(columns)
+        else:
+            values, scores = self.bundle.predict_scored(columns)
         metrics.count_rows(self.task, len(values))
         self.counter.saw(columns, values, scores)
-        return Answered(values, self.bundle.reasons(columns, values) if explain else None)
+        return Answered(values, reasons)
 
     def _checked(self, columns: Untyped, *, explain: bool = False) -> Answered:
         return self._predict(self.reader.typed(columns), explain=explain)

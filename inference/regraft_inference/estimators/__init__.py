@@ -117,6 +117,19 @@ class ReasoningEstimator(Estimator, Protocol):
         ...
 
 
+@runtime_checkable
+class ExplainedEstimator(ReasoningEstimator, Protocol):
+    """An estimator that finds answers and reasons in one go. ``predict`` is ``answers_of`` the scores."""
+
+    def explained(self, columns: Columns) -> tuple[NDArray[Any], Sequence[Reasons]]:
+        """Return the scores of each row, and the reasons, as ``reasons`` does."""
+        ...
+
+    def answers_of(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Return the predictions, as ``predict`` does."""
+        ...
+
+
 @cache
 def estimator_class(name: str) -> type[Estimator]:
     """Return the estimator of this name. Raises BundleError (``estimator_unknown``) where none is installed."""
@@ -146,6 +159,7 @@ __all__ = [
     "GROUP",
     "Columns",
     "Estimator",
+    "ExplainedEstimator",
     "ExplainingEstimator",
     "ProbabilisticEstimator",
     "ReasoningEstimator",

@@ -133,32 +133,40 @@ class AdditiveModel:
         """For each output the intercept and the terms."""
         return [(start, [term.plain(i) for term in self.terms]) for i, start in enumerate(self.intercept.tolist())]
 
-    def contributions(self, matrix: Floats) -> Floats:
-        """Return what each part adds, shape (rows, parts, outputs); of a pair, each part has one half."""
+    def explained(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """Return the scores, and what each part adds to them, shape (rows, parts, outputs).
+
+        Of a pair, each part has one half.
+        """
         rows, parts = matrix.shape
+        total = np.tile(self.intercept, (rows, 1))
         found = np.zeros((parts, rows, len(self.intercept)))  # each part is written by itself
         if rows <= FEW_ROWS:
-            for output in range(len(self.intercept)):
-                found[:, :, output] = np.transpose([self._added(row, output) for row in matrix.tolist()])
+            for place, row in enumerate(matrix.tolist()):
+                for output in range(len(self.intercept)):
+                    total[place, output], found[:, place, output] = self._sum_and_added(row, output)
         else:
-            for parts, values in self._values(matrix):
-                share = values / len(parts)
-                for part in parts:
+            for of_term, values in self._values(matrix):
+                total += values
+                share = values if len(of_term) == 1 else values / 2
+                for part in of_term:
                     found[part] += share
-        return found.transpose(1, 0, 2)
+        return total, found.transpose(1, 0, 2)
 
-    def _added(self, row: list[float], output: int) -> list[float]:
-        """Return what each part adds to an output of one row."""
+    def _sum_and_added(self, row: list[float], output: int) -> tuple[float, list[float]]:
+        """Return an output of one row, and what each part adds to it."""
         added = [0.0] * len(row)
-        for part, cuts, scores, other in self._plain[output][1]:
+        total, terms = self._plain[output]
+        for part, cuts, scores, other in terms:
             found = scores[bisect_right(cuts, row[part])]
             if other is None:
                 added[part] += found
             else:
-                half = found[bisect_right(other[1], row[other[0]])] / 2
-                added[part] += half
-                added[other[0]] += half
-        return added
+                found = found[bisect_right(other[1], row[other[0]])]
+                added[part] += found / 2
+                added[other[0]] += found / 2
+            total += found
+        return total, added
 
     def save(self, folder: Path) -> None:
         """Write the arrays."""

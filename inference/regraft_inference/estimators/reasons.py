@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -29,7 +29,7 @@ class Reasons:
         return {"scale": self.scale, "start": self.start, "columns": columns, "answer": self.answer}
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ReasonsTable(Sequence[Reasons]):
     """The reasons of many answers. Of each output its scale and its start; all else is of each row.
 
@@ -58,6 +58,16 @@ class ReasonsTable(Sequence[Reasons]):
         if isinstance(place, slice):
             of_rows = self.outputs[place], self.order[place], self.added[place], self.answers[place]
             return ReasonsTable(self.names, self.scales, self.starts, *of_rows)
-        output, columns = self.outputs[place], [self.names[column] for column in self.order[place].tolist()]
-        answer = float(self.answers[place])
-        return Reasons(self.scales[output], self.starts[output], columns, self.added[place].tolist(), answer)
+        return self._of_row(
+            self.outputs[place], self.order[place].tolist(), self.added[place].tolist(), self.answers[place]
+        )
+
+    def __iter__(self) -> Iterator[Reasons]:
+        """Return the reasons of all rows, one after the other."""
+        return map(self._of_row, self.outputs.tolist(), self.order.tolist(), self.added.tolist(), self.answers.tolist())
+
+    def _of_row(self, output: int, order: list[int], added: list[float], answer: float) -> Reasons:
+        names = self.names
+        return Reasons(
+            self.scales[output], self.starts[output], [names[place] for place in order], added, float(answer)
+        )

@@ -7,6 +7,7 @@ taken apart into what each column added (``reasons``), exactly for the additive 
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -161,17 +162,21 @@ class TabularEstimator:
 
         Of more than two classes, to the score of the class that is answered, less the mean score of all classes.
         """
+        return self.explained(columns)[1]
+
+    def explained(self, columns: Columns) -> tuple[Floats, ReasonsTable]:
+        """Return the scores and the reasons of each row, which is looked up once for both."""
         fitted, model = self.fitted, self.model
         matrix = fitted.encoding.matrix(columns)
-        added = fitted.slope * model.contributions(matrix)
-        start = self._line(model.intercept)
+        scores, added = model.explained(matrix)
+        scores, added, start = self._line(scores), fitted.slope * added, self._line(model.intercept)
         rows, place = np.arange(len(matrix)), np.zeros(len(matrix), dtype=np.int64)
         if fitted.outputs > 1:
-            place = self._line(model.scores(matrix)).argmax(axis=1)
+            place = scores.argmax(axis=1)
             added, start = added - added.mean(axis=2, keepdims=True), start - start.mean()
         by_column = self._by_column(added[rows, :, place])
         order = np.argsort(-np.abs(by_column), axis=1, kind="stable")
-        return ReasonsTable(
+        return scores, ReasonsTable(
             names=tuple(self.contract.feature_names),
             scales=tuple(self._scale(output) for output in range(fitted.outputs)),
             starts=tuple(start.tolist()),
@@ -245,12 +250,14 @@ class TabularEstimator:
 
     def _by_column(self, added: Floats) -> Floats:
         """Return the sums over the parts of each column, shape (rows, columns)."""
-        names = self.contract.feature_names
-        if added.shape[1] == len(names):
+        columns = [part.column for part in self.fitted.encoding.parts]
+        firsts = [place for place, name in enumerate(columns) if not place or name != columns[place - 1]]
+        if len(firsts) == len(columns):
             return added
-        found = np.zeros((len(added), len(names)))
-        for place, part in enumerate(self.fitted.encoding.parts):
-            found[:, names.index(part.column)] += added[:, place]
+        found: Floats = np.add(added[:, firsts], 0.0, order="C")  # as every sum that begins with 0.0: never -0.0
+        for column, (first, behind) in enumerate(pairwise([*firsts, len(columns)])):
+            for part in range(first + 1, behind):
+                found[:, column] += added[:, part]
         return found
 
     def _scale(self, place: int) -> str:

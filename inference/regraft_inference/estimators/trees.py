@@ -56,9 +56,9 @@ class TreesModel:
         """Return the sums over all trees for the rows of a matrix."""
         return self._predict(matrix, RAW)[:, :, 0]
 
-    def contributions(self, matrix: Floats) -> Floats:
-        """Return what each part adds to ``intercept`` (TreeSHAP), shape (rows, parts, outputs)."""
-        return self._predict(matrix, CONTRIBUTIONS)[:, :, :-1].transpose(0, 2, 1)
+    def explained(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """Return the scores, and what each part adds to ``intercept`` (TreeSHAP), shape (rows, parts, outputs)."""
+        return self.scores(matrix), self._predict(matrix, CONTRIBUTIONS)[:, :, :-1].transpose(0, 2, 1)
 
     def save(self, folder: Path) -> None:
         """Write the text."""

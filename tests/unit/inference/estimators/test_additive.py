@@ -31,6 +31,8 @@ def test_many_rows_are_answered_as_each_alone(outputs: int, seed: int) -> None:
     assert ROWS > FEW_ROWS
     alone = [row[np.newaxis] for row in matrix]
     assert found.scores(matrix).tolist() == [found.scores(row)[0].tolist() for row in alone]
-    added = found.contributions(matrix)
-    assert added.tolist() == [found.contributions(row)[0].tolist() for row in alone]
+    scores, added = found.explained(matrix)
+    assert scores.tolist() == found.scores(matrix).tolist()
+    assert added.tolist() == [found.explained(row)[1][0].tolist() for row in alone]
+    assert scores.tolist() == [found.explained(row)[0][0].tolist() for row in alone]
     assert found.intercept + added.sum(axis=1) == pytest.approx(found.scores(matrix), abs=1e-12)
