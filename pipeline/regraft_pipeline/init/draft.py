@@ -220,6 +220,8 @@ def _identifier(name: str, kind: Kind) -> str | None:
         place = POSTAL_NAME.search(name) is not None and different < kind.rows
         if different > MAX_CATEGORIES and is_clock(kind.counts):
             return "times of day, or durations: as words they tell nothing; hours as a number, such as 14.5, would"
+        if kind.dated and different > MAX_CATEGORIES:
+            return "dates, not all in one form: as words they tell nothing"
         if different >= UNIQUE * kind.rows and not words and not place:
             return "an identifier: another value in (nearly) every row"
     if named and different > FEW_LEVELS and kind.type in ("string", "integer"):

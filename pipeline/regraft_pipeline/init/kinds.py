@@ -6,7 +6,6 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 
 from regraft_core.contract import ColumnType
 from regraft_core.written import NOT_KNOWN, NUMBER
-from regraft_pipeline.data.types import DATE, DATETIME, NO_BREAK, NumberFormat, times_of
+from regraft_pipeline.data.types import NO_BREAK, NumberFormat, times_of
+from regraft_pipeline.init.dates import dates_told, form_of
 
 MAX_CATEGORIES = 50
 """Most different strings that become the list of the allowed ones."""
@@ -54,36 +54,7 @@ _GROUPED = (
     ("1'234.5", re.compile(r"\d{1,3}('\d{3})+(\.\d+)?|\d+(\.\d+)?"), re.compile(r"\d'\d{3}")),
     ("1234,5", re.compile(r"\d+(,\d+)?"), re.compile(r"\d,\d")),
 )
-_DATES = (
-    ("%d.%m.%Y", r"\d{1,2}\.\d{1,2}\.\d{4}"),
-    ("%m/%d/%Y", r"\d{1,2}/\d{1,2}/\d{4}"),
-    ("%d/%m/%Y", r"\d{1,2}/\d{1,2}/\d{4}"),
-    ("%Y/%m/%d", r"\d{4}/\d{1,2}/\d{1,2}"),
-    ("%d-%m-%Y", r"\d{1,2}-\d{1,2}-\d{4}"),
-    ("%m-%d-%Y", r"\d{1,2}-\d{1,2}-\d{4}"),
-    ("%d.%m.%y", r"\d{1,2}\.\d{1,2}\.\d{2}"),
-    ("%m/%d/%y", r"\d{1,2}/\d{1,2}/\d{2}"),
-    ("%d/%m/%y", r"\d{1,2}/\d{1,2}/\d{2}"),
-    ("%Y-%m", r"\d{4}-\d{2}"),
-    ("%Y-%m-%d", r"\d{4}-\d{1,2}-\d{1,2}"),
-    ("%b %d %Y", r"[A-Za-z]{3} \d{1,2} \d{4}"),
-    ("%d %b %Y", r"\d{1,2} [A-Za-z]{3} \d{4}"),
-    ("%d-%b-%Y", r"\d{1,2}-[A-Za-z]{3}-\d{4}"),
-    ("%d-%b-%y", r"\d{1,2}-[A-Za-z]{3}-\d{2}"),
-    ("%B %d, %Y", r"[A-Za-z]{3,9} \d{1,2}, \d{4}"),
-    ("%b %d, %Y", r"[A-Za-z]{3} \d{1,2}, \d{4}"),
-    ("%d %B %Y", r"\d{1,2} [A-Za-z]{3,9} \d{4}"),
-)
-_TIMES = (
-    ("", ""),
-    (" %H:%M", r" \d{1,2}:\d{2}"),
-    (" %H:%M:%S", r" \d{1,2}:\d{2}:\d{2}"),
-    (" %I:%M %p", r" \d{1,2}:\d{2} [AaPp][Mm]"),
-    (" %I:%M:%S %p", r" \d{1,2}:\d{2}:\d{2} [AaPp][Mm]"),
-)
 _CLOCK = re.compile(r"(-?\d+ days? \+?)?\d{1,3}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?")
-_COMPACT = re.compile(r"(19|20)\d{6}")
-_DATE_NAME = re.compile(r"date|day|datum", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -99,6 +70,8 @@ class Kind:
     numbers: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = field(default=())
     others: int = 0
+    dated: bool = False
+    """Whether most of its words are dates, but not all in one form."""
 
     @property
     def rows(self) -> int:
@@ -117,7 +90,7 @@ def kind_of(values: pd.Series[str], *, name: str, target: bool = False) -> Kind:
     if counts:
         found = _boolean(counts, gaps, target) or _time(counts, gaps, name) or _number(counts, gaps)
     if found is None:
-        found = _string(all_counts)
+        found = _string(all_counts, stripped)
     if found.type in ("number", "integer", "date", "datetime"):
         found = replace(found, numbers=_numeric(stripped, found))
     return found
@@ -195,47 +168,13 @@ def _formatted(counts: Counter[str], gaps: int) -> Kind | None:
 
 
 def _time(counts: Counter[str], gaps: int, name: str) -> Kind | None:
-    words = list(counts)
-    if all(map(_is_iso, words)):
-        if all(re.fullmatch(DATE, word) for word in words):
-            return Kind("date", "dates, as ISO 8601 has them", gaps, counts)
-        return Kind("datetime", "points in time, as ISO 8601 has them", gaps, counts)
-    for form, pattern in _DATES:
-        for time_form, time_pattern in _TIMES:
-            if not re.fullmatch(pattern + time_pattern, words[0]):
-                continue
-            whole, shape = form + time_form, re.compile(pattern + time_pattern)
-            if all(shape.fullmatch(word) and _parses(word, whole) for word in words):
-                return _written(whole, words, gaps, counts)
-    if _DATE_NAME.search(name) and all(_COMPACT.fullmatch(word) and _parses(word, "%Y%m%d") for word in words):
-        return Kind("date", "dates written like 20260131", gaps, counts, "%Y%m%d")
-    return None
+    found = form_of(list(counts), name)
+    if found is None:
+        return None
+    return Kind(found.type, found.why, gaps, counts, found.format, notes=found.notes)
 
 
-def _is_iso(word: str) -> bool:
-    """Whether a word is a date, or a point in time, that there is: 2026-02-30 is none."""
-    return re.fullmatch(DATETIME, word) is not None and _parses(word[:10], "%Y-%m-%d")
-
-
-def _written(form: str, words: list[str], gaps: int, counts: Counter[str]) -> Kind:
-    other = form.replace("%m/%d", "%d/%m") if "%m/%d" in form else form.replace("%m-%d", "%d-%m")
-    notes = []
-    if other != form and not form.startswith("%Y") and all(_parses(word, other) for word in words):
-        notes.append(f"day and month cannot be told apart; if days come first, the format is {other}")
-    kind: ColumnType = "datetime" if "%M" in form else "date"
-    shown = datetime(2026, 1, 31, 14, 5).strftime(form)  # noqa: DTZ001  (an example, no moment)
-    return Kind(kind, f"dates written like {shown}", gaps, counts, form, notes=tuple(notes))
-
-
-def _parses(word: str, form: str) -> bool:
-    try:
-        datetime.strptime(word, form)  # noqa: DTZ007  (whether it can be read, nothing else)
-    except ValueError:
-        return False
-    return True
-
-
-def _string(all_counts: Counter[str]) -> Kind:
+def _string(all_counts: Counter[str], values: pd.Series[str]) -> Kind:
     counts = Counter({word: count for word, count in all_counts.items() if word and word.lower() not in _STRING_GAPS})
     gaps = all_counts.total() - counts.total()
     if not counts:
@@ -252,10 +191,10 @@ def _string(all_counts: Counter[str]) -> Kind:
         notes.append(f"{numeric} of {total} values are numbers, others words such as {such!r}: two kinds in one column")
     elif 0 < numeric == total and not all(map(_NUMBER.fullmatch, counts)):
         notes.append(f"numbers that are written in several ways, such as {' and '.join(map(repr, _two(counts)))}")
-    dates = {word for word in counts if _is_iso(word)}
-    if 0.5 * total < (dated := sum(counts[word] for word in dates)) < total:
-        notes.append(f"{dated} of {total} values are dates, others words such as {_first(counts, dates)!r}")
-    if is_clock(counts):
+    if dated := dates_told(counts, values):
+        notes.append(dated)
+        why = "dates, as words"
+    elif is_clock(counts):
         why = "times of day, or durations, as words"
     elif all(word.isascii() and word.isdigit() for word in counts):
         why = "digits with leading zeros: codes, not counts"
@@ -268,9 +207,11 @@ def _string(all_counts: Counter[str]) -> Kind:
     if len(counts) <= MAX_CATEGORIES and (len(counts) <= max(total / 3, 2) or len(counts) <= 3):
         told = f"{why}, {len(counts)} different"
         return Kind("string", told, gaps, counts, categories=tuple(sorted(counts)), notes=tuple(notes))
-    if words >= TEXT_WORDS or length >= TEXT_LENGTH or (len(counts) > 0.9 * total and words >= 1.5):
+    many = words >= TEXT_WORDS or length >= TEXT_LENGTH or (len(counts) > 0.9 * total and words >= 1.5)
+    if many and not dated:
         return Kind("text", f"free text, {words:.0f} words on average", gaps, counts, notes=tuple(notes))
-    return Kind("string", f"{why}, {len(counts):,} different", gaps, counts, notes=tuple(notes))
+    told = f"{why}, {len(counts):,} different"
+    return Kind("string", told, gaps, counts, notes=tuple(notes), dated=dated is not None)
 
 
 def is_clock(counts: Counter[str]) -> bool:

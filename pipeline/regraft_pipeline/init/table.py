@@ -21,7 +21,7 @@ from regraft_core.errors import BadRequestError
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.content import not_text
 from regraft_pipeline.data.header import DELIMITERS, HEADER_BYTES, header_start
-from regraft_pipeline.data.lines import first_ragged
+from regraft_pipeline.data.lines import Lines, first_ragged
 from regraft_pipeline.data.packed import unpacked
 from regraft_pipeline.data.quotes import check_quotes
 
@@ -34,7 +34,7 @@ CELL_LENGTH = 100_000
 
 @dataclass(frozen=True)
 class Table:
-    """The values of a CSV as text, by column.
+    """The values of a CSV as text, by column, indexed by the line on which each row begins.
 
     ``packed``: the file is a CSV only when it is unpacked; ``repeated``: so often the header stands again below itself.
     """
@@ -82,7 +82,7 @@ def _read(plain: Path, path: Path) -> Table:
             table = csv.read_csv(
                 source,
                 read_options=csv.ReadOptions(use_threads=False),
-                parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+                parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False),
                 convert_options=csv.ConvertOptions(
                     column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
                 ),
@@ -94,11 +94,12 @@ def _read(plain: Path, path: Path) -> Table:
         first = ragged[0]
         row = f"line {first.line} has {first.values} values: {first.text.strip()[:200]!r}"
         raise _no_table(path, f"the header has {first.expected} names, and {row}") from None
-    frame: pd.DataFrame = table.to_pandas().astype(object)
+    lines = Lines(first=line + 1).numbered(table).columns[-1]
+    frame: pd.DataFrame = table.to_pandas().astype(object).set_axis(lines.to_numpy())
     again, blank = _all_equal(frame, header), _all_equal(frame, [""] * len(header))
     if (again | blank).all():
         raise _no_table(path, "it has a header and no row")
-    return Table(frame[~(again | blank)].reset_index(drop=True), delimiter, repeated=int(again.sum()))
+    return Table(frame[~(again | blank)], delimiter, repeated=int(again.sum()))
 
 
 def _header(head: str, delimiter: str, path: Path) -> list[str]:

@@ -88,8 +88,3 @@ def test_infinity_is_no_number_and_its_rows_are_left_out() -> None:
     assert found.numbers is not None
     assert np.isnan(found.numbers[:2]).all()
     assert np.isfinite(found.numbers[2:]).all()
-
-
-def test_dates_that_are_none_are_named() -> None:
-    found = kind_of(pd.Series(["2024-01-01", "2024-01-02", "2024-02-30"]), name="seen")
-    assert found.notes == ("2 of 3 values are dates, others words such as '2024-02-30'",)

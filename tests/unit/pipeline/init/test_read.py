@@ -54,4 +54,4 @@ def test_what_is_one_is_read_whole(tmp_path: Path, content: bytes, first: str) -
     path = tmp_path / "data.csv"
     path.write_bytes(content)
     frame = read_table(path).frame
-    assert (len(frame), frame["s"][0], frame["s"][40]) == (41, first, "w39")
+    assert (len(frame), frame["s"].iloc[0], frame["s"].iloc[40]) == (41, first, "w39")
