@@ -80,11 +80,13 @@ class Table:
         return self.classes if self.classes > 2 else 1
 
     @property
-    def least_of_a_class(self) -> int:
-        """Rows of the class that has the fewest; of a regression all."""
+    def alone(self) -> NDArray[np.bool_]:
+        """Which rows are the only ones of their class."""
         if not self.classes:
-            return len(self.target)
-        return int(np.bincount(self.target.astype(np.int64), minlength=self.classes).min())
+            return np.zeros(len(self.target), dtype=np.bool_)
+        places = self.target.astype(np.int64)
+        found: NDArray[np.bool_] = np.bincount(places, minlength=self.classes)[places] == 1
+        return found
 
     def rows(self, places: NDArray[np.int64]) -> Table:
         """Return some of the rows."""
@@ -130,25 +132,47 @@ def _clearly_less(losses: Floats, others: Floats, errors: float = 1.0) -> bool:
 
 
 def _calibrated(attempt: Attempt, classes: int) -> tuple[Trained, Floats]:
-    """Return a model with the line that makes its held-out scores fit best, and the loss of each held-out row."""
+    """Return a model with the line that makes its held-out scores fit best, and the loss of each held-out row.
+
+    A class of which no row was held out keeps its scores as they are, and the others are measured among themselves.
+    """
     model, scores, target = attempt.model, attempt.scores, attempt.target
-    if not len(target):
-        return Trained(model, 1.0, np.zeros(scores.shape[1]), {}), np.zeros(1)
-    slope, offsets = _calibration(scores, target, classes)
-    losses = _losses(offsets + slope * scores, target, classes)
+    offsets = np.zeros(scores.shape[1])
+    held = np.unique(target)
+    if not len(target) or (classes and len(held) < 2):
+        return Trained(model, 1.0, offsets, {}), np.zeros(1)
+    outputs: Any = slice(None)
+    if len(held) < classes:
+        outputs, target, classes = held.astype(np.int64), np.searchsorted(held, target).astype(np.float64), len(held)
+    among = scores[:, outputs]
+    if classes == 2 < scores.shape[1]:
+        among = among[:, 1:] - among[:, :1]
+        outputs = outputs[1:]
+    slope, offsets[outputs] = _calibration(among, target, classes)
+    losses = _losses(offsets[outputs] + slope * among, target, classes)
     return Trained(model, slope, offsets, {model.kind: float(losses.mean())}), losses
 
 
 def _number_of_folds(table: Table) -> int:
-    """Return how many parts of the rows are held out in turn; 0 where there are too few rows of a class."""
-    return FOLDS if table.least_of_a_class >= 2 * FOLDS else 0
+    """Return how many parts of the rows are held out in turn; 0 where there are too few rows.
+
+    Rare classes do not keep the others from being told by: what can be held out at all is at least two classes.
+    """
+    held = table.target[~table.alone]
+    return FOLDS if len(held) >= 2 * FOLDS and (not table.classes or len(np.unique(held)) > 1) else 0
 
 
 def _folds(table: Table, number: int) -> NDArray[np.int64]:
-    """Return a fold for each row, every class and every range of the target alike in all of them."""
+    """Return a fold for each row, every class and every range of the target alike in all of them.
+
+    Stratified (Kohavi, A Study of Cross-Validation and Bootstrap, IJCAI 1995, 1137-1143): of a class of two rows each
+    is held out once while the other is learned from. Of a class of one row nothing could be learned then: it is in no
+    fold (-1), and so learned from in all.
+    """
     mixed = np.random.default_rng(SEED).permutation(len(table.target))
     order = mixed[np.argsort(table.target[mixed], kind="stable")]
-    folds = np.empty(len(order), dtype=np.int64)
+    folds = np.full(len(order), -1, dtype=np.int64)
+    order = order[~table.alone[order]]
     folds[order] = np.arange(len(order)) % number
     return folds
 

@@ -1,11 +1,13 @@
 """Held-out evaluation of the task's estimator, and of the version in service on the same rows.
 
-In folds: every row is predicted by a model that has not seen it. Shared by the learnability and quality gates.
+In folds: every row is predicted by a model that has not seen it. The only row of a class is learned from in all folds,
+and predicted in none: no model that has not seen it knows of the class. Shared by the learnability and quality gates.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,6 +63,8 @@ class Evaluation:
     incumbent_probabilities: Floats | None = None
     incumbent_metrics: dict[str, float] = field(default_factory=dict)
     frame: pd.DataFrame | None = None
+    few: Mapping[Any, int] = field(default_factory=dict)
+    """Classes with fewer rows than two in each fold, and how many; of one row the class is not among ``classes``."""
 
     @property
     def skill(self) -> float:
@@ -152,9 +156,13 @@ def evaluate(
     if scale is None or (scale == "log" and target.min() < 0):
         scale = scale_of(target, task)
     predicted = np.empty(len(target), dtype=target.dtype)
-    classes = tuple(np.unique(target).tolist()) if scale == "classes" else ()
+    folds, few = folds_of(target, task.gates.folds, rng), {}
+    if scale == "classes":
+        alone, few = _few(target, 2 * task.gates.folds)
+        folds[alone] = -1
+    scored = folds >= 0
+    classes = tuple(np.unique(target[scored]).tolist()) if scale == "classes" else ()
     probabilities, sureness = np.empty((len(target), len(classes))), np.empty(len(target))
-    folds = folds_of(target, task.gates.folds, rng)
     for fold in range(task.gates.folds):
         held_out = folds == fold
         estimator = _fitted(task, frame[~held_out], target[~held_out])
@@ -164,16 +172,30 @@ def evaluate(
         probabilities[held_out], sureness[held_out] = _by_class(found, estimator, classes), found.max(axis=1)
     evaluation = Evaluation(
         scale,
-        target,
-        predicted,
+        target[scored],
+        predicted[scored],
         classes=classes,
-        probabilities=_known(probabilities),
-        sureness=_known(sureness),
-        frame=frame,
+        probabilities=_known(probabilities[scored]),
+        sureness=_known(sureness[scored]),
+        frame=frame[scored],
+        few=few,
     )
     if incumbent is not None:
-        evaluation = _beside(evaluation, incumbent, task.columns_of(frame))
+        evaluation = _beside(evaluation, incumbent, task.columns_of(frame[scored]))
     return evaluation.measured()
+
+
+def _few(target: NDArray[Any], enough: int) -> tuple[NDArray[np.bool_], dict[Any, int]]:
+    """Return which rows are the only ones of their class, and the classes of fewer rows than enough.
+
+    Where fewer than two classes would be left to tell apart, no row counts as the only one.
+    """
+    classes, places, counts = np.unique(target, return_inverse=True, return_counts=True)
+    alone = counts[places] == 1
+    if (counts > 1).sum() < 2:
+        alone[:] = False
+    few = counts < enough
+    return alone, dict(zip(classes[few].tolist(), counts[few].tolist(), strict=True))
 
 
 def _fitted(task: Task, frame: pd.DataFrame, target: NDArray[Any]) -> Estimator:
@@ -209,15 +231,22 @@ def _probabilities(estimator: Estimator, columns: Columns, scale: Scale) -> Floa
 def _by_class(probabilities: Floats, estimator: Any, classes: tuple[Any, ...]) -> Floats:
     """Return the probabilities of these classes, shape (rows, classes); NaN where they are not known.
 
-    Of more than two, one that the estimator has not seen has none; of two, both must have been seen.
+    Of more than two, one that the estimator has not seen has none; of two, both must have been seen, and they are told
+    apart from each other only.
     """
     found = np.full((len(probabilities), len(classes)), np.nan)
-    if np.isnan(probabilities).all() or (len(classes) == 2 and probabilities.shape[1] != 2):
+    if np.isnan(probabilities).all() or (len(classes) == 2 and probabilities.shape[1] < 2):
         return found
-    if len(classes) == 2:
+    if len(classes) == 2 == probabilities.shape[1]:
         return probabilities
-    found[:] = 0.0
     seen = list(estimator.classes)
+    if len(classes) == 2:
+        if not set(classes) <= set(seen):
+            return found
+        both = np.maximum(probabilities[:, [seen.index(one) for one in classes]], 1e-15)
+        apart: Floats = both / both.sum(axis=1, keepdims=True)
+        return apart
+    found[:] = 0.0
     for place, one in enumerate(classes):
         if one in seen:
             found[:, place] = probabilities[:, seen.index(one)]

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from regraft_core.codes import Code
+from regraft_core.listing import first_of
 from regraft_core.profile import Profile
 from regraft_core.verdict import Reason
 from regraft_pipeline.gates.evaluation import Evaluation, UntrainableError
 from regraft_pipeline.gates.gate import Evidence, Gate
 from regraft_pipeline.tasks import Task
 
+MOST_NAMED = 10
+"""Most classes with few rows that are named."""
+
 
 def reasons(evidence: Evidence) -> list[Reason]:
     """Return an error where the task's estimator cannot be trained, or learns hardly anything."""
     if evidence.untrainable is not None:
         return [untrainable(evidence.untrainable, evidence.task)]
-    return [] if evidence.evaluation is None else check(evidence.evaluation, evidence.task, evidence.reference)
+    if evidence.evaluation is None:
+        return []
+    evaluation, task = evidence.evaluation, evidence.task
+    return [*check(evaluation, task, evidence.reference), *rare(evaluation, task)]
 
 
 GATE = Gate(
@@ -71,3 +78,24 @@ def untrainable(error: UntrainableError, task: Task) -> Reason:
         column=task.contract.target.name,
         remedy=f"more rows of the rarest values of {task.contract.target.name}",
     )
+
+
+def rare(evaluation: Evaluation, task: Task) -> list[Reason]:
+    """Return a warning where classes have so few rows that nothing tells how well they are predicted."""
+    if not evaluation.few:
+        return []
+    told = []
+    for label, rows in evaluation.few.items():
+        scored = "" if label in evaluation.classes else ": learned from, not scored"
+        told.append(f"{label!r} ({rows} row{'s' * (rows != 1)}{scored})")
+    return [
+        Reason(
+            code=Code.CLASS_FEW_ROWS,
+            gate="learnability",
+            severity="warning",
+            message=f"classes with too few rows to tell how well they are predicted: {first_of(told, MOST_NAMED)}",
+            column=task.contract.target.name,
+            figures={"classes": len(told), "limit": 2 * task.gates.folds},
+            remedy=f"at least {2 * task.gates.folds} rows of each class",
+        )
+    ]

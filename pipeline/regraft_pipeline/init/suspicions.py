@@ -20,6 +20,7 @@ MIN_ROWS = 30
 """Fewest rows from which a relation is called suspicious."""
 
 SAMPLE_ROWS = 5_000
+FOLDS = 3
 LEAK = 0.99
 """Share of the target's spread that one column alone explains from which it is suspected."""
 
@@ -97,20 +98,27 @@ def leak(values: pd.Series[str], kind: Kind, truth: Truth) -> str | None:
         return None
     rows = np.random.default_rng(SEED).permutation(usable)[:SAMPLE_ROWS]
     # Places in the order of the values: trees need no more, and have no room for large ones. NaN is the last.
+    rows = rows if truth.problem == "regression" else _common(rows, truth.values)
     features, target = np.unique(numbers[rows], return_inverse=True)[1].reshape(-1, 1), truth.values[rows]
     tree: DecisionTreeRegressor | DecisionTreeClassifier
     if truth.problem == "regression":
         tree = DecisionTreeRegressor(min_samples_leaf=3, random_state=SEED)
-    elif np.unique(target, return_counts=True)[1].min() < 6:
+    elif len(np.unique(target)) < 2:
         return None
     else:
         tree = DecisionTreeClassifier(min_samples_leaf=3, max_leaf_nodes=50, random_state=SEED, class_weight="balanced")
     if _explained(tree.fit(features, target).predict(features), target, truth.problem) < LEAK:
         return None  # not even of the rows that it has seen
-    explained = _explained(cross_val_predict(tree, features, target, cv=3), target, truth.problem)
+    explained = _explained(cross_val_predict(tree, features, target, cv=FOLDS), target, truth.problem)
     if explained >= LEAK:
         return f"LEAK? alone it tells {explained:.1%} of the target: is it known before the target is?"
     return None
+
+
+def _common(rows: NDArray[np.int64], target: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the rows of those classes that have enough to be parted into folds."""
+    _, places, counts = np.unique(target[rows], return_inverse=True, return_counts=True)
+    return rows[counts[places] >= 2 * FOLDS]
 
 
 def _explained(predicted: NDArray[np.float64], target: NDArray[np.float64], problem: Problem) -> float:
@@ -167,7 +175,10 @@ def few_rows(kind: Kind, problem: Problem, target: str) -> list[Suspicion]:
     if problem == "regression":
         return []
     few = {word: count for word, count in kind.counts.items() if count < FEW}
-    return [
-        Suspicion("few", target, f"only {count} row{'s' * (count != 1)} of {word!r}: too few to tell it well")
-        for word, count in sorted(few.items(), key=lambda item: item[1])
-    ]
+    found = []
+    for word, count in sorted(few.items(), key=lambda item: item[1]):
+        told = f"only {count} rows of {word!r}: too few to tell it well"
+        if count == 1:
+            told = f"only 1 row of {word!r}: learned from, but no row is left to try it on"
+        found.append(Suspicion("few", target, told))
+    return found
