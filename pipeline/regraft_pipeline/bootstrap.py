@@ -42,13 +42,13 @@ def provide(context: Context) -> DownloadResult:
     data = reference.shipped_csv(task)
     sha256 = hashlib.sha256(data).hexdigest()
     if not store.exists(layout.reference(task.name)):
-        first = {"created_at": now(), "blessed_by": "bootstrap", "why": "ships with the task"}
+        first = {"created_at": now(), "blessed_by": "bootstrap", "why": "the task's own reference dataset"}
         put_model(store, layout.reference(task.name), reference.shipped(task).model_copy(update=first))
     store.put(layout.raw_dataset(sha256), data)
     url = str(context.request.data_url)
     return context.finish(
         "download",
-        DownloadResult(data_sha256=sha256, bytes=len(data), final_url=url, message="ships with the task"),
+        DownloadResult(data_sha256=sha256, bytes=len(data), final_url=url, message="the task's own reference dataset"),
     )
 
 

@@ -20,7 +20,7 @@ log = get_logger(__name__)
 
 
 def current(task: Task, store: ObjectStore) -> Profile:
-    """Return the reference of a task: the one in the store, else that of the dataset that ships with the task."""
+    """Return the reference of a task: the one in the store, else that of the task's own dataset."""
     return read_reference(store, task.name) or shipped(task)
 
 

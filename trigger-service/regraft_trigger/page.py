@@ -22,6 +22,7 @@ from regraft_core.presentation.distributions import target_of
 from regraft_core.runs import Run, StepState
 from regraft_core.serving import Serving
 from regraft_core.states import Cause
+from regraft_core.versions import VersionShown
 from regraft_trigger.access import SIGN_IN, cookie_of, may_read
 from regraft_trigger.bodies import Body, RollbackBody, TriggerBody, read_bytes, refusal
 from regraft_trigger.fit.shown import FitShown
@@ -33,6 +34,9 @@ from regraft_trigger.service import Current, Service
 log = get_logger(__name__)
 
 RUNS_PER_PAGE = 20
+LONG_WAIT = 2.0
+"""Seconds from which it is shown how long a run waited for its turn."""
+
 _HERE = Path(__file__).parent
 
 MAX_FIELDS = 2000
@@ -61,7 +65,10 @@ _templates.globals |= {
     "outcome": words.outcome,
     "last_step": words.last_step,
     "subject": words.subject,
+    "version_in_words": words.version,
     "seconds_of": words.seconds_of,
+    "waited": words.waited,
+    "long_wait": LONG_WAIT,
     "is_web_address": words.is_web_address,
     "state_words": words.STATES,
     "shipped": words.SHIPPED,
@@ -96,6 +103,8 @@ class InService(BaseModel):
     trial: Trial | None = None
     fit: FitShown | None = None
     changes: list[Cause] = []
+    earlier: list[VersionShown] = []
+    """Those that can be put back, the last that served first."""
 
 
 class Trial(BaseModel):
@@ -292,6 +301,8 @@ async def _in_service(service: Service, task: str, trial: Trial | None) -> InSer
     try:
         shown.serving = await service.backend.serving(task)
         shown.fit = await _fit(service, shown.serving)
+        if shown.serving is not None:
+            shown.earlier = await service.earlier.than(shown.serving)
     except RegraftError as error:
         shown.trouble = error.message
     state = await service.task(task)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -30,6 +31,7 @@ from regraft_core.taskstate import TaskShown, TaskState
 from regraft_core.versions import VersionShown, versions_of
 from regraft_trigger.backends.backend import Backend
 from regraft_trigger.bodies import RollbackBody, TriggerBody
+from regraft_trigger.earlier import Earlier
 from regraft_trigger.feed import CATCH_UP, Feed
 from regraft_trigger.fit.collector import Collector
 from regraft_trigger.fit.retrain import Retrainer
@@ -183,6 +185,11 @@ class Service:
 
     async def _retrain(self, name: str, address: str, key: str) -> Run:
         return await self.trigger(TriggerBody(data_url=address, task=name), key)
+
+    @cached_property
+    def earlier(self) -> Earlier:
+        """Knows which versions can be put back."""
+        return Earlier(self.versions)
 
     async def versions(self, name: str) -> list[VersionShown]:
         """Return the versions of a task, as far as its newest runs tell. Raises NotFoundError (``task_unknown``)."""

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from regraft_core.addresses import uploaded_name, uploaded_sha256, was_cut
 from regraft_core.runs import Cause, Run, RunState, Step, StepState, now
+from regraft_core.versions import VersionShown
 
 STATES = {
     RunState.QUEUED: "Waiting",
@@ -21,7 +22,8 @@ STATES = {
     RunState.FAILED: "Failed",
 }
 
-SHIPPED = "The dataset that ships with the task"
+SHIPPED = "The task's own reference dataset"
+"""What the first version is trained on, of a task that ships and of one that `regraft init` wrote."""
 
 _OUTCOMES = {
     RunState.QUEUED: "Waits for its turn.",
@@ -96,6 +98,19 @@ def subject(run: Run) -> str:
     return short_address(run.data_url)
 
 
+def version(shown: VersionShown) -> str:
+    """Return what tells a version from others: when it served last, what it was trained on, and how good it is."""
+    parts = [f"Version {shown.version}"]
+    if shown.served:
+        parts.append(f"served since {moment(shown.served[0].since)}")
+    if shown.run_id is not None:
+        is_own = not shown.data_url or shown.data_url.startswith("bootstrap:")
+        parts.append(SHIPPED if is_own else short_address(shown.data_url or ""))
+    if "skill" in shown.metrics:
+        parts.append(f"skill {figure(shown.metrics['skill'])}")
+    return " · ".join(parts)
+
+
 def short_address(address: str) -> str:
     """Return host and last part of a path, enough to know a dataset by; of an upload the file's name."""
     if (name := uploaded_name(address)) is not None:
@@ -106,9 +121,19 @@ def short_address(address: str) -> str:
 
 
 def seconds_of(item: Run | Step) -> float | None:
-    """Return how long a run or a step took, or has been going on; None before it began."""
-    began = item.accepted_at if isinstance(item, Run) else item.started_at
+    """Return how long a run or a step took, or has been going on; None before it began. Waiting is no part of it."""
+    began = _began(item) if isinstance(item, Run) else item.started_at
     return None if began is None else ((item.finished_at or now()) - began).total_seconds()
+
+
+def waited(run: Run) -> float:
+    """Return how many seconds a run waited for its turn, or has been waiting."""
+    return ((_began(run) or run.finished_at or now()) - run.accepted_at).total_seconds()
+
+
+def _began(run: Run) -> datetime | None:
+    """Return when the first step of a run began; a run may have waited for another one until then."""
+    return min((step.started_at for step in run.steps if step.started_at), default=None)
 
 
 def duration(seconds: float | None) -> str:

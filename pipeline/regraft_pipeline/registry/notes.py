@@ -38,7 +38,7 @@ def of_experiment(task: Task) -> str:
 
 def of_run(request: RunRequest, verdict: Verdict, public_url: str | None) -> str:
     """Return what came of a run's dataset: links, rows, warnings, the model beside the one in service."""
-    data = request.data_url or "the dataset that ships with the task"
+    data = request.data_url or "the task's own reference dataset"
     parts = [f"Trained on {verdict.usable_rows:,} of {verdict.rows:,} rows of {_text(data)}"]
     if public_url:
         address = f"{public_url.rstrip('/')}/runs/{request.run_id}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from regraft_core.runs import RunState, now
 from regraft_core.serving import Serving
 from regraft_core.stores.objects import put_model
 from regraft_trigger import page
-from tests.unit.trigger.examples import HOSTILE, rejected_run
+from tests.unit.trigger.examples import HOSTILE, rejected_run, run_of
 from tests.unit.trigger.serving import DATA_URL, Running, Serve
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -151,6 +152,41 @@ def test_the_rollback_form_starts_a_rollback(service: Running) -> None:
     assert (run["kind"], run["to_version"]) == ("rollback", None)
     assert refused.status_code == 400
     assert "the field &#39;version&#39; is not valid" in refused.text
+
+
+def test_a_rollback_has_the_versions_that_served_to_choose_from(service: Running) -> None:
+    for version in ("5", "6", "7"):
+        accepted = service.accept()
+        run = run_of(RunState.PROMOTED, run_id=accepted.run_id, version=version, metrics={"skill": 0.9})
+        run.finished_at = accepted.accepted_at
+        service.runs.save(run.model_copy(update={"accepted_at": accepted.accepted_at}))
+    put_serving(service)
+
+    html = service.client.get("/", headers=HTML).text
+
+    assert ("select", {"id": "version-passwords", "name": "version"}) in Tags(html).seen
+    chosen = [attributes["value"] for tag, attributes in Tags(html).seen if tag == "option" and "value" in attributes]
+    assert chosen == ["", "6", "5"]
+    assert "Version 6 · served since " in html
+    assert "· data.example.org/…/passwords.csv · skill 0.9</option>" in html
+    # What is open stays as it is while the page lives, until another version serves.
+    assert 'data-still="7 6 5"' in html
+
+
+def test_a_run_that_waited_for_its_turn_says_so(service: Running) -> None:
+    accepted = service.accept()
+    run = run_of(RunState.PROMOTED, run_id=accepted.run_id, version="7")
+    run.accepted_at = accepted.accepted_at
+    for place, step in enumerate(run.steps):
+        step.started_at = run.accepted_at + timedelta(seconds=40 + place)
+        step.finished_at = run.accepted_at + timedelta(seconds=41 + place)
+    run.finished_at = run.steps[-1].finished_at
+    service.runs.save(run)
+
+    assert "waited 40 s" in service.client.get("/", headers=HTML).text
+    shown = service.client.get(f"/runs/{run.run_id}", headers=HTML).text
+    assert "<dt>Waited</dt><dd>40 s</dd>" in shown
+    assert "<dt>Took</dt><dd>5.0 s</dd>" in shown
 
 
 def test_forms_ask_for_the_token_where_one_is_configured(serve: Serve) -> None:

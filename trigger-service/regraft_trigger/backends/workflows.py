@@ -111,11 +111,12 @@ def _step(name: str, node: Json | None, nodes: Iterable[Json], *, run_ended: boo
         return Step(name=name, state=StepState.SKIPPED if run_ended else StepState.PENDING)
     done, _, whole = node.get("progress", "").partition("/")
     state = STEP_STATES[node["phase"]]
+    waits = state in (StepState.PENDING, StepState.SKIPPED)  # a node begins when its pod, or the turn, is waited for
     return Step(
         name=name,
         state=state,
-        started_at=None if state == StepState.SKIPPED else _moment(node.get("startedAt")),
-        finished_at=None if state == StepState.SKIPPED else _moment(node.get("finishedAt")),
+        started_at=None if waits else _moment(node.get("startedAt")),
+        finished_at=None if waits else _moment(node.get("finishedAt")),
         message="" if state == StepState.SKIPPED else node.get("message", ""),
         progress=int(done) / int(whole) if state == StepState.RUNNING and int(whole or 0) > 1 else None,
         pod=_pod(node, nodes),

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from regraft_core.presentation import words
-from regraft_core.runs import Cause, RunState, StepState
+from regraft_core.runs import Cause, Run, RunRequest, RunState, StepState, now
 from regraft_core.verdict import Reason, Verdict
+from regraft_core.versions import Service, VersionShown
 from tests.unit.trigger.examples import rejected_run, run_of
 
 
@@ -62,7 +65,7 @@ def test_a_run_is_about_its_dataset_or_the_version_to_go_back_to() -> None:
         "a.b:8000/good.csv?seed=1"
     )
     assert words.subject(run_of(RunState.QUEUED, data_url=None, kind="bootstrap")) == (
-        "The dataset that ships with the task"
+        "The task's own reference dataset"
     )
     assert words.subject(run_of(RunState.QUEUED, kind="rollback", to_version="3")) == "Roll back to version 3"
     assert words.subject(run_of(RunState.QUEUED, kind="rollback")) == "Roll back to the version before"
@@ -97,3 +100,22 @@ def test_only_web_addresses_become_links() -> None:
     assert words.is_web_address("HTTPS://a.b/")
     assert not words.is_web_address("javascript:alert(1)")
     assert not words.is_web_address("file:///etc/passwd")
+
+
+def test_waiting_for_a_turn_is_told_apart_from_working() -> None:
+    run = Run.accept(RunRequest(run_id="run-1", task="passwords", data_url="https://a/b.csv", accepted_at=now()))
+    run.accepted_at -= timedelta(seconds=90)
+    assert words.seconds_of(run) is None
+    assert words.waited(run) == pytest.approx(90, abs=5)
+    run.steps[0].started_at = run.accepted_at + timedelta(seconds=60)
+    run.finished_at = run.accepted_at + timedelta(seconds=72)
+    assert (words.waited(run), words.seconds_of(run)) == (60, 12)
+
+
+def test_a_version_is_told_by_time_dataset_and_skill() -> None:
+    served = Service(since=datetime(2026, 1, 31, 14, 5, tzinfo=UTC), run_id="run-2", kind="train")
+    shown = VersionShown(version="3", run_id="run-2", data_url="https://a.b/c/d.csv", served=[served])
+    assert words.version(shown) == "Version 3 · served since 31 Jan 2026, 14:05:00 UTC · a.b/…/d.csv"
+    own = shown.model_copy(update={"data_url": "bootstrap:passwords", "metrics": {"skill": 0.91234}})
+    assert words.version(own).endswith("UTC · The task's own reference dataset · skill 0.9123")
+    assert words.version(VersionShown(version="2")) == "Version 2"

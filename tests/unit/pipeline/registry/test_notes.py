@@ -30,7 +30,7 @@ def test_a_run_tells_what_was_found_and_leads_back() -> None:
 def test_without_an_address_there_are_no_links() -> None:
     note = notes.of_run(request(None), Verdict(task="passwords", accepted=True), None)
     assert "](" not in note
-    assert "the dataset that ships with the task" in note
+    assert "the task's own reference dataset" in note
     assert "Every gate accepted it." in note
 
 
