@@ -48,6 +48,12 @@ class TestRunOf:
         assert (validate.state, validate.progress) == (StepState.RUNNING, 0.4)
         assert run.step("train").state == StepState.PENDING
 
+    def test_a_step_has_not_begun_while_its_pod_or_its_turn_is_waited_for(self) -> None:
+        waiting = node("deploy", "Pending", message="Waiting for regraft/Mutex/regraft-deploy-passwords lock")
+        step = run_of(workflow(request(), "Running", [waiting])).step("deploy")
+        assert (step.state, step.started_at, step.finished_at) == (StepState.PENDING, None, None)
+        assert step.message.startswith("Waiting for")
+
     def test_the_pod_of_a_step_that_was_tried_again_is_its_last(self) -> None:
         tries = [node(f"download({number})", "Failed") | {"templateName": "download"} for number in range(2)]
         step = node("download", "Running", type="Retry", children=[item["id"] for item in tries])
