@@ -156,7 +156,8 @@ def evaluate(
     if scale is None or (scale == "log" and target.min() < 0):
         scale = scale_of(target, task)
     predicted = np.empty(len(target), dtype=target.dtype)
-    folds, few = folds_of(target, task.gates.folds, rng), {}
+    folds = folds_of(target, task.gates.folds, rng)
+    few: dict[Any, int] = {}
     if scale == "classes":
         alone, few = _few(target, 2 * task.gates.folds)
         folds[alone] = -1

@@ -92,7 +92,7 @@ def dates_told(counts: Counter[str], values: pd.Series[str]) -> str | None:
         return None
 
     def first(such: Collection[str]) -> str:
-        place = int(values.isin(such).to_numpy().argmax())
+        place = int(values.isin(list(such)).to_numpy().argmax())
         return f"{values.iloc[place]!r} on line {values.index[place]}"
 
     told = []
