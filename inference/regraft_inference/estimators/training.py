@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from regraft_inference.estimators.additive import AdditiveModel, Term
+from regraft_inference.estimators.calibration import line_of, losses_of
 from regraft_inference.estimators.encoding import Part
 from regraft_inference.estimators.lines import Lines, lines_of
 from regraft_inference.estimators.trees import TreesModel
@@ -54,9 +54,6 @@ FEW_ROUNDS = 40
 
 MOST_TREES = 400
 """Of all outputs together."""
-
-SLOPES = (0.2, 2.0)
-PRIOR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -148,8 +145,8 @@ def _calibrated(attempt: Attempt, classes: int) -> tuple[Trained, Floats]:
     if classes == 2 < scores.shape[1]:
         among = among[:, 1:] - among[:, :1]
         outputs = outputs[1:]
-    slope, offsets[outputs] = _calibration(among, target, classes)
-    losses = _losses(offsets[outputs] + slope * among, target, classes)
+    slope, offsets[outputs] = line_of(among, target, classes)
+    losses = losses_of(offsets[outputs] + slope * among, target, classes)
     return Trained(model, slope, offsets, {model.kind: float(losses.mean())}), losses
 
 
@@ -177,33 +174,6 @@ def _folds(table: Table, number: int) -> NDArray[np.int64]:
     return folds
 
 
-def _calibration(scores: Floats, target: Floats, classes: int) -> tuple[float, Floats]:
-    """Return slope and offsets with the smallest loss on held-out scores, drawn a little to 1 and 0."""
-    outputs = scores.shape[1]
-    if not classes:
-        return 1.0, np.zeros(1)
-
-    def loss(line: Floats) -> float:
-        away = (line[0] - 1) ** 2 + (line[1:] ** 2).sum()
-        return float(_losses(line[1:] + line[0] * scores, target, classes).mean() + PRIOR * away)
-
-    start = np.array([1.0, *np.zeros(outputs)])
-    found = minimize(loss, start, method="L-BFGS-B", bounds=[SLOPES, *[(-3.0, 3.0)] * outputs]).x
-    return float(found[0]), found[1:]
-
-
-def _losses(scores: Floats, target: Floats, classes: int) -> Floats:
-    """Return squared errors, or negative logarithms of the probability of what was."""
-    if not classes:
-        found: Floats = (scores[:, 0] - target) ** 2
-        return found
-    places = target.astype(np.int64)
-    if classes <= 2:
-        return np.logaddexp(0, np.where(places == 1, -scores[:, 0], scores[:, 0]))
-    total: Floats = np.logaddexp.reduce(scores, axis=1) - scores[np.arange(len(scores)), places]
-    return total
-
-
 def fit_additive(table: Table) -> Attempt:
     """Train explainable boosting machines that start from straight lines, and take their tables of scores out of them.
 
@@ -226,7 +196,7 @@ def fit_additive(table: Table) -> Attempt:
         held = zip(models, rows, strict=True)
         scores = np.concatenate([model.scores(table.matrix[outside]) for model, outside in held])
         attempts.append(Attempt(mean_of(models), scores, target))
-        losses.append(_losses(scores, target, table.classes))
+        losses.append(losses_of(scores, target, table.classes))
     bent, straight = attempts
     # Two: what is bent has stopped by these very rows, and so looks better on them than it is.
     return bent if _clearly_less(losses[0], losses[1], errors=2.0) else straight
@@ -283,9 +253,9 @@ def _best_lines(table: Table, parts: dict[int, Part], inside: NDArray[np.bool_])
     found: list[Lines] = lines_of(one.matrix, one.target, parts, table.classes)
     if not found:
         return None
-    losses = [_losses(lines.scores(outside.matrix), outside.target, table.classes).mean() for lines in found]
+    losses = [losses_of(lines.scores(outside.matrix), outside.target, table.classes).mean() for lines in found]
     best = int(np.argmin(losses))
-    constant = _losses(np.tile(_constant(one), (len(outside.target), 1)), outside.target, table.classes).mean()
+    constant = losses_of(np.tile(_constant(one), (len(outside.target), 1)), outside.target, table.classes).mean()
     return found[best] if losses[best] < constant else None
 
 
