@@ -101,13 +101,13 @@ def subject(run: Run) -> str:
 def version(shown: VersionShown) -> str:
     """Return what tells a version from others: when it served last, what it was trained on, and how good it is."""
     parts = [f"Version {shown.version}"]
+    if "skill" in shown.metrics:
+        parts.append(f"skill {figure(shown.metrics['skill'])}")
     if shown.served:
         parts.append(f"served since {moment(shown.served[0].since)}")
     if shown.run_id is not None:
         is_own = not shown.data_url or shown.data_url.startswith("bootstrap:")
         parts.append(SHIPPED if is_own else short_address(shown.data_url or ""))
-    if "skill" in shown.metrics:
-        parts.append(f"skill {figure(shown.metrics['skill'])}")
     return " · ".join(parts)
 
 

@@ -167,8 +167,8 @@ def test_a_rollback_has_the_versions_that_served_to_choose_from(service: Running
     assert ("select", {"id": "version-passwords", "name": "version"}) in Tags(html).seen
     chosen = [attributes["value"] for tag, attributes in Tags(html).seen if tag == "option" and "value" in attributes]
     assert chosen == ["", "6", "5"]
-    assert "Version 6 · served since " in html
-    assert "· data.example.org/…/passwords.csv · skill 0.9</option>" in html
+    assert "Version 6 · skill 0.9 · served since " in html
+    assert "UTC · data.example.org/…/passwords.csv</option>" in html
     # What is open stays as it is while the page lives, until another version serves.
     assert 'data-still="7 6 5"' in html
 

@@ -117,5 +117,6 @@ def test_a_version_is_told_by_time_dataset_and_skill() -> None:
     shown = VersionShown(version="3", run_id="run-2", data_url="https://a.b/c/d.csv", served=[served])
     assert words.version(shown) == "Version 3 · served since 31 Jan 2026, 14:05:00 UTC · a.b/…/d.csv"
     own = shown.model_copy(update={"data_url": "bootstrap:passwords", "metrics": {"skill": 0.91234}})
-    assert words.version(own).endswith("UTC · The task's own reference dataset · skill 0.9123")
+    assert words.version(own).startswith("Version 3 · skill 0.9123 · served since ")
+    assert words.version(own).endswith("UTC · The task's own reference dataset")
     assert words.version(VersionShown(version="2")) == "Version 2"
