@@ -19,6 +19,8 @@ from regraft_core.version import __version__
 from tests.checker import datasets
 
 runner = CliRunner()
+COMPLETING = {"bash": "COMPREPLY", "zsh": "#compdef", "fish": "commandline"}
+"""What a script that completes commands says in each shell, and in no other."""
 HEAVY = ("pandas", "sklearn", "mlflow", "kserve", "pandera", "matplotlib")
 
 
@@ -40,11 +42,18 @@ def test_the_version_is_told() -> None:
     assert runner.invoke(cli.app, ["--version"]).output == f"regraft {__version__}\n"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_can_complete_commands(shell: str) -> None:
-    command = [str(Path(sys.executable).with_name("regraft")), "--show-completion", shell]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "_REGRAFT_COMPLETE" in shown.stdout
+@pytest.mark.parametrize("shell", COMPLETING)
+def test_a_shell_can_complete_commands(
+    shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shellingham.detect_shell", lambda: (shell, f"/bin/{shell}"))  # from the processes above
+    monkeypatch.setattr(sys, "argv", ["regraft", "--show-completion"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    shown = capsys.readouterr().out
+    assert "_REGRAFT_COMPLETE" in shown
+    assert COMPLETING[shell] in shown
 
 
 def test_help_imports_nothing_heavy() -> None:
