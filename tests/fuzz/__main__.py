@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from tests.fuzz.downloads import DOWNLOADS
 from tests.fuzz.files import FILES
 from tests.fuzz.heavy import heavy
-from tests.fuzz.requests import REQUESTS
+from tests.fuzz.requests import REQUESTS, stop
 from tests.fuzz.target import Failure, Target, failure_of, mutated, shrunk
 
 TARGETS: tuple[Target, ...] = (*FILES, *DOWNLOADS, *REQUESTS)
@@ -59,7 +59,10 @@ def main() -> int:
     if not targets and not chosen:
         parser.error(f"no target has {asked.only!r} in its name: {', '.join(target.name for target in TARGETS)}")
     print(f"seed {asked.seed}", flush=True)
-    found = fuzz(targets, seconds=60 * asked.minutes, seed=asked.seed)
+    try:
+        found = fuzz(targets, seconds=60 * asked.minutes, seed=asked.seed)
+    finally:
+        stop()
     for name, (inputs, failures) in found.items():
         print(f"{name:12} {inputs:8,} inputs  {len(failures):3} failures")
     return int(too_heavy > 0 or any(failures for _, failures in found.values()))

@@ -6,7 +6,6 @@ import json
 import random
 import re
 import socket
-from atexit import register
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
@@ -61,15 +60,22 @@ QUIET_SECONDS = 0.2
 """After so long without an answer to bytes that may be no request, none is waited for."""
 
 
+_STARTED = ExitStack()
+
+
 @cache
 def port() -> int:
-    """Start a predictor of two tasks that lasts as long as the process, and return its port."""
-    stack = ExitStack()
-    register(stack.close)
-    folder = Path(stack.enter_context(TemporaryDirectory()))
+    """Start a predictor of two tasks, which lasts until it is stopped, and return its port."""
+    folder = Path(_STARTED.enter_context(TemporaryDirectory()))
     write_passwords_bundle(folder / "passwords")
     write_heart_bundle(folder / "heart-disease")
-    return stack.enter_context(serving(folder))
+    return _STARTED.enter_context(serving(folder))
+
+
+def stop() -> None:
+    """Stop the predictor, where one was started."""
+    port.cache_clear()
+    _STARTED.close()
 
 
 def statuses(data: bytes, *, patience: float = SECONDS) -> list[int]:

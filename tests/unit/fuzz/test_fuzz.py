@@ -1,12 +1,20 @@
 import random
+from collections.abc import Iterator
 
 import pytest
 
 from tests.fuzz.__main__ import TARGETS
 from tests.fuzz.files import check_rows
+from tests.fuzz.requests import stop
 from tests.fuzz.target import Target, WrongError, failure_of, mutated, shrunk
 
 pytestmark = pytest.mark.filterwarnings("ignore:ORJSONResponse is deprecated")  # KServe still uses it
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stopped() -> Iterator[None]:
+    yield
+    stop()  # while pytest still has the streams that its thread logs to
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
