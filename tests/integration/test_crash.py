@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Callable
 
-import httpx
 import pytest
 from mlflow.tracking import MlflowClient
 
@@ -18,6 +17,7 @@ from regraft_core.serving import Serving
 from regraft_core.steps import STEPS
 from regraft_core.stores.objects import FileStore, get_model
 from regraft_core.stores.queue import RunStore
+from tests import plain
 from tests.checker.client import Service
 from tests.checker.stack import Stack
 from tests.integration.conftest import Poster
@@ -72,7 +72,7 @@ def assert_all_agree(stack: Stack, run: Run) -> None:
     client = MlflowClient(stack.addresses["MLflow"])
     serving = get_model(FileStore(stack.folder / "bucket"), layout.serving("passwords"), Serving)
     assert serving is not None
-    answer = httpx.post(stack.predict_url, json={"Password": ["abc"]}, trust_env=False)
+    answer = plain.post(stack.predict_url, json={"Password": ["abc"]})
     assert run.version is not None
     named = (
         str(client.get_registered_model(MODEL).aliases["prod"]),

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from tests import plain
 from tests.checker.stack import Stack
 
 TASK = "heart-disease"
@@ -14,7 +15,7 @@ WAIT_SECONDS = 60
 
 
 def fit(url: str, path: str) -> dict[str, Any]:
-    answer = httpx.get(f"{url}{path}", trust_env=False)
+    answer = plain.get(f"{url}{path}")
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found

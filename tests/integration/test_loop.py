@@ -12,6 +12,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from regraft_pipeline.tasks import load_task
+from tests import plain
 from tests.checker import datasets
 from tests.checker.client import HEART_DISEASE, PASSWORDS, Service
 from tests.checker.cycles import COURSE, Course, Cycle, Outcome
@@ -111,7 +112,7 @@ def test_the_same_key_is_the_same_run(service: Service, poster: Poster) -> None:
 def test_a_run_has_a_report(service: Service, poster: Poster) -> None:
     accepted = service.trigger(poster.address("drifted", SEED))
     service.wait(accepted, timeout=60)
-    report = httpx.get(f"{accepted.status_url}/report")
+    report = plain.get(f"{accepted.status_url}/report")
     assert report.status_code == 200
     assert report.headers["Content-Type"].startswith("text/html")
     assert "target_drift" in report.text

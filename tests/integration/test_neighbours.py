@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import cycle
 
-import httpx
 import pytest
 
+from tests import plain
 from tests.checker.client import HEART_DISEASE, PASSWORDS, Accepted, RunView, Service
 from tests.checker.hostile import HOSTILE, Hostile
 from tests.checker.transports import TRANSPORTS, Transport, hostile_server
@@ -41,13 +41,12 @@ def posted(request: pytest.FixtureRequest, service: Service, poster: Poster, hos
 
 
 def send(service: Service, hostile: Hostile) -> Accepted:
-    answer = httpx.post(
+    answer = plain.post(
         service.trigger_url,
         params={"task": hostile.task},
         content=hostile.make(1),
         headers={"Content-Type": hostile.content_type},
         timeout=30,
-        trust_env=False,
     )
     assert answer.status_code == 202, answer.text
     return Accepted(answer.json()["run_id"], answer.json()["status_url"])
@@ -57,7 +56,7 @@ def send(service: Service, hostile: Hostile) -> Accepted:
 def test_a_good_dataset_behind_them_is_promoted(task: str, posted: dict[str, Accepted], service: Service) -> None:
     run = service.wait(posted[task], timeout=200)
     assert run.state == "promoted", run.message
-    answer = httpx.get(f"{service.predict_url.removesuffix('/predict')}/{task}/schema", trust_env=False)
+    answer = plain.get(f"{service.predict_url.removesuffix('/predict')}/{task}/schema")
     assert answer.headers["Regraft-Model-Version"] == run.version
 
 

@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from tests import plain
 from tests.unit.inference.bundles import (
     HEART_ANSWERS,
     HEART_ROWS,
@@ -53,7 +54,7 @@ class Predictor:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
-                httpx.get(self.url)
+                plain.get(self.url)
             except httpx.TransportError:
                 time.sleep(0.1)
             else:
@@ -186,7 +187,7 @@ def test_requests_come_in_pieces_and_several_at_once(predictor: Predictor) -> No
 
 def test_an_ordinary_client_sees_the_413(predictor: Predictor) -> None:
     for _ in range(10):
-        response = httpx.post(f"{predictor.url}/predict", content=b" " * 1_500_000)
+        response = plain.post(f"{predictor.url}/predict", content=b" " * 1_500_000)
         assert response.status_code == 413
 
 
@@ -282,9 +283,9 @@ def mounted(folder: Path) -> Iterator[Predictor]:
 
 
 def test_one_task_is_served_from_the_folder_that_kserve_mounts(mounted: Predictor) -> None:
-    response = httpx.post(f"{mounted.url}/predict", json={"Password": ["a"]})
+    response = plain.post(f"{mounted.url}/predict", json={"Password": ["a"]})
     assert (response.json(), version_of(response)) == ({"Times": [2.0]}, "2")
-    assert httpx.post(f"{mounted.url}/v2/repository/models/passwords/load").status_code == 404
+    assert plain.post(f"{mounted.url}/v2/repository/models/passwords/load").status_code == 404
     status = Path(f"/proc/{mounted.process.pid}/status").read_text()
     (resident,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
     assert int(resident) < 600_000, "kB"
@@ -299,9 +300,9 @@ def test_a_bundle_that_answers_otherwise_than_its_trainer_is_not_ready(tmp_path:
     checksums.write_text(json.dumps(sums))
     with running(tmp_path / "log", "--model_dir", str(bundle)) as predictor:
         for path in ("/health", "/v2/models/passwords/ready"):
-            response = httpx.get(predictor.url + path)
+            response = plain.get(predictor.url + path)
             assert (response.status_code, response.json()["code"]) == (503, "golden_mismatch")
-        assert httpx.get(f"{predictor.url}/v2/health/live").status_code == 200
+        assert plain.get(f"{predictor.url}/v2/health/live").status_code == 200
 
 
 async def ask_until_refused(http: httpx.AsyncClient) -> int:

@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from mlflow.tracking import MlflowClient
 from typer.testing import CliRunner, Result
 
 from regraft_cli import main as cli
+from tests import plain
 from tests.checker.stack import Stack
 from tests.integration.conftest import Poster
 from tests.proofs import some
@@ -116,4 +116,4 @@ def test_the_processes_end_with_their_parent_and_in_order(stack: Stack, tmp_path
     while any(is_alive(pid) for pid in children):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert httpx.get(f"http://127.0.0.1:{stack.predict_port}/health", trust_env=False).is_success
+    assert plain.get(f"http://127.0.0.1:{stack.predict_port}/health").is_success

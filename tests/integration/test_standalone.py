@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
-import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
 from regraft_core.errors import BundleError, RegraftError
 from regraft_inference.storage import fetch
+from tests import plain
 from tests.integration.test_predictor import Predictor, running
 from tests.unit.inference.bundles import write_heart_bundle
 
@@ -74,12 +74,12 @@ def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_bundle_in_s3_is_served_as_the_task_that_it_names(predictor: Predictor) -> None:
-    health = httpx.get(f"{predictor.url}/health")
+    health = plain.get(f"{predictor.url}/health")
     assert health.status_code == 200, health.text
     (model,) = health.json()["models"]
     assert (model["task"], model["version"]) == ("heart-disease", "7")
     for path in ("/predict", "/heart-disease/predict"):
-        answer = httpx.post(f"{predictor.url}{path}", json={"age": [40, 60], "sex": [0, 1], "oldpeak": [0.5, 2.5]})
+        answer = plain.post(f"{predictor.url}{path}", json={"age": [40, 60], "sex": [0, 1], "oldpeak": [0.5, 2.5]})
         assert answer.json() == {"condition": [0, 1]}
 
 

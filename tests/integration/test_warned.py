@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-import httpx
 import pytest
 from typer.testing import CliRunner
 
 from regraft_cli import main as cli
+from tests import plain
 from tests.checker.client import RunView
 from tests.checker.stack import Stack
 from tests.integration.conftest import Poster
@@ -63,14 +63,14 @@ def test_whoever_watches_it_sees_the_warning_at_its_end(warned: RunView, stack: 
 
 
 def test_the_page_shows_it_with_the_run_and_with_what_serves(warned: RunView, stack: Stack) -> None:
-    page = httpx.get(f"{stack.addresses['trigger service']}/", trust_env=False).text
+    page = plain.get(f"{stack.addresses['trigger service']}/").text
     assert "skill lost" in part_of(page, f'id="{warned.run_id}"', "</li>")
     assert SAID in part_of(page, 'id="serving-passwords"', "</article>")
-    run = httpx.get(stack.addresses["trigger service"] + f"/runs/{warned.run_id}", headers=HTML, trust_env=False).text
+    run = plain.get(stack.addresses["trigger service"] + f"/runs/{warned.run_id}", headers=HTML).text
     assert SAID in part_of(run, 'id="run-summary"', "</section>")
 
 
 def test_a_good_dataset_after_it_ends_the_warning(warned: RunView, stack: Stack, poster: Poster) -> None:
     assert poster.run("good", 73).state == "promoted"
-    page = httpx.get(f"{stack.addresses['trigger service']}/", trust_env=False).text
+    page = plain.get(f"{stack.addresses['trigger service']}/").text
     assert SAID not in part_of(page, 'id="serving-passwords"', "</article>")

@@ -79,7 +79,12 @@ class KServeDeployer:
         self._api = cluster.client()
         # A predictor is not behind the proxy of the environment. A connection of its own for each question, so that
         # every pod behind the Service may come to answer.
-        self._http = httpx.Client(timeout=5, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+        self._http = httpx.Client(
+            timeout=5,
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
+            verify=predictor_url.startswith("https://"),  # authorities that are never asked take 50 ms of CPU
+        )
         self._namespace = namespace
         self._predictor_url = predictor_url
         self._timeout = timeout

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import plain
 from tests.unit.inference.bundles import write_heart_bundle, write_passwords_bundle
 
 REQUIREMENTS = Path(__file__).parents[3] / "requirements"
@@ -135,13 +136,13 @@ def test_the_predictor_serves_all_its_protocols(predictor: str) -> None:
         "/v2/models/passwords/infer": {"inputs": [tensor]},
     }
     for path, payload in posts.items():
-        assert httpx.post(predictor + path, json=payload, trust_env=False).is_success, path
+        assert plain.post(predictor + path, json=payload).is_success, path
     for path in ("/", "/health", "/schema", "/metrics", "/openapi.json", "/v1/models", "/v2", "/v2/health/ready"):
-        assert httpx.get(predictor + path, trust_env=False).is_success, path
+        assert plain.get(predictor + path).is_success, path
 
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, trust_env=False).is_success
+        return plain.get(url).is_success
     except httpx.TransportError:
         return False

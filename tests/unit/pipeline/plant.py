@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import httpx
 from mlflow.tracking import MlflowClient
 
 from regraft_core import layout
@@ -26,6 +25,7 @@ from regraft_pipeline.registry.version import Version
 from regraft_pipeline.settings import WorkerSettings
 from regraft_pipeline.steps import Context, DownloadResult, RegisterResult, TrainResult
 from regraft_pipeline.tasks import Task, load_task
+from tests import plain
 from tests.unit.inference.bundles import write_passwords_bundle
 
 BEGIN = datetime(2024, 2, 29, tzinfo=UTC)
@@ -121,7 +121,7 @@ class Plant:
 
     def answering(self) -> str | None:
         """Return the version that the predictor names."""
-        answer = httpx.get(f"{self.predictor_url}/{self.task.name}/schema", trust_env=False)
+        answer = plain.get(f"{self.predictor_url}/{self.task.name}/schema")
         named: str | None = answer.headers.get("Regraft-Model-Version")
         return named
 

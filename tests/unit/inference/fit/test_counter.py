@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +23,7 @@ from regraft_inference.fit.port import serve_counts
 from regraft_inference.model import TaskRepository
 from regraft_pipeline.data.profile import confidence_of, count, predictions_of, profile_of, tallies_of
 from regraft_pipeline.tasks.task import Task
+from tests import plain
 
 ROWS = 400
 COLUMNS = (
@@ -253,8 +253,8 @@ def test_the_port_tells_counts_and_nothing_else(profile: Profile, tmp_path: Path
     assert server is not None
     try:
         url = f"http://127.0.0.1:{server.server_port}"
-        told = Told.model_validate_json(httpx.get(f"{url}/counts", trust_env=False).content)
-        assert httpx.get(f"{url}/metrics", trust_env=False).status_code == 404
+        told = Told.model_validate_json(plain.get(f"{url}/counts").content)
+        assert plain.get(f"{url}/metrics").status_code == 404
         assert serve_counts("127.0.0.1", server.server_port, TaskRepository().answers) is None
     finally:
         server.shutdown()

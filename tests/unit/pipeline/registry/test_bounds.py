@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from urllib.parse import urlsplit
 
-import httpx
+from tests import plain
 
 
 def answer_to(url: str, request: bytes) -> bytes:
@@ -18,7 +18,7 @@ def answer_to(url: str, request: bytes) -> bytes:
 def test_a_head_without_end_is_refused_and_others_are_answered(mlflow_url: str) -> None:
     endless = b"GET /health HTTP/1.1\r\nHost: localhost\r\nx: " + b"a" * (80 << 10)
     assert answer_to(mlflow_url, endless).startswith(b"HTTP/1.1 431 ")
-    assert httpx.get(f"{mlflow_url}/health").text == "OK"
+    assert plain.get(f"{mlflow_url}/health").text == "OK"
 
 
 def test_an_upgrade_that_nobody_makes_is_left_aside(mlflow_url: str) -> None:
