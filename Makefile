@@ -27,9 +27,10 @@ demo: $(STAMP)  ## The whole loop in front of your eyes, no cluster (KEEP=1 leav
 test: $(STAMP)  ## Everything that needs no cluster: lint, types, unit and integration tests
 	@$(MAKE) --jobs 2 lint short-tests  # beside each other: mypy has one process, and some tests wait
 
+# Three processes on two processors: each waits now and then for a server that it has started.
 .PHONY: short-tests
 short-tests: $(STAMP)
-	@$(BIN)/pytest --quiet -m "not long" --numprocesses 2 --dist loadscope --no-loadscope-reorder
+	@$(BIN)/pytest --quiet -m "not long" --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 .PHONY: test-long
 test-long: $(STAMP)  ## What takes longer: many random courses, kill -9 at each step, documents whose commands train, more random examples
@@ -37,7 +38,7 @@ test-long: $(STAMP)  ## What takes longer: many random courses, kill -9 at each 
 
 .PHONY: coverage
 coverage: $(STAMP)  ## The same tests with branch coverage, which takes twice as long
-	@COVERAGE_CORE=ctrace $(BIN)/pytest --quiet -m "not long" --numprocesses 2 --dist loadscope --no-loadscope-reorder \
+	@COVERAGE_CORE=ctrace $(BIN)/pytest --quiet -m "not long" --numprocesses 3 --dist loadscope --no-loadscope-reorder \
 	  --cov --cov-branch --cov-report=term
 
 AXE := .tools/axe/node_modules/axe-core/axe.min.js
