@@ -120,7 +120,7 @@ def test_a_task_whose_bundle_is_refused_is_told_and_not_waited_for(tmp_path: Pat
 def test_a_first_version_that_takes_long_is_made_while_the_others_serve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stacks, "START_SECONDS", 0.2)
+    monkeypatch.setattr(stacks, "START_SECONDS", 1.0)
     write_passwords_bundle(tmp_path / "models" / "passwords")
     stack = Stack(tmp_path, Ports(trigger=0, predict=0, mlflow=0), ["passwords", "wide"])
     nobody = stack.children[0]
