@@ -26,8 +26,14 @@ from regraft_inference.fit.keeper import KEPT
 from regraft_inference.fit.waiting import Inputs
 from regraft_inference.values import Values
 
-MOST_WAITING = 4096
-"""Rows that wait to be counted at most."""
+MOST_WAITING = 1 << 14
+"""Rows that wait to be counted at most: each step over a column is then of many. Of wide tables fewer wait."""
+
+MOST_VALUES = 1 << 20
+"""Values of all columns that wait at most: 8 MiB of numbers."""
+
+BESIDE = 3
+"""Rows whose memory the objects of one request take, beside its rows."""
 
 MOST_VERSIONS = 8
 """Versions of a task whose counts are kept: those that were in service last."""
@@ -42,7 +48,10 @@ class VersionCounter:
     def __init__(self, known: Known, contract: Contract) -> None:
         self.known = known
         self._lock = threading.Lock()
-        self._rows_waiting = self._rows = 0
+        self._rows = 0
+        self._most_waiting = min(MOST_WAITING, MOST_VALUES // len(contract.features))
+        self._room = self._most_waiting
+        """Rows that may still come before all that wait are counted."""
         self.answered = 0
         """Requests that were answered; counted on the event loop alone."""
         self._refused: dict[tuple[str | None, str], int] = {}
@@ -70,8 +79,9 @@ class VersionCounter:
                 self._answers_waiting.append(answers)
             if scores is not None:
                 self._scores_waiting.append(scores)
-            self._rows_waiting += len(answers)
-            if self._rows_waiting >= MOST_WAITING:
+            self._rows += len(answers)
+            self._room -= len(answers) + BESIDE
+            if self._room <= 0:
                 self._count_waiting()
 
     def refused(self, error: RegraftError) -> None:
@@ -118,8 +128,7 @@ class VersionCounter:
         return moment
 
     def _count_waiting(self) -> None:
-        self._rows += self._rows_waiting
-        self._rows_waiting = 0
+        self._room = self._most_waiting
         self._inputs.count()
         answers, self._answers_waiting = self._answers_waiting, []
         if self._count_predictions is not None and answers:

@@ -16,6 +16,7 @@ from regraft_core.errors import ContractError, TooLargeError, UnavailableError
 from regraft_core.fit.counts import Counted, Counts, Known, Told
 from regraft_core.profile import CONFIDENCE_LOG_ODDS, Profile
 from regraft_inference.columns import typed_values
+from regraft_inference.fit import counter as counting
 from regraft_inference.fit import waiting
 from regraft_inference.fit.aspects import SurenessCounts
 from regraft_inference.fit.counter import COUNTERS, MOST_VERSIONS, MOST_WAITING, Counters, VersionCounter
@@ -207,7 +208,7 @@ def test_threads_lose_nothing_and_what_waits_is_bounded(profile: Profile) -> Non
         for _ in range(300):
             asked.saw(part, answers)
             with asked._lock:
-                assert asked._rows_waiting <= MOST_WAITING
+                assert sum(map(len, asked._answers_waiting)) <= MOST_WAITING
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
@@ -215,6 +216,21 @@ def test_threads_lose_nothing_and_what_waits_is_bounded(profile: Profile) -> Non
     for thread in threads:
         thread.join()
     assert asked.counts().rows == 12_000
+
+
+@pytest.mark.parametrize(("rows_each", "values", "most"), [(1, 1 << 20, 9), (10, 1 << 20, 3), (1, 100, 2)])
+def test_small_requests_and_wide_rows_wait_in_smaller_numbers(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch, rows_each: int, values: int, most: int
+) -> None:
+    monkeypatch.setattr(counting, "MOST_WAITING", 40)
+    monkeypatch.setattr(counting, "MOST_VALUES", values)
+    asked = counter(profile)
+    part, waits = typed(rows(1), 0, rows_each), []
+    for _ in range(20):
+        asked.saw(part, np.zeros(rows_each))
+        waits.append(len(asked._answers_waiting))
+    assert max(waits) == most
+    assert asked.counts().rows == 20 * rows_each
 
 
 def test_refused_requests_are_counted_by_column_and_rule_and_made_up_names_are_not_kept(profile: Profile) -> None:
