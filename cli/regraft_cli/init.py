@@ -84,7 +84,7 @@ def _told(draft: Draft, written: Written, tasks: Path, *, repeated: int) -> Grou
     parts += [
         Text(),
         Text(_estimator(written)),
-        Text(f"one half held against the other: {written.halves.summary()}"),
+        Text(f"one half held against the other: {written.halves.summary() if written.halves.accepted else 'rejected'}"),
         *(Text(f"  {reason.severity}: {reason.message}") for reason in written.halves.reasons),
         Text(),
         Text(f"written: {written.path}, {reference}"),

@@ -225,7 +225,8 @@ def _identifier(name: str, kind: Kind) -> str | None:
         if different >= UNIQUE * kind.rows and not words and not place:
             return "an identifier: another value in (nearly) every row"
     if named and different > FEW_LEVELS and kind.type in ("string", "integer"):
-        return f"an identifier by its name, {different:,} different values"
+        cause = "by its name" if name else "for it has no name, as the row names that pandas and R write"
+        return f"an identifier {cause}: {different:,} different values"
     return None
 
 

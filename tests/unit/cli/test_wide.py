@@ -1,4 +1,4 @@
-"""Tables of many columns, as the command line shows them."""
+"""Tables of many columns, and of nothing to learn, as the command line shows them."""
 
 from pathlib import Path
 
@@ -25,3 +25,15 @@ def test_many_columns_are_told_together(tmp_path: Path, monkeypatch: pytest.Monk
     assert "place" in told
     listed = CliRunner().invoke(app, ["tasks", "--data", str(tmp_path), "--url", "http://127.0.0.1:9"]).stdout
     assert "s14 and 6 more" in " ".join(listed.split())
+
+
+def test_a_table_that_tells_nothing_is_refused_with_each_reason_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pd.DataFrame(np.random.default_rng(2).normal(size=(200, 2)).round(3), columns=["x", "y"])
+    table.to_csv(tmp_path / "noise.csv", index=False)
+    monkeypatch.setenv("COLUMNS", "400")
+    arguments = ["init", str(tmp_path / "noise.csv"), "--target", "y", "--tasks", str(tmp_path / "tasks")]
+    told = CliRunner().invoke(app, arguments).stdout
+    assert "one half held against the other: rejected\n" in told
+    assert told.count("hardly predicts the others") == 1

@@ -51,6 +51,11 @@ def test_every_column_is_decided_and_explained() -> None:
     assert found["species"][0] == "string"
 
 
+def test_row_names_in_no_order_are_told_by_their_missing_name() -> None:
+    found = {column.name: column.why for column in drafted(**{"": RNG.permutation(ROWS) * 3}).columns}
+    assert found[""].startswith("an identifier for it has no name, as the row names that pandas and R write")
+
+
 def test_telephone_numbers_tell_rows_apart_however_they_are_written() -> None:
     phones = [f"{'+49 30' if row % 2 else '(0049) 30'} {row * 7919 % 900_000}-1" for row in range(ROWS)]
     found = next(column for column in drafted(phone=phones).columns if column.name == "phone")
