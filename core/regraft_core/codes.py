@@ -166,7 +166,10 @@ class Code(StrEnum):
     SOURCE_TOO_MANY_REDIRECTS = "source_too_many_redirects", "The address redirects too often."
     SOURCE_GONE = "source_gone", "The whole address, which carries a secret, is not kept any more."
     SOURCE_TRUNCATED = "source_truncated", "The answer ended before the dataset did, or it cannot be known."
-    SOURCE_UNTRUSTED = "source_untrusted", "The certificate of the data's server is of no authority that is trusted."
+    SOURCE_UNTRUSTED = (
+        "source_untrusted",
+        "The certificate of the data's server is expired, for another name, or of no authority that is trusted.",
+    )
     NO_ROOM = "no_room", "The disk has no room for the dataset."
 
     # How a run ended

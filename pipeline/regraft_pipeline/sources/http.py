@@ -10,9 +10,9 @@ import hashlib
 import re
 import ssl
 import urllib.request
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -24,9 +24,10 @@ from regraft_core.addresses import redacted, redacted_text, without_secrets_of
 from regraft_core.codes import Code
 from regraft_core.codings import CodingError, CutShortError, packings, unpacked
 from regraft_core.errors import RegraftError, SourceError, TemporaryError, passes_by_itself
-from regraft_pipeline.sources.network import GuardedNetwork, TimedNetwork
+from regraft_pipeline.sources.failures import NamingErrors, why
+from regraft_pipeline.sources.network import GuardedNetwork, TimedNetwork, TimedStream
 from regraft_pipeline.sources.source import Fetched, PassingError, Patience, Progress, Site, shown, too_large
-from regraft_pipeline.sources.words import READ_BYTES, retry_after, words_of
+from regraft_pipeline.sources.words import ADVICE, READ_BYTES, retry_after, words_of
 from regraft_pipeline.tls import trusted
 
 MAX_REDIRECTS = 10
@@ -103,7 +104,7 @@ class _Course:
         """Follow redirects by hand, so that each address is checked; return what came and whether its end is sure."""
         url = self._url
         for _ in range(MAX_REDIRECTS + 1):
-            with self._naming_errors(url), self._pool(url) as pool, self._asking(pool, url) as response:
+            with NamingErrors(shown(url), self._seen), self._pool(url) as pool, self._asking(pool, url) as response:
                 location = _location(response)
                 if response.status not in REDIRECTS or location is None:
                     return self._take(url, response)
@@ -111,7 +112,9 @@ class _Course:
             if str(url) not in self._seen:
                 self._seen.append(str(url))
         raise SourceError(
-            f"{shown(self._url)} redirects more than {MAX_REDIRECTS} times", code=Code.SOURCE_TOO_MANY_REDIRECTS
+            f"{shown(self._url)} redirects more than {MAX_REDIRECTS} times, at last to {shown(url)}; "
+            "post the address at which the file itself is",
+            code=Code.SOURCE_TOO_MANY_REDIRECTS,
         )
 
     def _pool(self, url: httpx.URL) -> httpcore.ConnectionPool:
@@ -165,11 +168,12 @@ class _Course:
         """Write the body behind what has come of it, and return the size of the file."""
         limit = self._site.limits.max_bytes
         received = size = body.size
+        last = b""
 
         def received_bytes() -> Iterator[bytes]:
-            nonlocal received
+            nonlocal received, last
             for chunk in response.iter_stream():
-                received += len(chunk)
+                received, last = received + len(chunk), chunk
                 if received > limit:
                     raise too_large(url, limit)
                 self._progress(min(received / body.total, 1.0) if body.total else None, f"{received:,} bytes")
@@ -190,7 +194,8 @@ class _Course:
         except CutShortError as error:
             raise PassingError(f"{shown(url)}: {error}", code=Code.SOURCE_TRUNCATED) from error
         except CodingError as error:
-            raise SourceError(f"{shown(url)}: {error}", code=Code.SOURCE_HTTP_ERROR) from error
+            message = f"{shown(url)}: {why(error, self._seen)}"
+            raise SourceError(message, code=Code.SOURCE_HTTP_ERROR) from error
         except OSError as error:
             raise TemporaryError(f"the dataset cannot be written: {error.strerror}", code=Code.NO_ROOM) from error
         except (httpcore.NetworkError, httpcore.RemoteProtocolError, httpcore.TimeoutException) as error:
@@ -201,10 +206,16 @@ class _Course:
                     self._patience.moved_on()
             if isinstance(error, httpcore.TimeoutException):
                 raise
-            raise PassingError(f"{shown(url)} stopped in the middle: {error}", code=Code.SOURCE_TRUNCATED) from error
+            message = f"{shown(url)} did not come whole: {why(error, self._seen)}"
+            raise PassingError(message, code=Code.SOURCE_TRUNCATED) from error
         if body.total is not None and received != body.total:
             raise PassingError(
-                f"{shown(url)} has {body.total:,} bytes, of which {received:,} came", code=Code.SOURCE_TRUNCATED
+                f"{shown(url)} says it has {body.total:,} bytes, and {received:,} came", code=Code.SOURCE_TRUNCATED
+            )
+        if _has_more(response, last):
+            raise PassingError(
+                f"{shown(url)} says it has {received:,} bytes, and more follow: its Content-Length must count bytes",
+                code=Code.SOURCE_TRUNCATED,
             )
         return size
 
@@ -217,7 +228,8 @@ class _Course:
             raise SourceError(
                 f"there is nothing at {shown(url)} ({status}){words}", code=Code.SOURCE_NOT_FOUND, http_status=status
             )
-        message = f"{shown(url)} answers {status} instead of 200{words}"
+        advice = ADVICE.get(status)
+        message = f"{shown(url)} answers {status} instead of 200{words}" + (f"; {advice}" if advice else "")
         if status != BEING_MADE and not passes_by_itself(status):
             raise SourceError(message, code=Code.SOURCE_HTTP_ERROR, http_status=status)
         raise PassingError(
@@ -238,64 +250,35 @@ class _Course:
                     break
         except (CodingError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
             pass
-        words = without_secrets_of(self._seen, words_of(body[:READ_BYTES]))
+        words = words_of(body[:READ_BYTES], partial(without_secrets_of, self._seen))
         return f": {words!r}" if words else ""
-
-    def _naming_errors(self, url: httpx.URL) -> _NamingErrors:
-        return _NamingErrors(shown(url), self._seen)
-
-
-class _NamingErrors:
-    """Turns what the network does into errors with codes of ours."""
-
-    def __init__(self, address: str, seen: Collection[str]) -> None:
-        self._address = address
-        self._seen = seen
-        """Addresses whose secrets a server may say again."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        why = without_secrets_of(self._seen, str(error))
-        match error:
-            case httpcore.TimeoutException():
-                raise PassingError(f"{self._address} did not answer in time", code=Code.SOURCE_TIMEOUT) from error
-            case httpcore.ProxyError():
-                raise PassingError(
-                    f"the proxy (REGRAFT_DATA_PROXY) does not let {self._address} through: {why}",
-                    code=Code.SOURCE_UNREACHABLE,
-                ) from error
-            case httpcore.LocalProtocolError() | UnicodeError():
-                raise SourceError(f"{self._address} cannot be asked: {why}", code=Code.SOURCE_URL_INVALID) from error
-            case httpcore.RemoteProtocolError():
-                raise PassingError(
-                    f"{self._address} does not keep to HTTP: {why}", code=Code.SOURCE_HTTP_ERROR
-                ) from error
-            case httpcore.ConnectError() if _is_untrusted(error):
-                raise SourceError(
-                    f"the certificate of {self._address} is not trusted: {why}; REGRAFT_CA_FILE names a file with "
-                    "the certificates of your own authorities",
-                    code=Code.SOURCE_UNTRUSTED,
-                ) from error
-            case httpcore.NetworkError() | httpcore.ProtocolError() | httpcore.UnsupportedProtocol():
-                raise PassingError(f"{self._address} cannot be reached: {why}", code=Code.SOURCE_UNREACHABLE) from error
 
 
 def checked(text: str, *, base: httpx.URL | None = None) -> httpx.URL:
-    """Return an address that may be asked. Raises SourceError (``source_url_invalid``)."""
+    """Return an address that may be asked; ``base`` redirects to it. Raises SourceError (``source_url_invalid``)."""
+    whence = f"{shown(base)} redirects to " if base else ""
     try:
         url = (base.join(text) if base else httpx.URL(text)).copy_with(fragment=None)
-        is_web = url.scheme in ("http", "https") and bool(url.raw_host) and 0 < (url.port or 80) < 1 << 16
-        has_user = bool(url.userinfo)
+        problem = _problem(url)
     except (httpx.InvalidURL, ValueError) as error:  # also what is no international name
-        why = redacted_text(str(error))
-        raise SourceError(f"{shown(text)!r} is not an address: {why}", code=Code.SOURCE_URL_INVALID) from error
-    if has_user:
-        raise SourceError("the address must not hold a user or password", code=Code.SOURCE_URL_INVALID)
-    if not is_web:
-        raise SourceError(f"{shown(text)!r} is not an http:// or https:// address", code=Code.SOURCE_URL_INVALID)
+        problem = f"is not an address: {redacted_text(str(error))}"
+    if problem:
+        message = f"{whence}{shown(text)!r}{', which' if base else ''} {problem}"
+        raise SourceError(message, code=Code.SOURCE_URL_INVALID)
     return url
+
+
+def _problem(url: httpx.URL) -> str | None:
+    """Return why an address cannot be asked, None where it can."""
+    if url.userinfo:
+        return "must not hold a user or password; post a signed address, or send the file itself"
+    if url.scheme not in ("http", "https"):
+        return "is not an http:// or https:// address"
+    if not url.raw_host:
+        return "names no host"
+    if url.port is not None and not 0 < url.port < 1 << 16:
+        return f"names port {url.port}; ports are 1 to 65535"
+    return None
 
 
 def _proxy_for(url: httpx.URL, proxy: str | None) -> httpx.URL | None:
@@ -317,14 +300,6 @@ def _proxy_for(url: httpx.URL, proxy: str | None) -> httpx.URL | None:
     return found
 
 
-def _is_untrusted(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def _goes_on(begun: _Body, url: httpx.URL, response: httpcore.Response, coding: str) -> bool:
     """Whether an answer to a ``Range`` is the rest of the very file that broke off.
 
@@ -337,6 +312,21 @@ def _goes_on(begun: _Body, url: httpx.URL, response: httpcore.Response, coding: 
     if response.status != 206 or place is None or packings(coding):
         return False
     return (int(place[1]), int(place[2])) == (begun.size, begun.total) and _strong_etag(response) == begun.etag
+
+
+def _has_more(response: httpcore.Response, last: bytes) -> bool:
+    """Whether more than its ``Content-Length`` came of a body, whose last piece this is.
+
+    That may be the rest of it, miscounted (RFC 9112, section 6.3); an empty line or another answer is none of it. Each
+    piece is the end of what was read from the network last, but for what follows the body.
+    """
+    stream = response.extensions.get("network_stream")
+    if not last or not isinstance(stream, TimedStream) or _header(response, b"content-length") is None:
+        return False
+    if _header(response, b"transfer-encoding") is not None or stream.last.endswith(last):
+        return False
+    more = stream.last.rpartition(last)[2].lstrip(b"\r\n")
+    return bool(more) and not more.startswith(b"HTTP/")
 
 
 def _strong_etag(response: httpcore.Response) -> str | None:

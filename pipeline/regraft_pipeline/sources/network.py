@@ -143,10 +143,13 @@ class TimedStream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream = stream
         self._deadline = deadline
+        self.last = b""
+        """What was read last."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read within the time that is left."""
-        return self._stream.read(max_bytes, time_left(timeout, self._deadline, httpcore.ReadTimeout))
+        self.last = self._stream.read(max_bytes, time_left(timeout, self._deadline, httpcore.ReadTimeout))
+        return self.last
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write within the time that is left."""

@@ -71,7 +71,9 @@ def _attempt(
             file.write(chunk)
             digest.update(chunk)
     if received != declared:
-        raise PassingError(f"{address} has {declared:,} bytes, of which {received:,} came", code=Code.SOURCE_TRUNCATED)
+        raise PassingError(
+            f"{address} says it has {declared:,} bytes, and {received:,} came", code=Code.SOURCE_TRUNCATED
+        )
     return Fetched(digest.hexdigest(), size, address)
 
 
@@ -82,7 +84,7 @@ def _naming_errors(address: str) -> Iterator[None]:
     except ClientError as error:
         status = status_of(error.response)
         told = error.response.get("Error", {})
-        words = redacted_text(words_of(f"{told.get('Code', '')}: {told.get('Message', '')}".encode()))
+        words = words_of(f"{told.get('Code', '')}: {told.get('Message', '')}".encode(), redacted_text)
         if status == 404:
             raise SourceError(
                 f"there is nothing at {address}: {words!r}", code=Code.SOURCE_NOT_FOUND, http_status=status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from html import unescape
@@ -15,20 +16,38 @@ LONGEST_WORDS = 200
 READ_BYTES = 4096
 """Bytes of a refusal that are read to find them."""
 
+_OPEN = "post an address that opens without signing in, such as a signed one, or send the file itself"
+_NOWHERE = "it redirects without saying where; post the address at which the file itself is"
+
+ADVICE = {
+    **dict.fromkeys((204, 205), "it has no content; look whether the address is that of a file"),
+    206: "a part is no dataset; the server must send the whole where no Range is asked for",
+    300: "it offers several; post the address of the one that is meant",
+    **dict.fromkeys((301, 302, 303, 307, 308), _NOWHERE),
+    **dict.fromkeys((401, 403), _OPEN),
+}
+"""What to do about a status that the server's own words often leave unexplained."""
+
 _FIELDS = ("message", "detail", "error_description", "error", "title", "reason", "description", "errors")
 _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _TAG = re.compile(r"<[^>]{0,500}>")
 _UNSEEN = re.compile(r"<(script|style)\b.*?(</\1>|$)", re.IGNORECASE | re.DOTALL)
 
 
-def words_of(body: bytes) -> str:
+def words_of(body: bytes, hide: Callable[[str], str]) -> str:
     """Return what the body of a refusal says: the message of XML and JSON, the title of a page, else its text.
 
     At most LONGEST_WORDS characters in one line, with what is no printable character escaped; empty for nothing.
+    ``hide`` takes secrets out of the whole, before a part of one could be left.
     """
     text = body.decode("utf-8", "replace")
     said = _of_json(text) if text.lstrip()[:1] in ("{", "[") else _of_markup(text) if "<" in text else text
-    line = " ".join(said.split())
+    return in_one_line(hide(said))
+
+
+def in_one_line(text: str) -> str:
+    """Return a text in one line of at most LONGEST_WORDS characters, what is no printable character escaped."""
+    line = " ".join(text.split())
     line = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
     return line if len(line) <= LONGEST_WORDS else f"{line[:LONGEST_WORDS]}…"
 

@@ -10,7 +10,7 @@ from regraft_core.source import forget_address, whole_address
 from regraft_core.stores.folders import Folder
 from regraft_core.stores.objects import ObjectStore
 from regraft_pipeline.settings import PipelineSettings
-from regraft_pipeline.sources import Limits, Site, fetch
+from regraft_pipeline.sources import Fetched, Limits, Site, fetch
 from regraft_pipeline.steps import Context, DownloadResult
 
 
@@ -22,8 +22,9 @@ def run(context: Context) -> DownloadResult:
     Raises SourceError where it cannot be had.
     """
     path = context.workdir / "raw.csv"
+    address = _address(context)
     fetched = fetch(
-        _address(context),
+        address,
         path,
         site=site_of(context.settings, context.store),
         progress=context.progress,
@@ -36,7 +37,7 @@ def run(context: Context) -> DownloadResult:
         data_sha256=fetched.sha256,
         bytes=fetched.bytes,
         final_url=fetched.final_url,
-        message=f"{fetched.bytes:,} bytes, SHA-256 {fetched.sha256[:12]}",
+        message=f"{fetched.bytes:,} bytes, SHA-256 {fetched.sha256[:12]}{unencrypted(address, fetched)}",
     )
     result = context.finish("download", _unchanged(context, result) or result)
     forget_address(context.store, context.request.run_id)
@@ -50,6 +51,12 @@ def _address(context: Context) -> str:
     if was_cut(address):
         raise SourceError(f"the whole of {shown} is not kept any more; post it again", code=Code.SOURCE_GONE)
     return address
+
+
+def unencrypted(address: str, fetched: Fetched) -> str:
+    """Return words for a redirect from what is encrypted to what anybody on the way may have changed, else none."""
+    was, now = (text.partition(":")[0].lower() for text in (address, fetched.final_url))
+    return f", unencrypted: redirected to {fetched.final_url}" if (was, now) == ("https", "http") else ""
 
 
 def site_of(settings: PipelineSettings, store: ObjectStore | None = None) -> Site:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.unit.pipeline.sources.web import CSV, Server, download, raw, refused
+from tests.unit.pipeline.sources.web import CSV, Handler, Server, download, raw, refused
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,9 @@ from tests.unit.pipeline.sources.web import CSV, Server, download, raw, refused
 )
 def test_a_redirect_is_checked_like_the_first_address(server: Server, tmp_path: Path, location: str) -> None:
     server.answers["/a.csv"] = lambda handler: handler.send(b"", 302, Location=location)
-    assert refused(f"{server.url}/a.csv", tmp_path).code == "source_url_invalid"
+    error = refused(f"{server.url}/a.csv", tmp_path)
+    assert error.code == "source_url_invalid"
+    assert error.message.startswith(f"{server.url}/a.csv redirects to ")
 
 
 def test_a_redirect_to_a_private_address_is_refused(server: Server, tmp_path: Path) -> None:
@@ -54,6 +57,35 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
     error = refused(url, tmp_path)
     assert error.code == "source_url_invalid"
     assert "secret" not in error.message
+
+
+@pytest.mark.parametrize(("port", "told"), [(0, "names port 0"), (65536, "names port 65536")])
+def test_a_port_that_there_is_not_is_named(tmp_path: Path, port: int, told: str) -> None:
+    error = refused(f"http://127.0.0.1:{port}/a.csv", tmp_path)
+    assert (error.code, told in error.message) == ("source_url_invalid", True)
+
+
+WRITTEN = "/a+b%2Fc%20d%2fe(1)'*!~.csv?X-Amz-Credential=K%2F2026%2Fs3&X-Amz-Signature=a+b%2Fc%3D%20e&x='()*!;,~"
+
+
+@pytest.mark.parametrize("is_redirected", [False, True])
+def test_a_signed_address_is_asked_for_as_it_is_written(server: Server, tmp_path: Path, is_redirected: bool) -> None:
+    """A signature is over these very signs: an equivalent of them would be refused (RFC 3986, section 6.2)."""
+    server.answers["/a.csv"] = lambda handler: handler.send(b"", 307, Location=WRITTEN)
+    server.answers[WRITTEN.partition("?")[0]] = lambda handler: handler.send(CSV)
+    download(f"{server.url}{'/a.csv' if is_redirected else WRITTEN}", tmp_path)
+    assert server.seen[-1] == WRITTEN
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "location", ["b/c.csv", "/b/c.csv#part", "//{host}/b/c.csv", "http://{host}/b/c.csv", "./b/../b/c.csv"]
+)
+def test_every_redirect_leads_on(server: Server, tmp_path: Path, status: int, location: str) -> None:
+    to = location.replace("{host}", f"127.0.0.1:{server.server_port}")
+    server.answers["/a.csv"] = lambda handler: handler.send(b"", status, Location=to)
+    server.answers["/b/c.csv"] = lambda handler: handler.send(CSV)
+    assert download(f"{server.url}/a.csv", tmp_path).final_url == f"{server.url}/b/c.csv"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "2130706433"])
@@ -121,6 +153,13 @@ def test_a_long_address_arrives_byte_for_byte_and_is_shown_without_its_secret(se
 )
 def test_a_name_that_no_host_has_is_no_crash(tmp_path: Path, url: str) -> None:
     assert refused(url, tmp_path).code in ("source_url_invalid", "source_unreachable")
+
+
+def test_no_part_of_a_secret_is_left_where_a_servers_words_are_cut(server: Server, tmp_path: Path) -> None:
+    secret = "5ECRET42" * 4
+    for blanks in range(160, 200):
+        server.answers["/a.csv"] = partial(Handler.send, body=b"x" * blanks + b" " + secret.encode(), status=403)
+        assert "5EC" not in refused(f"{server.url}/a.csv?sig={secret}", tmp_path).message
 
 
 def test_no_message_shows_the_secret_of_an_address(server: Server, tmp_path: Path) -> None:

@@ -95,6 +95,22 @@ def test_a_status_has_its_code_and_is_retried_only_where_it_can_pass(
     assert len(server.seen) == attempts
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (204, "no content"),
+        (206, "a part is no dataset"),
+        (300, "post the address of the one that is meant"),
+        (302, "redirects without saying where"),
+        (401, "without signing in"),
+        (403, "without signing in"),
+    ],
+)
+def test_a_status_tells_what_to_do(server: Server, tmp_path: Path, status: int, told: str) -> None:
+    server.answers["/a.csv"] = lambda handler: handler.send(b"", status)
+    assert told in refused(f"{server.url}/a.csv", tmp_path).message
+
+
 def test_redirects_are_followed_and_the_last_address_is_told(server: Server, tmp_path: Path) -> None:
     server.answers["/a.csv"] = lambda handler: handler.send(b"", 302, Location="b.csv")
     server.answers["/b.csv"] = lambda handler: handler.send(b"", 308, Location=f"{server.url}/c.csv")

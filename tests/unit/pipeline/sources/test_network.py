@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from ipaddress import ip_address
 from typing import Any
 
@@ -100,6 +101,16 @@ def test_only_the_public_ones_of_many_addresses_are_connected_to(monkeypatch: py
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, 80)) for text in ("10.0.0.1", "93.184.216.34")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     assert GuardedNetwork([], deadline=0).addresses("data.test", 80) == ["93.184.216.34"]
+
+
+def test_a_dead_address_of_a_host_is_no_end_where_another_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, port)) for text in ("127.0.0.9", "127.0.0.1")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: found if host == "data.test" else found[1:])
+        stream = GuardedNetwork(["data.test"], deadline=time.monotonic() + 9).connect_tcp("data.test", port, 5)
+        assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
+        stream.close()
 
 
 def test_a_name_that_is_none_cannot_be_connected_to() -> None:

@@ -4,32 +4,50 @@ from __future__ import annotations
 
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from regraft_core.errors import RegraftError, SourceError
 from regraft_pipeline.sources import Fetched, Limits, Site, fetch
 from regraft_pipeline.tls import trusted
+from tests.unit.pipeline.sources.web import Server
 
 CSV = b"Password,Times\na,1.0\nb,0.0\n"
 LIMITS = Limits(max_bytes=10_000, connect_seconds=5, read_seconds=5, total_seconds=20, attempts=3)
 
 
+def certified(folder: Path, name: str = "localhost", days: int = 2) -> Path:
+    """Put a key and a certificate of our own for a name into a folder; it counts from ten days ago for so many more."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    owner = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(owner, owner, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=10))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, SHA256())
+    )
+    (folder / "cert").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return folder
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a key and a certificate of our own for ``localhost``."""
-    folder = tmp_path_factory.mktemp("tls")
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *subject]
-    subprocess.run(
-        [*command, "-keyout", "key", "-out", "cert", "-days", "2"], cwd=folder, check=True, capture_output=True
-    )
-    return folder
+    return certified(tmp_path_factory.mktemp("tls"))
 
 
 @contextmanager
@@ -82,6 +100,31 @@ def test_a_certificate_of_nobody_we_trust_fails_at_once_and_says_what_to_do(auth
         download(url, tmp_path, None)
     assert caught.value.code == "source_untrusted"
     assert "REGRAFT_CA_FILE" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "is_listed", "told"),
+    [
+        ("localhost", -1, True, "certificate has expired; whoever runs the server must renew it"),
+        ("other.example", 2, True, "not valid for 'localhost'; post the address with a name that the certificate is"),
+        ("localhost", 2, False, "self-signed certificate; REGRAFT_CA_FILE names"),
+    ],
+    ids=["expired", "of another name", "of nobody"],
+)
+def test_each_certificate_is_refused_for_what_is_wrong_with_it(
+    tmp_path: Path, name: str, days: int, is_listed: bool, told: str
+) -> None:
+    folder = certified(tmp_path, name, days)
+    with answering(folder, lambda _: (WITH_LENGTH, True)) as url, pytest.raises(SourceError) as caught:
+        download(url, tmp_path, folder / "cert" if is_listed else None)
+    assert caught.value.code == "source_untrusted"
+    assert told in caught.value.message
+
+
+def test_https_to_a_port_without_tls_says_so(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        download(f"https://localhost:{server.server_port}/a.csv", tmp_path, None)
+    assert (caught.value.code, "http:// may be meant" in caught.value.message) == ("source_unreachable", True)
 
 
 def test_the_variable_that_all_programs_know_counts_too(
