@@ -21,7 +21,7 @@ from regraft_core.contract import Column
 from regraft_core.errors import ContractError
 from regraft_core.repeats import repeated_key
 from regraft_inference.columns import TIME, parse_date, parse_time, typed_values
-from regraft_inference.words import Words
+from regraft_inference.words import MOST_PLACES, Choices, Words
 
 type Values = list[str] | NDArray[Any]
 """A checked column, as ``regraft_inference.columns`` has them."""
@@ -99,6 +99,22 @@ class ColumnReader:
 class _StringReader(ColumnReader):
     """Strings: length in characters (Unicode code points), as JSON Schema counts it."""
 
+    def __init__(self, column: Column) -> None:
+        super().__init__(column)
+        categories = column.categories or ()
+        self._places: dict[Any, int] = {}
+        if len(categories) <= MOST_PLACES:
+            self._places = {category: place for place, category in enumerate(categories)}
+
+    def read(self, values: list[Any]) -> Values:
+        """Return the typed column. Raises ContractError as for any other."""
+        if self._places:
+            try:
+                return self._typed(values)  # whatever has a place is valid
+            except (KeyError, TypeError):
+                return super().read(values)
+        return super().read(values)
+
     def _all_valid(self, values: list[Any]) -> bool:
         if set(map(type, values)) != {str}:
             return not values
@@ -116,6 +132,8 @@ class _StringReader(ColumnReader):
         return [words.get(value, value) if type(value) is str else value for value in values]
 
     def _typed(self, values: list[Any]) -> Values:
+        if self._places:
+            return Choices(values, bytes(map(self._places.__getitem__, values)))
         return values if self._categories is not None else Words(values)
 
     def _check_kind(self, row: int, value: Any) -> None:

@@ -1,8 +1,8 @@
-"""Words of a column, and the same as one text: made once, for all that look at their characters."""
+"""Words of a column with what is made of them once, for all that look: their text, or their places in a list."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 SEPARATOR = "\x00"
@@ -16,6 +16,19 @@ class Words(list[str]):
     def text(self) -> str:
         """All words, a separator before each."""
         return SEPARATOR.join(["", *self])
+
+
+MOST_PLACES = 256
+"""Categories whose places fit into a byte each."""
+
+
+class Choices(list[str]):
+    """Words of a column with at most ``MOST_PLACES`` categories, whoever takes them for a list."""
+
+    def __init__(self, words: Iterable[str], places: bytes) -> None:
+        super().__init__(words)
+        self.places = places
+        """Of each word, which of the contract's categories it is."""
 
 
 def words_of(words: Sequence[str]) -> Words:

@@ -13,7 +13,7 @@ from regraft_core.contract import Column, Contract
 from regraft_core.profile import Profile
 from regraft_inference.fit.aspects import ColumnCounts, Text
 from regraft_inference.values import Values
-from regraft_inference.words import SEPARATOR, Words, words_of
+from regraft_inference.words import SEPARATOR, Choices, Words, words_of
 
 MOST_CHARACTERS = 1 << 20
 """Characters of a column that wait to be counted at most, beside those of one request."""
@@ -81,6 +81,7 @@ class Strings:
     def __init__(self, column: Column, counts: ColumnCounts) -> None:
         self._name = column.name
         self._nullable = column.nullable
+        self._categories: Sequence[Any] = column.categories or ()
         self._counts = counts
         self._tells_apart = "values" in counts.counts
         self._looks_inside = not counts.counts.keys().isdisjoint(("length", "characters"))
@@ -88,12 +89,17 @@ class Strings:
 
     def _clear(self) -> None:
         self._values: list[str] = []
+        self._places: list[bytes] = []
         self._texts: list[str] = []
         self._words = self._gaps = self._characters = 0
 
     def wait(self, columns: Mapping[str, Values]) -> None:
         """Take the checked columns of a request."""
         values: Any = columns[self._name]
+        if isinstance(values, Choices) and not self._looks_inside:
+            self._words += len(values)
+            self._places.append(values.places)
+            return
         words: Sequence[str] = Words(word for word in values if word is not None) if self._nullable else values
         self._gaps += len(values) - len(words)
         if self._looks_inside and not self._takes_text(words_of(words)):
@@ -118,8 +124,16 @@ class Strings:
     def count(self) -> None:
         """Count all that waits."""
         if self._words or self._gaps:
-            self._counts.add(Text("".join(self._texts), self._words, Counter(self._values)), self._gaps)
+            self._counts.add(Text("".join(self._texts), self._words, self._tally()), self._gaps)
         self._clear()
+
+    def _tally(self) -> Counter[str]:
+        """Return how often there is each word, where that is counted."""
+        found = Counter(self._values)
+        if self._places:
+            places = np.frombuffer(b"".join(self._places), dtype=np.uint8)
+            found.update(dict(zip(self._categories, np.bincount(places).tolist(), strict=False)))
+        return found
 
 
 class Inputs:

@@ -14,14 +14,15 @@ from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import ContractError, TooLargeError, UnavailableError
 from regraft_core.fit.counts import Counted, Counts, Known, Told
-from regraft_core.profile import CONFIDENCE_LOG_ODDS, Profile
+from regraft_core.profile import CONFIDENCE_LOG_ODDS, Levels, Profile
 from regraft_inference.columns import typed_values
 from regraft_inference.fit import counter as counting
 from regraft_inference.fit import waiting
-from regraft_inference.fit.aspects import SurenessCounts
+from regraft_inference.fit.aspects import ColumnCounts, SurenessCounts
 from regraft_inference.fit.counter import COUNTERS, MOST_VERSIONS, MOST_WAITING, Counters, VersionCounter
 from regraft_inference.fit.port import serve_counts
 from regraft_inference.model import TaskRepository
+from regraft_inference.values import reader_of
 from regraft_pipeline.data.profile import confidence_of, count, predictions_of, profile_of, tallies_of
 from regraft_pipeline.tasks.task import Task
 from tests import plain
@@ -165,6 +166,23 @@ def test_long_words_do_not_wait_for_many_rows(profile: Profile, monkeypatch: pyt
         asked.saw(typed(rows(0), 0, len(words)) | {"street": words}, np.zeros(len(words)))
     found = asked.counts().columns["street"]
     assert (found["length"], sum(found["characters"]), sum(found["values"])) == ([4, 0], 24, 4)
+
+
+@pytest.mark.parametrize("known", [("flat", "house", "hut"), ("hut", "house"), ("tent",)], ids=["all", "some", "none"])
+def test_words_are_counted_alike_by_their_places_and_by_themselves(known: tuple[str, ...]) -> None:
+    column = Column(name="kind", type="string", categories=("flat", "house", "hut", "tent"))
+    levels = Levels(levels=known, counts=(0,) * (len(known) + 1), shares=(0.0,) * (len(known) + 1))
+    words = ["hut", "flat", "hut", "house", "hut"]
+    found = []
+    for values in (words, reader_of(column).read(words)):
+        counts = ColumnCounts(column, {"values": levels})
+        strings = waiting.Strings(column, counts)
+        for asked in (values, values):
+            strings.wait({"kind": asked})
+        strings.count()
+        found.append(counts.counts["values"].tolist())
+    assert found[0] == found[1]
+    assert sum(found[0]) == 10
 
 
 def test_log_odds_at_the_edges_are_counted_as_a_search_finds_them() -> None:
