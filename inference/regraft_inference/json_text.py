@@ -18,6 +18,9 @@ NO_JSON_WORD = re.compile(rb"[\[,:]\s*(-?Infinity|NaN|nan|inf)\b")
 JSON_STARTS = frozenset(bytes([sign]) for sign in b'{["-0123456789tfnNI\xff\xfe\x00')
 """What a JSON text begins with, and what those begin with of which something better is told."""
 
+GZIP = b"\x1f\x8b"
+"""What gzip data begin with."""
+
 
 def parse_json(body: bytes) -> Any:
     """Return the value of a JSON text. Raises ContractError (``not_json``) for all that RFC 8259 does not allow."""
@@ -53,6 +56,8 @@ def _why_not(body: bytes, error: orjson.JSONDecodeError) -> str:
     start = body.lstrip(b" \t\r\n")
     if not start:
         return "it is empty"
+    if start.startswith(GZIP):
+        return "it is packed with gzip, and no header says so: send it with Content-Encoding: gzip"
     if start[:1] not in JSON_STARTS or start.startswith(b"--"):
         begin = start[:20].decode("utf-8", "backslashreplace")
         return f"it begins with {begin!r}; a CSV or a form is not read here: send rows as JSON, as /schema says"

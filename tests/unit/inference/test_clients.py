@@ -6,14 +6,16 @@ import asyncio
 import gzip
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import urllib.request
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -35,6 +37,9 @@ pytestmark = [
 
 JAVA = shutil.which("java")
 CURL = shutil.which("curl")
+GO = shutil.which("go")
+NODE = shutil.which("node")
+PROGRAMS = Path(__file__).parent / "clients"
 
 
 @dataclass(frozen=True)
@@ -133,12 +138,36 @@ def ask_curl(at: Address, asked: Asked, *options: str) -> Any:
     return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)[asked.target]
 
 
-def ask_java(at: Address, asked: Asked) -> Any:
-    source = Path(__file__).parent / "clients" / "Ask.java"
-    command = [str(JAVA), "-Xshare:auto", "-XX:TieredStopAtLevel=1", str(source), at.of(asked), asked.json]
-    first, second = subprocess.run(command, capture_output=True, check=True, timeout=100).stdout.splitlines()
+def ask_curl_file(at: Address, asked: Asked, *, coding: str | None = None) -> Any:
+    """Post a file as it is, as ``--data-binary @FILE`` does, packed or not."""
+    body = asked.json.encode()
+    options = ["--header", f"Content-Encoding: {coding}"] if coding else []
+    command = [str(CURL), "--silent", "--show-error", *options, at.of(asked), "--data-binary", "@-"]
+    packed = gzip.compress(body) if coding else body
+    answer = subprocess.run(command, input=packed, capture_output=True, check=True, timeout=30).stdout
+    return json.loads(answer)[asked.target]
+
+
+def ask_program(at: Address, asked: Asked, *command: str, variables: Mapping[str, str] = MappingProxyType({})) -> Any:
+    """Run a program of another language, which asks twice on one connection."""
+    whole = [*command, at.of(asked), asked.json]
+    ran = subprocess.run(whole, capture_output=True, check=True, timeout=100, env={**os.environ, **variables})
+    first, second = ran.stdout.splitlines()
     assert first == second
     return json.loads(second)[asked.target]
+
+
+def ask_java(at: Address, asked: Asked) -> Any:
+    return ask_program(at, asked, str(JAVA), "-Xshare:auto", "-XX:TieredStopAtLevel=1", str(PROGRAMS / "Ask.java"))
+
+
+def ask_go(at: Address, asked: Asked) -> Any:
+    variables = {"GO111MODULE": "off", "GOTOOLCHAIN": "local"}
+    return ask_program(at, asked, str(GO), "run", str(PROGRAMS / "ask.go"), variables=variables)
+
+
+def ask_node(at: Address, asked: Asked) -> Any:
+    return ask_program(at, asked, str(NODE), str(PROGRAMS / "ask.mjs"))
 
 
 def ask_mlflow(at: Address, asked: Asked) -> Any:
@@ -214,6 +243,8 @@ def ask_kserve_v2(at: Address, asked: Asked) -> Any:
 
 
 needs_java = pytest.mark.skipif(JAVA is None, reason="there is no JDK here")
+needs_go = pytest.mark.skipif(GO is None, reason="there is no Go here")
+needs_node = pytest.mark.skipif(NODE is None, reason="there is no Node here")
 needs_curl = pytest.mark.skipif(CURL is None, reason="there is no curl here")
 
 CURL_OPTIONS = {
@@ -240,7 +271,11 @@ CLIENTS = [
         )
         for name, options in CURL_OPTIONS.items()
     ),
+    pytest.param(ask_curl_file, id="curl: a file", marks=needs_curl),
+    pytest.param(partial(ask_curl_file, coding="gzip"), id="curl: a packed file", marks=needs_curl),
     pytest.param(ask_java, id="JDK HttpClient", marks=needs_java),
+    pytest.param(ask_go, id="Go net/http", marks=needs_go),
+    pytest.param(ask_node, id="Node fetch", marks=needs_node),
     pytest.param(ask_mlflow, id="mlflow ScoringServerClient"),
     pytest.param(partial(ask_triton, binary=True), id="tritonclient: binary"),
     pytest.param(partial(ask_triton, binary=False), id="tritonclient: JSON"),
