@@ -195,7 +195,9 @@ def _error(response: httpx.Response, what: str) -> RegraftError:
     except ValueError:
         problem = None
     if isinstance(problem, dict) and "code" in problem and "detail" in problem:
-        error = RegraftError(str(problem["detail"]))
+        is_other = problem["code"] == Code.ROUTE_UNKNOWN
+        where = f": {redacted(str(response.url))}; --url names another {what}" if is_other else ""
+        error = RegraftError(f"{problem['detail']}{where}")
         error.code = str(problem["code"])  # of another release, it may be one that is not known here
         return error
     return RegraftError(

@@ -30,6 +30,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead 
 
 DEFAULT_DATA = Path("regraft-data")
 DEFAULT_URL = "http://127.0.0.1:8000"
+DEFAULT_PREDICTOR = "http://127.0.0.1:8080"
 
 
 def settings_of(data: Path) -> PipelineSettings:
@@ -60,9 +61,9 @@ def stack_of(url: str | None, task: str, data: Path) -> str | None:
     return os.environ.get("REGRAFT_TRIGGER_URL") or (record.trigger_url if record else None)
 
 
-def url_option(url: str) -> str:
+def url_option(url: str, usual: str = DEFAULT_URL) -> str:
     """Return the option that names a service in a command that is shown, nothing for the usual one."""
-    return "" if url == DEFAULT_URL else f" --url {shlex.quote(url)}"
+    return "" if url == usual else f" --url {shlex.quote(url)}"
 
 
 def data_option(data: Path) -> str:

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,12 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from regraft_cli import terminal
-from regraft_cli.options import AsJson, TaskName, Token
+from regraft_cli.options import DEFAULT_PREDICTOR, AsJson, TaskName, Token
 from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.written import FALSE, NOT_KNOWN, NUMBER, READ_DELIMITERS, TRUE
 
-DEFAULT_PREDICTOR = "http://127.0.0.1:8080"
 ROWS = 1000
 """Rows that are asked for at a time."""
 
@@ -60,8 +60,10 @@ def predict(
     for part in (rows[first : first + ROWS] for first in range(0, len(rows), ROWS)):
         records = [{name: json_value(value, items.get(name, {})) for name, value in row.items()} for row in part]
         asked = {"dataframe_records": records} | ({"explain": True} if explain else {})
-        for name, found in client.call("POST", f"{base}/predict", json=asked).items():
-            answers.setdefault(name, []).extend(found)
+        with _naming(None if task else schema["task"]):
+            found = client.call("POST", f"{base}/predict", json=asked)
+        for name, part_of in found.items():
+            answers.setdefault(name, []).extend(part_of)
     out = terminal.make_console()
     if as_json:
         out.print_json(json.dumps(answers))
@@ -75,6 +77,17 @@ def predict(
         for row, answer in zip(rows, answers[target], strict=True):
             table.add_row(*(Text(value) for value in row.values()), Text(_shown(answer), "bold"))
         out.print(table)
+
+
+@contextmanager
+def _naming(asked: str | None) -> Iterator[None]:
+    """Have a refusal say which task was asked, where nobody named one."""
+    try:
+        yield
+    except RegraftError as error:
+        if asked is not None:
+            error.message += f" ({asked} was asked, the first task; --task names another)"
+        raise
 
 
 def explained(row: Mapping[str, str], answer: str, reasons: Mapping[str, Any]) -> Group:

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from regraft_core.addresses import can_be_posted
 from regraft_core.codes import Code
-from regraft_core.presentation.words import REMEDIES
+from regraft_core.presentation.words import REMEDIES, address, sentence
 from regraft_core.runs import Run, RunState, Step, StepState, now
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def follow(states: Iterable[Run], console: Console) -> Run:
 def course(run: Run) -> Table:
     """Return a run with its steps: what is done and how long it took, what goes on and what it waits for."""
     table = Table.grid(padding=(0, 2))
-    table.add_row("", Text(run.run_id, "bold"), state(run), Text(run.data_url or "", overflow="fold"))
+    table.add_row("", Text(run.run_id, "bold"), state(run), Text(address(run.data_url or ""), overflow="fold"))
     for step in run.steps:
         table.add_row(STEP_SIGNS[step.state], step.name, _measure(step), Text(step.message))
     if run.state == RunState.QUEUED:
@@ -250,13 +250,13 @@ def _measure(step: Step) -> ConsoleRenderable:
 
 
 def _finding(finding: Finding, found: Report) -> Group:
-    from regraft_pipeline.report.report import figure, figure_name, sentence  # noqa: PLC0415  (it brings the gates)
+    from regraft_pipeline.report.report import figure, figure_name  # noqa: PLC0415  (it brings the gates)
 
     sign, style = SEVERITY_STYLES[finding.severity]
     head = Text.assemble(
         (f"{sign} {finding.title}", f"bold {style}"), (f"  {finding.gate} gate, {finding.code}", "dim")
     )
-    lines: list[ConsoleRenderable] = [Text(sentence(reason.message)) for reason in finding.reasons]
+    lines: list[ConsoleRenderable] = [Text(sentence(reason.message, reason.column)) for reason in finding.reasons]
     if finding.code == Code.TARGET_DRIFT and found.in_rows:
         lines.append(Text(sentence(found.in_rows)))
     lines += [Text.assemble((f"{REMEDIES[finding.severity]}: ", "bold"), f"{remedy}.") for remedy in finding.remedies]

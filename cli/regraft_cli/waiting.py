@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from regraft_cli import terminal
-from regraft_cli.options import url_option
+from regraft_cli.options import DEFAULT_PREDICTOR, url_option
 
 if TYPE_CHECKING:
     from regraft_cli.embedded.stack import Stack
@@ -49,6 +49,7 @@ def addresses(stack: Stack) -> list[tuple[str, str]]:
         ("MLflow", stack.mlflow_url),
         ("data and logs", str(stack.folder)),
         ("post a dataset", f"regraft trigger DATA --wait{url_option(stack.trigger_url)}"),
+        ("ask for answers", f"regraft predict FILE --task TASK{url_option(stack.predict_url, DEFAULT_PREDICTOR)}"),
         ("stop", "Ctrl-C; what was accepted goes on at the next start"),
     ]
 

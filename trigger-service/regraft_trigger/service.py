@@ -206,7 +206,7 @@ class Service:
     async def known(self, name: str) -> None:
         """Return where there is such a task. Raises NotFoundError (``task_unknown``)."""
         if name not in self.task_names and await self.backend.find_task(name) is None:
-            raise NotFoundError(f"there is no task {name[:100]!r}", code=Code.TASK_UNKNOWN)
+            raise NotFoundError(self._no_task(name), code=Code.TASK_UNKNOWN)
 
     async def _serving(self, name: str) -> Serving | None:
         """Return what serves; a note that cannot be read is no reason to say nothing of the task."""
@@ -230,9 +230,11 @@ class Service:
     async def known_task(self, name: str) -> str:
         """Return the name of a task that there is. Raises BadRequestError (``task_unknown``)."""
         if name not in self.task_names and await self.backend.find_task(name) is None:
-            there_are = ", ".join(self.task_names)
-            raise BadRequestError(f"there is no task {name!r}; there are: {there_are}", code=Code.TASK_UNKNOWN)
+            raise BadRequestError(self._no_task(name), code=Code.TASK_UNKNOWN)
         return name
+
+    def _no_task(self, name: str) -> str:
+        return f"there is no task {name[:100]!r}; there are: {', '.join(self.task_names)}"
 
     def _check_bucket(self, address: str) -> None:
         """Raise BadRequestError (``data_url_invalid``) for an s3:// address that the site does not allow."""

@@ -64,9 +64,13 @@ def warned(warnings: Sequence[Cause]) -> str:
     return f"Warning{'s' * (len(kinds) > 1)}: {', '.join(kinds).lower()}" if kinds else ""
 
 
+_TITLES = {"value_nan": "Value not known"}
+"""Words for codes that are none themselves."""
+
+
 def title(code: str) -> str:
     """Return a code in words."""
-    return code.replace("_", " ").capitalize()
+    return _TITLES.get(code) or code.replace("_", " ").capitalize()
 
 
 def why(run: Run) -> str:
@@ -111,11 +115,18 @@ def version(shown: VersionShown) -> str:
     return " · ".join(parts)
 
 
-def short_address(address: str) -> str:
+def address(of: str) -> str:
+    """Return the address of a dataset; of an upload, which has none, the file's name."""
+    if (name := uploaded_name(of)) is not None:
+        return f"{name or str(uploaded_sha256(of))[:12]} (uploaded)"
+    return of
+
+
+def short_address(of: str) -> str:
     """Return host and last part of a path, enough to know a dataset by; of an upload the file's name."""
-    if (name := uploaded_name(address)) is not None:
-        return f"{name or str(uploaded_sha256(address))[:12]} (uploaded)"
-    parts = urlsplit(address)
+    if uploaded_name(of) is not None:
+        return address(of)
+    parts = urlsplit(of)
     folder, _, name = parts.path.rpartition("/")
     return f"{parts.netloc}{'/…' if folder else ''}/{name}{'?' + parts.query if parts.query else ''}"
 
@@ -166,10 +177,12 @@ def ago(value: datetime) -> str:
     return "just now"
 
 
-def sentence(text: str) -> str:
-    """Return a text as a sentence: a capital in front and a full stop behind."""
+def sentence(text: str, column: str | None = None) -> str:
+    """Return a text as a sentence: a capital in front, but of a column's name, and a full stop behind."""
     text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".") if text else ""
+    if not (column and text.startswith(column)):
+        text = text[:1].upper() + text[1:]
+    return text + ("" if text.endswith((".", "?", "!")) else ".") if text else ""
 
 
 def figure(value: object) -> str:

@@ -121,6 +121,12 @@ def _comparable(evaluation: Evaluation, incumbent: Bundle) -> Skill:
     return lambda metrics: metrics["skill"]
 
 
+def _name(evaluation: Evaluation) -> str:
+    """Return what the skill of two models is, where it is not the one that stands among the metrics."""
+    is_ranked = len(evaluation.classes) > 2 and {"roc_auc"} <= evaluation.metrics.keys() & evaluation.incumbent_metrics
+    return "skill (2 ROC AUC - 1)" if is_ranked else "skill"
+
+
 def _lost(evaluation: Evaluation, task: Task, incumbent: Bundle, held_out: float, skill: Skill) -> list[Reason]:
     """Return a warning where the rows are clearly harder to predict than those of the version in service were.
 
@@ -129,7 +135,7 @@ def _lost(evaluation: Evaluation, task: Task, incumbent: Bundle, held_out: float
     is asked of few rows, as for learnability. Or both models are, where they are about as good as each other: the
     version in service has not learned from these rows, so that how few they are is no excuse.
     """
-    settings, rows = task.gates, len(evaluation.target)
+    settings, rows, name = task.gates, len(evaluation.target), _name(evaluation)
     new, served = skill(evaluation.metrics), skill(evaluation.incumbent_metrics)
     by_rows = held_out * max(1 - settings.learning_rows / rows, 0)
 
@@ -143,13 +149,13 @@ def _lost(evaluation: Evaluation, task: Task, incumbent: Bundle, held_out: float
     if by_rows - new > margin:
         allowed = margin + chance(lambda part: skill(part.metrics), settings.quality_errors)
         if by_rows - new > allowed:
-            said = f"the new model has skill {new:.3f} on held-out rows"
+            said = f"the new model has {name} {new:.3f} on held-out rows"
             figures = {"skill": new, "held_out_skill": held_out, "asked": by_rows, "allowed": allowed}
             return [_skill_lost(evaluation, said, figures)]
     if new - served <= margin < held_out - best:
         allowed = max(margin, chance(better, BOTH_ERRORS) * math.sqrt(1 + rows / _rows_of(incumbent, task, rows)))
         if held_out - best > allowed:
-            said = f"the new model and the version in service have skill {new:.3f} and {served:.3f} on these rows"
+            said = f"the new model and the version in service have {name} {new:.3f} and {served:.3f} on these rows"
             figures = {"skill": best, "held_out_skill": held_out, "asked": held_out, "allowed": allowed}
             return [_skill_lost(evaluation, said, figures)]
     return []
@@ -209,7 +215,7 @@ def _worse(evaluation: Evaluation, figures: dict[str, float]) -> Reason:
         code=Code.WORSE_THAN_INCUMBENT,
         gate="quality",
         message=(
-            f"the new model has skill {figures['skill']:.3f} on held-out rows, the version in service "
+            f"the new model has {_name(evaluation)} {figures['skill']:.3f} on held-out rows, the version in service "
             f"{figures['incumbent_credit']:.3f} on the same rows: worse by {figures['difference']:.3f}, at most "
             f"{allowed:.3f} is allowed ({figures['margin']:g}, and {figures['chance']:.3f} for chance)"
         ),

@@ -75,7 +75,8 @@ class Registry:
         except RegraftError as error:
             # MLflow answers 400, not 404, where the number is no number.
             if error.code == Code.MLFLOW_NOT_FOUND or error.details.get("error_code") == "INVALID_PARAMETER_VALUE":
-                raise NotFoundError(f"{task.name} has no version {number!r}", code=Code.VERSION_UNKNOWN) from error
+                message = f"there is no version {number!r} of {task.name}"
+                raise NotFoundError(message, code=Code.VERSION_UNKNOWN) from error
             raise
         return self._version(task, found)
 

@@ -204,11 +204,6 @@ def figure(figures: dict[str, Figure], name: str) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def sentence(words: str) -> str:
-    """Return words with a capital at their beginning and a stop at their end."""
-    return f"{words[:1].upper()}{words[1:].rstrip('.')}."  # the rest stays as it is: names have capitals
-
-
 def _because(verdict: Verdict) -> str:
     if verdict.accepted:
         but = (
@@ -267,7 +262,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"sentence": sentence, "figure_name": figure_name}
+    environment.filters |= {"sentence": words.sentence, "figure_name": figure_name}
     environment.globals |= {"light": palette.variables(palette.LIGHT), "dark": palette.variables(palette.DARK)}
     environment.globals |= {"figure": figure, "metric_words": METRICS, "remedy_words": words.REMEDIES}
     return environment

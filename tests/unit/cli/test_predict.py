@@ -71,6 +71,13 @@ def test_what_cannot_be_answered_is_said(url: str, arguments: tuple[str, ...], c
     assert result.exception.code == code
 
 
+def test_a_refusal_says_which_task_was_asked_where_none_was_named(url: str) -> None:
+    for arguments, is_told in ((("age=63",), True), (("age=63", "--task", "passwords"), False)):
+        error = ask(url, *arguments).exception
+        assert isinstance(error, RegraftError)
+        assert ("passwords was asked, the first task; --task names another" in error.message) is is_told
+
+
 def test_a_line_of_another_length_is_named(url: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("age,sex,oldpeak\n63,1\n")

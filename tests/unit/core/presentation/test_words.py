@@ -55,6 +55,23 @@ def test_what_the_gates_warned_of_stands_beside_every_end() -> None:
     assert words.why(run_of(RunState.PROMOTED)) == words.warned([]) == ""
 
 
+def test_a_sentence_leaves_the_name_of_a_column_as_it_is() -> None:
+    assert words.sentence("dep_delay is empty", "dep_delay") == "dep_delay is empty."
+    assert words.sentence("column 'a' is missing", "a") == "Column 'a' is missing."
+    assert words.sentence("is it?") == "Is it?"
+
+
+def test_an_upload_is_told_by_its_name() -> None:
+    sha256 = "d1" * 32
+    assert words.address(f"upload:{sha256}/new.csv") == "new.csv (uploaded)"
+    assert words.address("https://example.com/a/b.csv") == "https://example.com/a/b.csv"
+
+
+def test_a_code_that_is_no_word_has_a_title_of_its_own() -> None:
+    assert words.title("value_nan") == "Value not known"
+    assert words.title("row_ragged") == "Row ragged"
+
+
 def test_a_rejected_run_is_not_warned_of_besides() -> None:
     assert rejected_run().warnings == []
 

@@ -94,6 +94,9 @@ def test_models_that_rank_alike_are_no_worse_than_each_other_whichever_rare_clas
     ).measured()  # fmt: skip
     assert found.incumbent_metrics["skill"] - found.skill > 0.2
     assert quality.check(found, heart_disease.TASK, heart_incumbent) == []
+    blind = replace(found, predicted=rng.permutation(one), probabilities=rng.permutation(shy)).measured()
+    (reason,) = quality.check(blind, heart_disease.TASK, heart_incumbent)
+    assert reason.message.startswith("the new model has skill (2 ROC AUC - 1) ")
 
 
 def test_the_standard_error_is_that_of_the_textbook_where_there_is_one() -> None:

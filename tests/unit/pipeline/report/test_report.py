@@ -92,7 +92,8 @@ def test_reasons_of_one_code_are_one_finding() -> None:
         for column in ("age", "chol")
     ]
     found = report.report_of(Verdict(task="heart-disease", accepted=False, reasons=reasons))
-    assert [(one.title, len(one.reasons), one.remedies) for one in found.findings] == [("Value nan", 2, ["numbers"])]
+    (finding,) = found.findings
+    assert (finding.title, len(finding.reasons), finding.remedies) == ("Value not known", 2, ["numbers"])
     assert found.headline == "Rejected: age is not a number. 1 more reason below."
     assert found.steps[1].command == "regraft verdict FILE.csv --task heart-disease"
 

@@ -224,7 +224,8 @@ def test_nothing_serves_nothing_is_known(tmp_path: Path) -> None:
     with running(tmp_path) as service:
         found = fit(service)
         assert (found["state"], found["rows"], found["columns"]) == ("unknown", 0, [])
-        assert service.client.get("/tasks/nothing/fit").json()["code"] == "task_unknown"
+        unknown = service.client.get("/tasks/nothing/fit").json()
+        assert (unknown["code"], "there are: passwords" in unknown["detail"]) == ("task_unknown", True)
         wrong = service.client.get("/tasks/passwords/fit", params={"window": "year"})
         assert (wrong.status_code, wrong.json()["code"]) == (400, "parameter_invalid")
 
