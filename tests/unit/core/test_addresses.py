@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regraft_core import logs
-from regraft_core.addresses import carries_secret, redacted, redacted_text, without_secrets_of
+from regraft_core.addresses import carries_secret, needs_authorities, redacted, redacted_text, without_secrets_of
 
 SECRET = "5ECRET42"
 
@@ -115,3 +115,19 @@ def test_no_log_line_holds_a_secret(form: logging.Formatter) -> None:
 def test_a_json_line_is_still_json() -> None:
     record = logging.LogRecord("a", logging.INFO, "b", 1, 'say "https://a.b/?key=5ECRET42"', (), None)
     assert json.loads(logs.json_formatter().format(record))["event"] == 'say "https://a.b/?…"'
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("http://a.b", False),
+        ("https://a.b", True),
+        ("HTTPS://a.b", True),
+        ("HTTP://a.b", True),  # in doubt, yes
+        (" https://a.b", True),
+        ("a.b:443", True),
+        ("", True),
+    ],
+)
+def test_whoever_answers_proves_who_it_is_unless_the_address_is_plain_http(address: str, expected: bool) -> None:
+    assert needs_authorities(address) is expected
