@@ -45,6 +45,9 @@ VERSION_HEADER = "Regraft-Model-Version"
 CURE = "a newer dataset, or a rollback, puts another version into service"
 """What helps where what is to serve cannot be served."""
 
+NO_MODEL_CURE = "its last dataset again, or a rollback to the version that was in service, puts that version back"
+"""What helps where a predictor was given nothing to serve: its task was deleted, and has been applied again."""
+
 PREDICT_PORT = 8080
 """Port at which the predictors' pods answer."""
 
@@ -271,7 +274,8 @@ class Predictors:
         if not words:
             self._troubles.pop(task, None)
             return
-        message = f"the predictor refuses what is to serve: {words['detail']}; {CURE}"
+        cure = NO_MODEL_CURE if words["code"] == Code.BUNDLE_MISSING else CURE
+        message = f"the predictor refuses what is to serve: {words['detail']}; {cure}"
         self._troubles[task] = trouble = Cause(code=words["code"], message=message)
         log_once(log, f"trouble/{task}/{trouble.code}", "predictor refuses a bundle", task=task, reason=trouble.message)
 
