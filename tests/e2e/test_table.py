@@ -153,5 +153,7 @@ def _comes_back(objects: str, version: str | None) -> None:
 
 
 def _images() -> set[str]:
+    """The images of the pods that stay: KServe gives an agent to a pod that has no model yet."""
     pods = get("pods", "--selector", "app.kubernetes.io/part-of=regraft")["items"]
-    return {container["image"] for pod in pods for container in pod["spec"]["containers"]}
+    staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return {container["image"] for pod in staying for container in pod["spec"]["containers"]}
