@@ -102,6 +102,7 @@ def measured(size: Size, sample: Json, folder: Path) -> dict[str, str]:
         figures = {
             "size of a Workflow, KiB": f"{len(json.dumps(sample)) / 1024:.0f}",
             "ready after, s": f"{ready:.1f}",
+            "first `GET /runs`, which waits until all are known, s": f"{seconds(lambda: ask(client, '/runs')):.1f}",
             "`GET /ready`, ms": spread(lambda: ask(client, "/ready")),
             "`GET /runs`, ms": spread(lambda: ask(client, "/runs")),
             "`GET /runs?task=`, ms": spread(lambda: ask(client, f"/runs?task={size.names[-1]}")),

@@ -26,6 +26,7 @@ from regraft_core.workflows import API_VERSION, TASK_LABEL
 from regraft_trigger.backends.archive import Archive, or_unavailable
 from regraft_trigger.backends.backend import PredictorPod
 from regraft_trigger.backends.ending import Ending
+from regraft_trigger.backends.listing import Listing
 from regraft_trigger.backends.moments import Moments
 from regraft_trigger.backends.pods import predictor_pods
 from regraft_trigger.backends.reconcile import Reconciler
@@ -40,9 +41,6 @@ READY_SECONDS = 2
 
 DUPLICATE_SECONDS = 0.3
 """How long a trigger waits to hear of the past: whether a run of its id has ended long ago, which is the newest."""
-
-PAGE = 200
-"""Most Workflows in one answer of the API server."""
 
 log = get_logger(__name__)
 
@@ -96,6 +94,7 @@ class ArgoBackend:
         self.objects = objects
         self._path = f"/apis/{API_VERSION}/namespaces/{namespace}/workflows"
         self._pages = f"{argo_public_url.rstrip('/')}/workflows/{namespace}" if argo_public_url else None
+        self._listing = Listing(self._api, self._path)
         self._archive = Archive(objects)
         self._tasks = TaskObjects(self._api, namespace)
         self._reconciler = Reconciler(self._archive, Ending(self._api, self._path, argo_instance_id))
@@ -165,7 +164,7 @@ class ArgoBackend:
             if last is None:
                 return []
             after = _place(last)
-        runs = (await self._list())[0] if self._followed is None else self._followed
+        runs = (await self._listing.runs())[0] if self._followed is None else self._followed
         here = {_place(run): run for run in runs.values() if task in (None, run.task)}
         try:
             past = await self._archive.places(task=task, after=after, limit=limit)
@@ -235,6 +234,7 @@ class ArgoBackend:
 
     async def close(self) -> None:
         """Let go of connections."""
+        self._listing.close()
         await self._api.aclose()
         self._archive.close()
 
@@ -256,7 +256,7 @@ class ArgoBackend:
 
     async def _newest(self) -> list[datetime]:
         """Return when runs were accepted, as the Workflows tell, and the newest of those that are history."""
-        runs = (await self._list())[0] if self._followed is None else self._followed
+        runs = (await self._listing.runs())[0] if self._followed is None else self._followed
         past = await self._archive.places(task=None, after="", limit=1, seconds=DUPLICATE_SECONDS)
         return [*(run.accepted_at for run in runs.values()), *map(layout.accepted_of, past)]
 
@@ -308,23 +308,6 @@ class ArgoBackend:
         except TemporaryError as error:
             raise UnavailableError(f"workflows cannot be read: {error.message}") from error
 
-    async def _list(self) -> tuple[dict[str, Run], str]:
-        """Return the runs of all Workflows, and the version of the list to watch from.
-
-        They come page by page: one Workflow has some 20 KiB, and what a page is made of is gone with it.
-        """
-        runs: dict[str, Run] = {}
-        parameters = {"labelSelector": TASK_LABEL, "limit": str(PAGE)}
-        while True:
-            with reaching():
-                found = answer(await self._api.get(self._path, params=parameters))
-            for workflow in found["items"]:
-                if (run := readable(workflow)) is not None:
-                    runs[run.run_id] = run
-            if not (rest := found["metadata"].get("continue")):
-                return runs, found["metadata"]["resourceVersion"]
-            parameters["continue"] = rest
-
     async def _reconcile(self, tell: Callable[[Run], Awaitable[None]]) -> None:
         """Look after the records, as soon as it is known which Workflows there are."""
         await self._listed.wait()
@@ -332,7 +315,7 @@ class ArgoBackend:
 
     async def _follow(self, tell: Callable[[Run], Awaitable[None]]) -> NoReturn:
         async def take_all() -> str:
-            runs, version = await self._list()
+            runs, version = await self._listing.runs()
             for run in self._begin_anew(runs):
                 await tell(run)
             return version

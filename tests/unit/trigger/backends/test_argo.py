@@ -170,13 +170,21 @@ class TestRecent:
     async def test_many_workflows_are_asked_for_page_by_page(
         self, api: ApiServer, store: FileStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("regraft_trigger.backends.argo.PAGE", 2)
+        monkeypatch.setattr("regraft_trigger.backends.listing.PAGE", 2)
         for number in range(5):
             api.put(f"{WORKFLOWS}/run-{number}", workflow(request(f"run-{number}", after=number)))
         async with opened(api, store) as backend:
             runs = await backend.recent(task=None, limit=10, before=None)
         assert [run.run_id for run in runs] == [f"run-{number}" for number in range(4, -1, -1)]
         assert [method for method, path in api.requests if path == WORKFLOWS] == ["GET"] * 3
+
+    async def test_who_asks_while_they_are_read_waits_for_that(self, api: ApiServer, store: FileStore) -> None:
+        api.put(f"{WORKFLOWS}/run-a", workflow(request()))
+        async with opened(api, store) as backend:
+            lists = await asyncio.gather(*(backend.recent(task=None, limit=10, before=None) for _ in range(5)))
+            await backend.recent(task=None, limit=10, before=None)
+        assert [[run.run_id for run in runs] for runs in lists] == [["run-a"]] * 5
+        assert [method for method, path in api.requests if path == WORKFLOWS] == ["GET"] * 2
 
     async def test_a_workflow_that_is_no_run_is_left_out(self, api: ApiServer, store: FileStore) -> None:
         api.put(f"{WORKFLOWS}/x", {"metadata": {"name": "x"}, "spec": {"arguments": {"parameters": []}}})
