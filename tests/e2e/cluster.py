@@ -25,8 +25,11 @@ Json = dict[str, Any]
 
 
 def kubectl(*arguments: str, namespace: str = NAMESPACE, text: str | None = None, check: bool = True) -> str:
-    """Run kubectl and return what it prints; ``text`` is its standard input."""
-    command = ["kubectl", "--namespace", namespace, *arguments]
+    """Run kubectl and return what it prints; ``text`` is its standard input.
+
+    Objects of several namespaces are taken where ``namespace`` is empty.
+    """
+    command = ["kubectl", *(["--namespace", namespace] if namespace else []), *arguments]
     done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, timeout=300, check=False)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)} failed: {done.stderr or done.stdout}")

@@ -104,7 +104,7 @@ def test_what_the_first_release_serves_goes_on_and_the_next_run_is_promoted(
 
 def _install(folder: str, root: Path) -> None:
     manifests = kubectl("kustomize", "--load-restrictor", "LoadRestrictionsNone", str(root / folder))
-    kubectl("apply", "--server-side", "--force-conflicts", "--filename", "-", text=manifests)
+    kubectl("apply", "--server-side", "--force-conflicts", "--filename", "-", namespace="", text=manifests)
 
 
 def _bootstrapped() -> None:
