@@ -19,19 +19,27 @@ if TYPE_CHECKING:
     from regraft_cli.embedded.stack import Stack
 
 
+SLOW_SECONDS = 60.0
+"""After so long it is said where to read what a process does that is not ready yet."""
+
+
 def wait_ready(stack: Stack, err: Console) -> None:
     """Wait for the stack, and show for what: a picture that changes, or a line where nobody looks."""
-    began, told = time.monotonic(), ""
+    began, told, logs = time.monotonic(), "", {child.name: child.log for child in stack.children}
     with Live(console=err, refresh_per_second=10, transient=True) as live:
 
         def watch(ready: dict[str, bool]) -> None:
-            nonlocal told
+            nonlocal told, logs
             missing = ", ".join(name for name, done in ready.items() if not done)
             if err.is_terminal:
                 live.update(terminal.readiness(ready))
             elif missing and missing != told:
                 err.print(Text(f"waiting for {missing}"), soft_wrap=True)
             told = missing
+            if logs and time.monotonic() - began > SLOW_SECONDS:
+                for name in [name for name in logs if not ready.get(name, True)]:
+                    err.print(Text(f"{name} lives and is still starting; its log: {logs[name]}"), soft_wrap=True)
+                logs = {}
 
         stack.wait_ready(watch)
     for task, why in stack.broken.items():

@@ -6,6 +6,7 @@ A child that dies is started again. When this process ends, however it ends, so 
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import socket
 import sqlite3
@@ -32,8 +33,8 @@ OWN_PAGES = "http://localhost,http://localhost:*,http://127.0.0.1,http://127.0.0
 """Origins of pages that this very machine serves: they may ask the predictor, unless a setting says otherwise."""
 
 POLL_SECONDS = 0.1
-START_SECONDS = 180.0
-"""How long the processes may take to be ready, and how long the first versions of tasks are waited for."""
+FIRST_SECONDS = 180.0
+"""How long the first versions of tasks are waited for, once the processes are ready."""
 
 STOP_SECONDS = 8.0
 """How long a child may take to end when asked to."""
@@ -43,7 +44,7 @@ CHECKED_BYTES = 256 << 20
 
 ASK_SECONDS = 0.5
 MOST_DEATHS = 5
-"""How often a process may die in a row before the stack is said not to start."""
+"""How often a process may die before the stack is said not to start."""
 
 LONGEST_PAUSE = 10.0
 STEADY_SECONDS = 30.0
@@ -81,6 +82,7 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     failures: int = 0
+    deaths: int = 0
     start_after: float = 0.0
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -105,6 +107,7 @@ class Child:
             if self.process.poll() is None:
                 return
             lived = time.monotonic() - self.started_at
+            self.deaths += 1
             self.failures = 1 if lived > STEADY_SECONDS else self.failures + 1
             self.start_after = time.monotonic() + min(0.25 * 2 ** min(self.failures, 10), LONGEST_PAUSE)
             self.process = None
@@ -169,11 +172,12 @@ class Stack:
     def wait_ready(self, watch: Callable[[dict[str, bool]], None]) -> None:
         """Return when everything answers and every task is served; ``watch`` sees what is ready and what is not.
 
-        A task that is broken is not waited for: ``broken`` says why. One whose first version takes over three minutes
-        is made while the others serve: it is ``late``. Raises RegraftError (``stack_not_ready``) where a process is
-        not ready by then, or dies again and again, with the last lines of the logs.
+        A process is waited for as long as it lives: how slow a machine is nobody knows. Raises RegraftError
+        (``stack_not_ready``), with the last lines of the logs, where one dies again and again. A task that is broken
+        is not waited for: ``broken`` says why. One whose first version takes over three minutes is made while the
+        others serve: it is ``late``.
         """
-        deadline = time.monotonic() + START_SECONDS
+        deadline = math.inf
         with httpx.Client(timeout=2.0, trust_env=False) as http:
             processes = [child.name for child in self.children if child.health_url]
             ready = dict.fromkeys([*processes, *self.tasks], False)
@@ -181,11 +185,11 @@ class Stack:
                 watch(ready)
                 self.supervise()
                 self._look_for_broken()
-                dying = any(child.failures >= MOST_DEATHS for child in self.children)
-                too_long = time.monotonic() > deadline
-                if dying or (too_long and not all(ready[name] for name in processes)):
+                if any(child.deaths >= MOST_DEATHS for child in self.children):
                     raise self._not_ready(ready)
-                if too_long:
+                if all(ready[name] for name in processes):
+                    deadline = min(deadline, time.monotonic() + FIRST_SECONDS)
+                if time.monotonic() > deadline:
                     break
                 time.sleep(POLL_SECONDS)
                 ready = {name: done or self._answers(http, name) or name in self.broken for name, done in ready.items()}
@@ -268,7 +272,9 @@ class Stack:
     def _not_ready(self, ready: dict[str, bool]) -> RegraftError:
         missing = ", ".join(name for name, done in ready.items() if not done)
         ends = "\n".join(f"--- {child.log}\n{_last_lines(child.log)}" for child in self.children)
-        return RegraftError(f"not ready after {START_SECONDS:.0f} s: {missing}\n{ends}", code=Code.STACK_NOT_READY)
+        dead = ", ".join(child.name for child in self.children if child.deaths >= MOST_DEATHS)
+        message = f"{dead} died {MOST_DEATHS} times; not ready: {missing}\n{ends}"
+        return RegraftError(message, code=Code.STACK_NOT_READY)
 
     def _pids(self) -> dict[str, int]:
         return {child.name: child.process.pid for child in self.children if child.process is not None}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import socket
 import sqlite3
 import sys
@@ -8,8 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from regraft_cli import main as cli
+from regraft_cli import waiting
 from regraft_cli.embedded import stack as stacks
 from regraft_cli.embedded.stack import Child, Ports, Stack, record_of
 from regraft_core.errors import RegraftError
@@ -120,20 +123,44 @@ def test_a_task_whose_bundle_is_refused_is_told_and_not_waited_for(tmp_path: Pat
 def test_a_first_version_that_takes_long_is_made_while_the_others_serve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stacks, "START_SECONDS", 1.0)
+    monkeypatch.setattr(stacks, "FIRST_SECONDS", 1.0)
     write_passwords_bundle(tmp_path / "models" / "passwords")
     stack = Stack(tmp_path, Ports(trigger=0, predict=0, mlflow=0), ["passwords", "wide"])
-    nobody = stack.children[0]
     stack.children = []
     with serving(tmp_path / "models") as port:
         stack.predict_url = f"http://127.0.0.1:{port}"
         stack.wait_ready(lambda ready: None)
         assert stack.late == ["wide"]
-        stack.children = [child(tmp_path, "time")]
-        stack.children[0].health_url = nobody.health_url
-        with pytest.raises(RegraftError, match="child"):
-            stack.wait_ready(lambda ready: None)
+
+
+def test_a_process_is_waited_for_as_long_as_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacks, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(waiting, "SLOW_SECONDS", 0.0)
+    stack = Stack(tmp_path, Ports(trigger=0, predict=0, mlflow=0), [])
+    port = stack.ports.mlflow
+    slow = child(tmp_path, "http.server", "--bind", "127.0.0.1", str(port))
+    slow.health_url = f"http://127.0.0.1:{port}/"
+    stack.children = [slow]
+    told = io.StringIO()
+    try:
+        waiting.wait_ready(stack, Console(file=told, width=200))
+    finally:
         stack.stop()
+    assert slow.deaths == 0
+    assert f"child lives and is still starting; its log: {tmp_path / 'child.log'}" in told.getvalue()
+
+
+def test_a_process_that_dies_again_and_again_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacks, "MOST_DEATHS", 2)
+    monkeypatch.setattr(stacks, "STEADY_SECONDS", 0.0)  # however long it lived before
+    stack = Stack(tmp_path, Ports(trigger=0, predict=0, mlflow=0), [])
+    dying = child(tmp_path, "this")
+    dying.health_url = stack.mlflow_url
+    stack.children = [dying]
+    with pytest.raises(RegraftError, match=r"child died 2 times; not ready: child\n(?s:.*)honking great") as caught:
+        stack.wait_ready(lambda ready: None)
+    stack.stop()
+    assert caught.value.code == "stack_not_ready"
 
 
 def test_the_record_of_a_stack_that_is_gone_is_not_believed(tmp_path: Path) -> None:
