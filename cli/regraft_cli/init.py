@@ -46,14 +46,15 @@ def init(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from regraft_pipeline.init import draft, write
     from regraft_pipeline.init.table import read_table
-    from regraft_pipeline.init.written import name_from
+    from regraft_pipeline.init.written import name_of
 
     out, err = terminal.make_console(), terminal.make_console(stderr=True)
+    chosen = name_of(csv, name)
     with err.status(f"reading {csv.name}"):
         table = read_table(csv)
         found = draft(table.frame, target, ignore=[part.strip() for part in ignore.split(",") if part.strip()])
     with err.status("holding one half of the rows against the other, through all gates"):
-        written = write(found, table, csv, tasks, name=name or name_from(csv), force=force)
+        written = write(found, table, csv, tasks, name=chosen, force=force)
     if as_json:
         out.print_json(json.dumps(_document(found, written)))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import PurePosixPath
@@ -32,6 +33,9 @@ RESERVED = frozenset(
 )
 """Names that are taken: of paths beside /{task}/..., and of objects of Regraft's own."""
 
+NAME_NEEDS = "lower-case letters, digits and hyphens are needed, a letter first, at most 40"
+"""What a name has to be, for people."""
+
 Problem = Literal["classification", "regression"]
 Metric = Literal["recall", "roc_auc", "accuracy", "log_loss", "brier", "skill", "mae", "rmse", "rmsle"]
 
@@ -40,6 +44,15 @@ METRICS: dict[Problem, tuple[Metric, ...]] = {
     "regression": ("skill", "mae", "rmse", "rmsle"),
 }
 """Metrics by problem, the one that is taken by default first."""
+
+
+def name_trouble(name: str) -> str | None:
+    """Return why no task can have a name, None where one can."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        return f"a task cannot be named {name[:100]!r}: {NAME_NEEDS}"
+    if name in RESERVED:
+        return f"a task cannot be named {name!r}: that is an address or an object of Regraft's own"
+    return None
 
 
 class ColumnDefinition(Column):
@@ -105,8 +118,8 @@ class TaskDefinition(BaseModel):
     @field_validator("name")
     @classmethod
     def _is_free(cls, value: str) -> str:
-        if value in RESERVED:
-            raise ValueError(f"a task cannot be named {value!r}: that is an address or an object of Regraft's own")
+        if trouble := name_trouble(value):
+            raise ValueError(trouble)
         return value
 
     @field_validator("registered_model")

@@ -15,7 +15,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from regraft_core.codes import Code
 from regraft_core.definition.gates import GateSettings
 from regraft_core.definition.requests import RequestSettings
-from regraft_core.definition.task import ColumnDefinition, TaskDefinition, alike, nearest
+from regraft_core.definition.task import NAME_NEEDS, ColumnDefinition, TaskDefinition, alike, nearest
 from regraft_core.errors import BadRequestError
 
 MAX_BYTES = 1 << 20
@@ -51,7 +51,7 @@ _NEEDED = {
     "bool_type": "true or false is needed",
     "bool_parsing": "true or false is needed",
     "too_short": "two columns are needed, a target and one that tells of it",
-    "string_pattern_mismatch": "lower-case letters, digits and hyphens are needed, a letter first, at most 40",
+    "string_pattern_mismatch": NAME_NEEDS,
 }
 """What to write, by the kind of pydantic's error."""
 

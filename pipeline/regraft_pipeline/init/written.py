@@ -15,7 +15,7 @@ import pandas as pd
 
 from regraft_core.codes import Code
 from regraft_core.definition import FILE_NAME, read_definition
-from regraft_core.definition.task import NAME_PATTERN
+from regraft_core.definition.task import name_trouble
 from regraft_core.errors import BadRequestError
 from regraft_core.verdict import Verdict
 from regraft_pipeline.data.dataset import Dataset
@@ -52,10 +52,14 @@ class Written:
     losses: Mapping[str, float] = field(default_factory=dict)
 
 
-def name_from(path: Path) -> str:
-    """Return a task's name from a file's."""
+def name_of(path: Path, wanted: str | None = None) -> str:
+    """Return the name that is wanted, else one after the file's. Raises BadRequestError (``task_invalid``)."""
+    if wanted is not None:
+        if trouble := name_trouble(wanted):
+            raise BadRequestError(f"--name: {trouble}", code=Code.TASK_INVALID)
+        return wanted
     name = re.sub(r"[^a-z0-9]+", "-", path.name.split(".")[0].lower()).strip("-")[:40].strip("-")
-    return name if re.fullmatch(NAME_PATTERN, name) else f"task-{name}".strip("-")[:40].strip("-")
+    return f"task-{name}".strip("-")[:40].strip("-") if name_trouble(name) else name
 
 
 def write(draft: Draft, table: Table, csv: Path, folder: Path, *, name: str, force: bool = False) -> Written:

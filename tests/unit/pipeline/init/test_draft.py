@@ -9,7 +9,7 @@ import pytest
 from regraft_core.errors import BadRequestError
 from regraft_pipeline.init import Draft, draft, write
 from regraft_pipeline.init.table import Table, read_table
-from regraft_pipeline.init.written import name_from
+from regraft_pipeline.init.written import name_of
 
 ROWS = 240
 RNG = np.random.default_rng(3)
@@ -214,7 +214,7 @@ def test_the_file_is_read_back_and_the_halves_agree(tmp_path: Path) -> None:
     path = tmp_path / "Our penguins.csv"
     table().to_csv(path, index=False)
     read = read_table(path)
-    written = write(draft(read.frame, "species"), read, path, tmp_path / "tasks", name=name_from(path))
+    written = write(draft(read.frame, "species"), read, path, tmp_path / "tasks", name=name_of(path))
     assert written.task.name == "our-penguins"
     assert written.halves.accepted, written.halves.summary()
     assert written.task.reference is not None
@@ -308,3 +308,11 @@ def test_packed_tables_are_read_as_the_gates_read_them(tmp_path: Path, ending: s
     assert list(read.frame.columns) == list(frame.columns)
     assert read.frame["body_mass_g"].tolist() == frame["body_mass_g"].tolist()
     assert not read.plain
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("My Table.csv.gz", "my-table"), ("2024.csv", "task-2024"), ("runs.csv", "task-runs"), ("_.csv", "task")],
+)
+def test_a_task_has_a_name_after_its_file_that_a_task_can_have(file: str, name: str) -> None:
+    assert name_of(Path(file)) == name
