@@ -29,6 +29,7 @@ from regraft_cli.options import (
     task_names,
     url_option,
 )
+from regraft_core.listing import first_of
 from regraft_core.runs import RunState
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 out = terminal.make_console()
 err = terminal.make_console(stderr=True)
+
+MOST_NAMED = 15
+"""Most other tasks that are named where none was."""
 
 
 def verdict(
@@ -57,7 +61,8 @@ def verdict(
     """
     from regraft_pipeline.report.report import Commands, render, report_of
 
-    name = task or task_names()[0]
+    known = task_names()
+    name = task or known[0]
     stack = stack_of(url, name, data)
     with err.status("asking the gates"), _as_file(dataset, data) as csv:
         judged = _judged_at(_client(stack, token), csv, name) if stack else _judged_here(csv, name, data)
@@ -70,6 +75,10 @@ def verdict(
         out.print_json(json.dumps(found.document()))
     else:
         out.print(terminal.report(found))
+    if task is None and not found.verdict.accepted:
+        others = first_of(known[1:], MOST_NAMED)
+        told = f"({name} was asked, the first task; --task names another: {others})"
+        err.print(told, markup=False, soft_wrap=True)
     raise typer.Exit(0 if found.verdict.accepted else EXIT_CODES[RunState.REJECTED])
 
 

@@ -14,7 +14,10 @@ from regraft_cli import terminal
 
 
 def manifests(
-    file: Annotated[Path, typer.Argument(metavar="TASK.yaml", help="The task's file, its reference beside it")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="TASK", help="The task's file, its folder, or its name among the task files"),
+    ],
     namespace: Annotated[str, typer.Option(help="Where Regraft is installed")] = "regraft",
     replicas: Annotated[int, typer.Option(min=1, help="Pods of the predictor")] = 1,
     cpu: Annotated[str, typer.Option(help="Most CPU of a predictor's pod")] = "2",
@@ -34,5 +37,22 @@ def manifests(
 
     err = terminal.make_console(stderr=True)
     with err.status("counting the reference"):
-        made = render(file, Place(namespace, replicas, cpu, memory, host, ingress_class, tls_secret))
+        made = render(_file_of(file), Place(namespace, replicas, cpu, memory, host, ingress_class, tls_secret))
     sys.stdout.write(made)
+
+
+def _file_of(given: Path) -> Path:
+    """Return a task's file: the very one, that of a folder, or that of a task's name. Raises TaskFileError."""
+    from regraft_core.definition import FILE_NAME, TaskFileError, task_files
+    from regraft_core.settings import CoreSettings
+
+    if (given / FILE_NAME).is_file():
+        return given / FILE_NAME
+    if given.is_file() or len(given.parts) != 1:
+        return given
+    folder = CoreSettings().tasks_dir
+    named = {file.name: file.path for file in task_files(folder)}
+    if given.name in named:
+        return named[given.name]
+    known = f"; there are: {', '.join(named)}" if named else ""
+    raise TaskFileError(f"there is no file {given.name!r} and no task of this name in {folder}{known}")

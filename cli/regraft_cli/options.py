@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regraft_core.codes import Code
+from regraft_core.errors import NotFoundError
+
 if TYPE_CHECKING:
     from regraft_pipeline.settings import PipelineSettings
 
@@ -51,14 +54,21 @@ def stack_of(url: str | None, task: str, data: Path) -> str | None:
     """Return the address of the stack that is to be asked of a task, None where all is here.
 
     Whose file is not here, as that of a cluster's task, is asked of the stack that the environment names, or of the
-    one that runs on the data folder.
+    one that runs on the data folder. Raises NotFoundError (``task_unknown``) where there is neither.
     """
     from regraft_cli.embedded.stack import record_of
+    from regraft_core.settings import CoreSettings
 
-    if url is not None or task in task_names():
+    if url is not None or task in (known := task_names()):
         return url
     record = record_of(data)
-    return os.environ.get("REGRAFT_TRIGGER_URL") or (record.trigger_url if record else None)
+    if stack := os.environ.get("REGRAFT_TRIGGER_URL") or (record.trigger_url if record else None):
+        return stack
+    raise NotFoundError(
+        f"there is no task {task!r} here; there are: {', '.join(known)}. --url asks the stack that has it, "
+        f"REGRAFT_TASKS_DIR names another folder of task files than {CoreSettings().tasks_dir}",
+        code=Code.TASK_UNKNOWN,
+    )
 
 
 def url_option(url: str, usual: str = DEFAULT_URL) -> str:
