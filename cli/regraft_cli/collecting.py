@@ -33,7 +33,8 @@ def collect(
     data = client.collected(task, since)
     if data.count(b"\n") < 2:
         message = (
-            f"no outcome of a row that was kept has been told within {since}; POST /tasks/{task}/outcomes tells one"
+            f"no outcome of a row that was kept has been told within {since}; POST /tasks/{task}/outcomes tells one, "
+            "and what is asked is kept within a minute or two, where the task's file says 'requests: {keep: ...}'"
         )
         raise RegraftError(message, code=Code.TOO_FEW_ROWS)
     if output is not None:

@@ -10,8 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from regraft_core.codes import Code
 from regraft_core.contract import Column
+from regraft_core.errors import ContractError
+from regraft_core.listing import first_of
 from regraft_inference.bundle import Bundle
+
+MOST_NAMED = 20
+"""Most missing columns that are named."""
 
 
 class PyfuncModel:
@@ -21,8 +27,14 @@ class PyfuncModel:
         self.bundle = bundle
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
-        """Return a frame with the target column, one row for each row of the features."""
+        """Return a frame with the target column, one row for each row of the features.
+
+        Raises ContractError (``column_missing``).
+        """
         contract = self.bundle.contract
+        if missing := [name for name in contract.feature_names if name not in model_input.columns]:
+            message = f"{first_of(missing, MOST_NAMED)}: missing from the frame"
+            raise ContractError(message, code=Code.COLUMN_MISSING, column=missing[0], rule="required")
         columns = {column.name: _values(column, model_input[column.name]) for column in contract.features}
         return pd.DataFrame({contract.target.name: self.bundle.predict(columns)}, index=model_input.index)
 

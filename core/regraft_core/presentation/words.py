@@ -50,8 +50,8 @@ def outcome(run: Run) -> str:
         )
     if run.state is RunState.REJECTED and run.verdict and (errors := run.verdict.errors):
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        return f"{errors[0].message}{more}"
-    return run.cause.message if run.cause else _OUTCOMES[run.state]
+        return sentence(f"{errors[0].message}{more}", errors[0].column)
+    return sentence(run.cause.message) if run.cause else _OUTCOMES[run.state]
 
 
 REMEDIES = {"error": "What would have passed", "warning": "What gives no warning"}

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regraft_core.errors import BundleError
+from regraft_core.errors import BundleError, ContractError
 from regraft_inference.bundle import Bundle
+from regraft_inference.pyfunc import PyfuncModel
 from tests.unit.inference.bundles import HEART_ANSWERS, HEART_ROWS, write_heart_bundle, write_passwords_bundle
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")  # MLflow, of its own types, at its import
@@ -37,6 +38,13 @@ def test_mlflow_enforces_the_signature(tmp_path: Path) -> None:
     assert model.metadata.signature.inputs.input_names() == ["age", "sex", "oldpeak"]
     with pytest.raises(mlflow.exceptions.MlflowException, match="age"):
         model.predict(pd.DataFrame({"sex": [1], "oldpeak": [0.5]}))
+
+
+def test_a_frame_without_a_column_is_refused_by_name_where_mlflow_is_not_asked(tmp_path: Path) -> None:
+    model = PyfuncModel(Bundle.load(write_heart_bundle(tmp_path / "heart")))
+    with pytest.raises(ContractError, match="age, oldpeak: missing") as caught:
+        model.predict(pd.DataFrame({"sex": [1]}))
+    assert (caught.value.code, caught.value.details["column"]) == ("column_missing", "age")
 
 
 def test_mlflow_has_an_example_of_what_goes_in(tmp_path: Path) -> None:

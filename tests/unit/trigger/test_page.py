@@ -60,7 +60,7 @@ def test_the_dashboard_shows_what_serves_and_the_runs(serve: Serve) -> None:
 
     assert '<span class="number">Version 7</span>' in html
     assert f'id="{run_id}" data-state="rejected"' in html
-    assert "the target has moved: 80 % are 0.0, 50 % were" in html
+    assert "The target has moved: 80 % are 0.0, 50 % were." in html
     assert 'href="http://mlflow.example.org"' in html
     assert "Nothing serves yet" in html
 

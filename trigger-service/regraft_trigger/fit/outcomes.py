@@ -101,7 +101,7 @@ def _with_inputs(place: int, outcome: Mapping[str, Any], target: Column, of_id: 
 
 def _target_of(place: int, outcome: Mapping[str, Any], target: Column) -> Any:
     if target.name not in outcome:
-        message = f"outcome {place} does not say {target.name!r}: what really happened"
+        message = f"{target.name!r} is missing: what really happened"
         raise _wrong(message, Code.COLUMN_MISSING, place, target.name, "required")
     return outcome[target.name]
 

@@ -35,13 +35,24 @@ def test_a_running_run_says_where_it_is() -> None:
 
 
 def test_a_rejected_run_says_why() -> None:
-    assert words.outcome(rejected_run()) == "the target has moved: 80 % are 0.0, 50 % were"
+    assert words.outcome(rejected_run()) == "The target has moved: 80 % are 0.0, 50 % were."
+
+
+def test_a_rejection_leaves_the_name_of_its_column_as_it_is() -> None:
+    refused = Reason(
+        code="input_drift", gate="drift", message="bill_length is distributed otherwise", column="bill_length"
+    )
+    other = refused.model_copy(update={"column": "sex", "message": "sex is distributed otherwise"})
+    found = Verdict(task="penguins", accepted=False, reasons=[refused, other])
+    run = run_of(RunState.REJECTED, verdict=found)
+
+    assert words.outcome(run) == "bill_length is distributed otherwise (and 1 more)."
 
 
 def test_other_ends_say_their_cause() -> None:
     run = run_of(RunState.FAILED, cause=Cause(code="source_not_found", message="the server answers 404"))
 
-    assert words.outcome(run) == "the server answers 404"
+    assert words.outcome(run) == "The server answers 404."
 
 
 def test_what_the_gates_warned_of_stands_beside_every_end() -> None:
