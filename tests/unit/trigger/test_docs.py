@@ -15,7 +15,7 @@ from tests.unit.docs.codes import codes_in
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 OWN = (access, api, bodies, guard, local, page, predictors, problems, service, uploads)
-OF_PREDICTORS = {"bundle_not_loaded", "no_reasons"}
+OF_PREDICTORS = {"bundle_missing", "bundle_not_loaded", "no_reasons"}
 """Codes that the service hears from a predictor and answers by itself."""
 OTHERS = (errors, kubernetes, objects, queue)
 
