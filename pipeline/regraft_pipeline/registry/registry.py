@@ -19,6 +19,7 @@ from typing import Any
 from regraft_core.addresses import redacted
 from regraft_core.codes import Code
 from regraft_core.errors import NotFoundError, RegraftError
+from regraft_core.listing import first_of
 from regraft_core.profile import Profile
 from regraft_core.runs import RunRequest, now
 from regraft_inference.mlmodel import MLFLOW_TYPES
@@ -35,6 +36,9 @@ MAX_PARAMETER_LENGTH = 6000
 
 MAX_BATCH = 100
 """Parameters that MLflow takes in one call."""
+
+MOST_NAMED = 20
+"""Most versions that an error names."""
 
 MAX_DESCRIPTION = 5000
 """Characters of a description that MLflow's tables take."""
@@ -75,7 +79,8 @@ class Registry:
         except RegraftError as error:
             # MLflow answers 400, not 404, where the number is no number.
             if error.code == Code.MLFLOW_NOT_FOUND or error.details.get("error_code") == "INVALID_PARAMETER_VALUE":
-                message = f"there is no version {number!r} of {task.name}"
+                known = first_of([version.number for version in self.versions(task)], MOST_NAMED) or "none"
+                message = f"there is no version {number!r} of {task.name}; there are: {known}"
                 raise NotFoundError(message, code=Code.VERSION_UNKNOWN) from error
             raise
         return self._version(task, found)

@@ -207,6 +207,7 @@ def test_a_rollback_to_what_there_is_not_fails_and_changes_nothing(plant: Plant,
     with pytest.raises(NotFoundError) as caught:
         deployed(plant, plant.request(2, kind="rollback", data_url=None, to_version=to_version))
     assert caught.value.code == "version_unknown"
+    assert to_version is None or caught.value.message.endswith(f"there are: {version.number}")
     plant.assert_serves(version)
 
 
