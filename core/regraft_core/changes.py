@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
@@ -13,12 +13,23 @@ SHOWN = 5
 """Values that are named; of more how many there are."""
 
 
+CURE = "those who ask told before this version serves; until then the one in service answers as it always did"
+
+
 @dataclass(frozen=True)
 class Change:
     """What is otherwise in one column, and what follows for requests that are right now."""
 
     column: str
     message: str
+    remedy: str = CURE
+
+
+NOT_COMPARED = Change(
+    "",
+    "the version in service has another contract: the new model is not compared with it",
+    "nothing: once this contract serves, new models are compared again",
+)
 
 
 def changes(now: Contract, then: Contract) -> list[Change]:
@@ -47,10 +58,15 @@ def changes(now: Contract, then: Contract) -> list[Change]:
     ]
 
 
+def told(now: Contract, then: Contract) -> list[Change]:
+    """Return what people are told before a new contract counts: what clients notice and when, what is not compared."""
+    ahead = [replace(change, message=f"from the next promotion on: {change.message}") for change in changes(now, then)]
+    return ahead if comparable(now, then) else [*ahead, replace(NOT_COMPARED, column=then.target.name)]
+
+
 def announced(now: Contract, then: Contract) -> list[Cause]:
-    """Return the changes in sentences that say when."""
-    told = (f"from the next promotion on: {change.message}" for change in changes(now, then))
-    return [Cause(code=Code.CONTRACT_CHANGED, message=message) for message in told]
+    """Return the same as causes."""
+    return [Cause(code=Code.CONTRACT_CHANGED, message=change.message) for change in told(now, then)]
 
 
 def comparable(now: Contract, then: Contract) -> bool:

@@ -85,6 +85,8 @@ class Code(StrEnum):
     # A dataset: what the later gates found
     TARGET_DRIFT = "target_drift", "The target is distributed otherwise than in the reference."
     INPUT_DRIFT = "input_drift", "An input is distributed otherwise than in the reference."
+    REFERENCE_INCOMPLETE = "reference_incomplete", "The reference does not know a column of the task."
+    CLASS_NEVER_RIGHT = "class_never_right", "The model gets no held-out row of a class right."
     CLASS_FEW_ROWS = "class_few_rows", "A class has so few rows that nothing tells how well it is predicted."
     NOT_LEARNABLE = "not_learnable", "The inputs hardly say anything of the target."
     QUALITY_BELOW_FLOOR = "quality_below_floor", "The new model is below the task's floor on rows it has not seen."

@@ -19,12 +19,16 @@ from regraft_core.codes import Code
 from regraft_core.drift import drift_of
 from regraft_core.fit.asked import Asked
 from regraft_core.fit.fit import DRIFT_PSI, MIN_ROWS
+from regraft_core.listing import first_of
 from regraft_core.profile import Bins, Comparison, Distribution, Profile
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.profile import Tallies, Tally, among, aspects, count, rows_of, tallies_of
 from regraft_pipeline.data.reasons import examples
 from regraft_pipeline.gates.gate import Evidence, Gate
 from regraft_pipeline.tasks import Task
+
+MOST_NAMED = 10
+"""Most columns that are named."""
 
 FEWEST_VALUES = 30
 """Values that an input must have, here and in the reference, to be refused: of fewer, a few alike move the index."""
@@ -39,6 +43,7 @@ def reasons(evidence: Evidence) -> list[Reason]:
     return [
         *check(comparisons, task, reference, evidence.sample, agreed),
         *check_swapped(comparisons, evidence.tallies, task, reference),
+        *unknown(evidence.tallies, task, reference),
     ]
 
 
@@ -69,6 +74,34 @@ def compare(data: pd.DataFrame | Tallies, task: Task, reference: Profile) -> lis
             and not (column.trend and what == "values")
         ]
     return found
+
+
+def unknown(tallies: Tallies, task: Task, reference: Profile) -> list[Reason]:
+    """Return a warning where the reference does not know a column, or knows it as of another type."""
+    contract = task.contract
+    known = {column.name: reference.inputs.get(column.name, {}) for column in contract.features}
+    names = [
+        name
+        for name, distributions in {contract.target.name: {"values": reference.target}, **known}.items()
+        if (counted := {what: tally for what, tally in tallies[name].items() if what != "missing" and tally.total()})
+        and not any(what in distributions and counts_alike(distributions[what], counted[what]) for what in counted)
+    ]
+    if not names:
+        return []
+    return [
+        Reason(
+            code=Code.REFERENCE_INCOMPLETE,
+            gate="drift",
+            severity="warning",
+            message=(
+                f"the reference does not know {first_of(names, MOST_NAMED)}, or knows it as of another type: nothing "
+                "is held against it until somebody blesses a dataset"
+            ),
+            column=names[0],
+            figures={"columns": len(names)},
+            remedy="a reference that has the columns of the task: regraft bless, of a dataset that you trust",
+        )
+    ]
 
 
 def counts_alike(distribution: Distribution, tally: Tally) -> bool:

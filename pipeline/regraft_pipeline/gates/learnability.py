@@ -21,7 +21,7 @@ def reasons(evidence: Evidence) -> list[Reason]:
     if evidence.evaluation is None:
         return []
     evaluation, task = evidence.evaluation, evidence.task
-    return [*check(evaluation, task, evidence.reference), *rare(evaluation, task)]
+    return [*check(evaluation, task, evidence.reference), *rare(evaluation, task, evidence.rows)]
 
 
 GATE = Gate(
@@ -80,22 +80,29 @@ def untrainable(error: UntrainableError, task: Task) -> Reason:
     )
 
 
-def rare(evaluation: Evaluation, task: Task) -> list[Reason]:
-    """Return a warning where classes have so few rows that nothing tells how well they are predicted."""
+def rare(evaluation: Evaluation, task: Task, rows: int) -> list[Reason]:
+    """Return a warning where classes have so few rows that nothing tells how well they are predicted.
+
+    ``rows`` is how many the dataset has; of many only a part is evaluated, and the warning speaks of that.
+    """
     if not evaluation.few:
         return []
     told = []
-    for label, rows in evaluation.few.items():
+    for label, number in evaluation.few.items():
         scored = "" if label in evaluation.classes else ": learned from, not scored"
-        told.append(f"{label!r} ({rows} row{'s' * (rows != 1)}{scored})")
+        told.append(f"{label!r} ({number} row{'s' * (number != 1)}{scored})")
+    most = task.gates.evaluation_rows
+    part = f", of the {most:,} rows that are looked at" if rows > most else ""
     return [
         Reason(
             code=Code.CLASS_FEW_ROWS,
             gate="learnability",
             severity="warning",
-            message=f"classes with too few rows to tell how well they are predicted: {first_of(told, MOST_NAMED)}",
+            message=(
+                f"classes with too few rows to tell how well they are predicted: {first_of(told, MOST_NAMED)}{part}"
+            ),
             column=task.contract.target.name,
             figures={"classes": len(told), "limit": 2 * task.gates.folds},
-            remedy=f"at least {2 * task.gates.folds} rows of each class",
+            remedy=f"at least {2 * task.gates.folds} rows of each class{part}",
         )
     ]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from regraft_core.codes import Code
+from regraft_core.listing import first_of
 from regraft_core.verdict import Reason
 from regraft_inference.bundle import Bundle
 from regraft_pipeline.gates.evaluation import Evaluation
@@ -19,6 +20,9 @@ LESS_IS_BETTER = frozenset({"mae", "rmse", "rmsle", "log_loss", "brier"})
 
 BOTH_ERRORS = 1.5
 """Standard errors beyond which it is said that both models do worse than they should: the better of two seldom does."""
+
+MOST_NAMED = 10
+"""Most classes that are named."""
 
 PARTS = 20
 """Parts of the rows that are left out in turn, to see how much a figure depends on them."""
@@ -39,7 +43,7 @@ GATE = Gate(
 
 def check(evaluation: Evaluation, task: Task, incumbent: Bundle | None) -> list[Reason]:
     """Return an error where the new model is under the floor or clearly worse than the version in service."""
-    reasons = _floor(evaluation, task)
+    reasons = [*_floor(evaluation, task), *_never_right(evaluation, task)]
     if incumbent is not None:
         reasons += _against(evaluation, task, incumbent)
     return reasons
@@ -61,6 +65,31 @@ def _floor(evaluation: Evaluation, task: Task) -> list[Reason]:
             figures={"metric": metric, "value": value, "limit": floor},
             remedy=f"{metric} of at {'most' if less_is_better else 'least'} {floor:g}",
             rows=evaluation.worst(evaluation.errors()),
+        )
+    ]
+
+
+def _never_right(evaluation: Evaluation, task: Task) -> list[Reason]:
+    """Return a warning where the new model gets no row of a class right.
+
+    A class is left aside of which so few rows are evaluated that this tells nothing: that is a warning of its own.
+    """
+    right = evaluation.predicted == evaluation.target
+    known = {one: evaluation.target == one for one in evaluation.classes if one not in evaluation.few}
+    missed = {one: rows for one, rows in known.items() if not right[rows].any()}
+    if not missed:
+        return []
+    told = [f"{label!r} (0 of {int(rows.sum())} rows)" for label, rows in missed.items()]
+    return [
+        Reason(
+            code=Code.CLASS_NEVER_RIGHT,
+            gate="quality",
+            severity="warning",
+            message=f"classes of which the new model gets no held-out row right: {first_of(told, MOST_NAMED)}",
+            column=task.contract.target.name,
+            figures={"classes": len(told)},
+            remedy="more rows of these classes, or inputs that tell them from the others",
+            rows=evaluation.worst(evaluation.errors() * np.isin(evaluation.target, list(missed))),
         )
     ]
 

@@ -96,7 +96,10 @@ def _made(draft: Draft, name: str, settings: Mapping[str, Any], path: Path) -> t
 
 
 def halves(task: Task, frame: pd.DataFrame, path: Path) -> Written:
-    """Return what one half of the rows, drawn at random, tells, and the verdict on the other held against it."""
+    """Return what one half of the rows, drawn at random, tells, and the verdict on the other held against it.
+
+    That classes have few rows in a half says nothing of the table, of which the draft tells it.
+    """
     order = np.random.default_rng(SEED).permutation(len(frame))[:MOST_ROWS]
     middle = len(order) // 2
     with tempfile.TemporaryDirectory() as folder:
@@ -109,7 +112,9 @@ def halves(task: Task, frame: pd.DataFrame, path: Path) -> Written:
         second = judge(paths[1], task, reference=first.profile, incumbent=None)
         chosen = _chosen(task, first.data) if first.verdict.accepted else {}
     losses = {name.removeprefix(LOSS): value for name, value in chosen.items() if name.startswith(LOSS)}
-    return Written(path, task, second.verdict, first.profile.skill, chosen.get("model"), losses)
+    reasons = [reason for reason in second.verdict.reasons if reason.code != Code.CLASS_FEW_ROWS]
+    verdict = second.verdict.model_copy(update={"reasons": reasons})
+    return Written(path, task, verdict, first.profile.skill, chosen.get("model"), losses)
 
 
 def _chosen(task: Task, data: Dataset) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from regraft_core.changes import announced, changes, comparable
+from regraft_core.changes import NOT_COMPARED, announced, changes, comparable
 from regraft_core.contract import Column, Contract
 
 MASS: dict[str, Any] = {"name": "mass", "type": "number", "minimum": 0, "maximum": 9000, "unit": "g", "nullable": True}
@@ -45,7 +45,9 @@ def test_what_clients_notice_is_named_by_column(then: Contract, column: str, tol
     (change,) = changes(NOW, then)
     assert change.column == column
     assert told in change.message
-    assert [one.message for one in announced(NOW, then)] == [f"from the next promotion on: {change.message}"]
+    first, *rest = (one.message for one in announced(NOW, then))
+    assert first == f"from the next promotion on: {change.message}"
+    assert rest == ([] if comparable(NOW, then) else [NOT_COMPARED.message])
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,12 @@ def test_what_clients_notice_is_named_by_column(then: Contract, column: str, tol
 )
 def test_what_allows_more_is_no_change(then: Contract) -> None:
     assert changes(NOW, then) == []
+
+
+def test_what_allows_more_is_told_where_the_models_cannot_be_compared() -> None:
+    wider = contract(MASS, ISLAND | {"nullable": True}, NOTES)
+    assert [one.message for one in announced(NOW, wider)] == [NOT_COMPARED.message]
+    assert announced(NOW, NOW) == []
 
 
 def test_whole_numbers_may_become_numbers_and_not_the_other_way() -> None:

@@ -61,10 +61,14 @@ def changed(verdict: Verdict) -> list[str]:
     return [reason.message for reason in verdict.reasons if reason.code == "contract_changed"]
 
 
+def unreferenced(verdict: Verdict) -> list[str | None]:
+    return [reason.column for reason in verdict.reasons if reason.code == "reference_incomplete"]
+
+
 def test_the_same_contract_changes_nothing_and_is_compared(served: tuple[Profile, Bundle], tmp_path: Path) -> None:
     verdict = told(frame(2), task(), served, tmp_path)
     assert verdict.accepted
-    assert changed(verdict) == []
+    assert changed(verdict) == unreferenced(verdict) == []
     assert verdict.incumbent_metrics
 
 
@@ -80,6 +84,7 @@ def test_a_new_column_is_told_and_the_version_in_service_is_not_compared(
     rows = frame(2).assign(age=np.arange(ROWS) % 7)
     verdict = told(rows, wider, served, tmp_path)
     assert verdict.accepted  # the reference does not know the column, and has nothing against it
+    assert unreferenced(verdict) == ["age"]
     assert any("age is new: requests without it are refused" in message for message in changed(verdict))
     assert any("not compared" in message for message in changed(verdict))
     assert verdict.incumbent_metrics == {}
@@ -99,6 +104,7 @@ def test_a_column_of_another_type_is_not_held_against_the_reference(
     verdict = told(rows, words, served, tmp_path)
     assert verdict.accepted
     assert [one.column for one in verdict.comparisons] == ["old", "island"]
+    assert unreferenced(verdict) == ["mass"]
     assert any("mass is of type string, which was number" in message for message in changed(verdict))
 
 
@@ -115,6 +121,7 @@ def test_another_target_is_judged_for_itself(served: tuple[Profile, Bundle], tmp
     assert verdict.accepted
     assert any("answers are named 'height' instead of 'old'" in message for message in changed(verdict))
     assert all(one.what != "target" for one in verdict.comparisons)
+    assert unreferenced(verdict) == ["height"]
 
 
 def test_without_a_version_in_service_there_is_nobody_to_tell(served: tuple[Profile, Bundle], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Classes of few rows: the gates say so, and measure the others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +80,16 @@ def test_the_verdict_says_which_classes_have_too_few_rows(task: Task, tmp_path: 
     assert reason.remedy == "at least 6 rows of each class"
     frame().to_csv(path, index=False)
     assert judge(path, task, reference=None, incumbent=None).verdict.reasons == []
+
+
+def test_of_many_rows_the_warning_speaks_of_those_that_are_looked_at(task: Task, tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    frame(*["rare"] * 8).to_csv(path, index=False)
+    (known,) = judge(path, task, reference=None, incumbent=None).verdict.reasons
+    assert known.code == "class_never_right"
+    assert known.message.endswith(" right: 'rare' (0 of 8 rows)")
+    part = replace(task, gates=task.gates.model_copy(update={"evaluation_rows": 100}))
+    (reason,) = judge(path, part, reference=None, incumbent=None).verdict.reasons
+    assert reason.code == "class_few_rows"
+    assert reason.message.endswith(" rows), of the 100 rows that are looked at")
+    assert reason.remedy == "at least 6 rows of each class, of the 100 rows that are looked at"

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from regraft_inference.bundle import Bundle
@@ -95,8 +96,24 @@ def test_models_that_rank_alike_are_no_worse_than_each_other_whichever_rare_clas
     assert found.incumbent_metrics["skill"] - found.skill > 0.2
     assert quality.check(found, heart_disease.TASK, heart_incumbent) == []
     blind = replace(found, predicted=rng.permutation(one), probabilities=rng.permutation(shy)).measured()
-    (reason,) = quality.check(blind, heart_disease.TASK, heart_incumbent)
+    *_, reason = quality.check(blind, heart_disease.TASK, heart_incumbent)
     assert reason.message.startswith("the new model has skill (2 ROC AUC - 1) ")
+
+
+def test_a_class_that_is_never_told_right_is_warned_of_with_its_rows() -> None:
+    target = np.array(["rain"] * 50 + ["snow"] * 8 + ["sun"] * 40 + ["hail"] * 3, dtype=object)
+    predicted = np.where(np.isin(target, ["snow", "hail"]), "sun", target)
+    frame = pd.DataFrame({"day": np.arange(len(target)), "weather": target})
+    found = Evaluation(
+        "classes", target, predicted, classes=("hail", "rain", "snow", "sun"), few={"hail": 3}, frame=frame
+    ).measured()  # fmt: skip
+    (reason,) = quality.check(found, heart_disease.TASK, None)
+    assert (reason.code, reason.severity, reason.column) == ("class_never_right", "warning", "condition")
+    assert reason.message == "classes of which the new model gets no held-out row right: 'snow' (0 of 8 rows)"
+    assert {row["weather"] for row in reason.rows} == {"snow"}
+    predicted[50] = "snow"
+    assert quality.check(replace(found, predicted=predicted).measured(), heart_disease.TASK, None) == []
+    assert quality.check(evaluation(-1.0), passwords.TASK, None) == []  # numbers have no classes
 
 
 def test_the_standard_error_is_that_of_the_textbook_where_there_is_one() -> None:

@@ -223,6 +223,19 @@ def test_the_file_is_read_back_and_the_halves_agree(tmp_path: Path) -> None:
         write(draft(read.frame, "species"), read, path, tmp_path / "tasks", name="our-penguins")
 
 
+def test_what_is_said_of_classes_of_few_rows_is_said_of_the_table_and_not_of_a_half(tmp_path: Path) -> None:
+    size = np.random.default_rng(1).normal(size=200).round(4)
+    kind = np.where(size > 0, "large", "small").astype(object)
+    kind[:10] = "odd"  # of ten rows each half has five or so
+    path = tmp_path / "sizes.csv"
+    pd.DataFrame({"size": size, "kind": kind}).to_csv(path, index=False)
+    read = read_table(path)
+    found = draft(read.frame, "kind")
+    written = write(found, read, path, tmp_path / "tasks", name="sizes")
+    assert [one for one in found.suspicions if one.code == "few"] == []
+    assert "class_few_rows" not in [reason.code for reason in written.halves.reasons]
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_other_delimiters_are_told(tmp_path: Path, delimiter: str) -> None:
     path = tmp_path / "a.csv"
