@@ -77,25 +77,29 @@ class Lanes:
         self._perform = perform
         self._threads: dict[str, threading.Thread] = {}
         self._folder = WatchedFolder(settings.tasks_dir) if settings.watch_tasks else None
-        self._begun: set[str] = set()
+        self._seen: dict[str, tuple[int, ...]] = {}
         self._look_after = 0.0
 
     def look(self) -> None:
-        """Begin with tasks whose files have come since the last look."""
+        """Begin with tasks whose files have come or changed since the last look; while one is busy that waits."""
         if self._folder is None or time.monotonic() < self._look_after:
             return
         self._look_after = time.monotonic() + LOOK_SECONDS
-        self.begin([file.name for file in self._folder.files() if file.name not in self._begun])
+        there = self._stamps()
+        self._seen = {task: stamp for task, stamp in self._seen.items() if task in there}  # what is gone may come back
+        changed = [task for task, stamp in there.items() if stamp != self._seen.get(task)]
+        self.begin([task for task in changed if not self._is_busy(task)])
 
     def begin(self, tasks: list[str]) -> None:
         """Look at every task, and have those bootstrapped that need it; each for itself."""
-        self._begun.update(tasks)
+        there = self._stamps()
+        self._seen |= {task: there[task] for task in tasks if task in there}
         for task in tasks:
             self._start(task, lambda task=task: prepare(task, self._runs, self._settings))  # type: ignore[misc]
 
     def take(self) -> bool:
         """Begin the next run of a task that is not busy; False where there is none."""
-        busy = [task for task, thread in self._threads.items() if thread.is_alive()]
+        busy = [task for task in self._threads if self._is_busy(task)]
         try:
             run = self._runs.claim(busy)
         except sqlite3.Error as error:
@@ -112,6 +116,14 @@ class Lanes:
         for thread in list(self._threads.values()):
             thread.join()
 
+    def _stamps(self) -> dict[str, tuple[int, ...]]:
+        """Return what tells the states of each task's file and folder apart: a missing reference may come later."""
+        files = [] if self._folder is None else self._folder.files()
+        return {file.name: (*_stamp(file.path), *_stamp(file.path.parent)) for file in files}
+
+    def _is_busy(self, task: str) -> bool:
+        return task in self._threads and self._threads[task].is_alive()
+
     def _start(self, task: str, work: Callable[[], None]) -> None:
         def guarded() -> None:
             try:
@@ -123,6 +135,14 @@ class Lanes:
         thread = threading.Thread(target=guarded, name=f"lane-{task}", daemon=True)
         self._threads[task] = thread
         thread.start()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:  # it has gone since it was listed
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino
 
 
 def finish(run: Run, runs: RunStore, settings: WorkerSettings, perform: Perform = perform) -> None:

@@ -28,8 +28,11 @@ def as_defined(state: TaskState, definition: TaskDefinition) -> TaskState:
 def as_the_file_says(state: TaskState) -> TaskState:
     """Return the state of a task with what its file says now: it may have changed since somebody looked."""
     path = Path(state.source)
-    if path.name != FILE_NAME or not path.is_file():
+    if path.name != FILE_NAME:
         return state
+    if not path.is_file():
+        why = f"{path} is gone: what serves goes on, but no dataset can be judged until it is back"
+        return state.model_copy(update={"broken": Cause(code=Code.TASK_UNKNOWN, message=why)})
     found = task_file(path)
     if found.definition is None:
         why = found.error.message if found.error else "it defines nothing"

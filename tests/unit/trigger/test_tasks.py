@@ -66,11 +66,15 @@ def test_what_a_changed_file_will_change_is_seen_before_a_run(serve: Serve, tmp_
 
     assert shown() == {"state": "serving", "reason": None, "changes": []}
     path.write_text(text.replace("{name: mass, type: number}", "{name: mass, type: number, maximum: 90}"))
-    (change,) = shown()["changes"]
-    assert change["code"] == "contract_changed"
+    change, not_compared = shown()["changes"]
+    assert change["code"] == not_compared["code"] == "contract_changed"
     assert "mass" in change["message"]
-    assert change["message"][1:] in service.client.get("/").text
+    assert "not compared" in not_compared["message"]
+    assert all(one["message"][1:] in service.client.get("/").text for one in (change, not_compared))
     path.write_text(text.replace("type: number", "type: nmber"))
     assert (shown()["state"], "line 6" in shown()["reason"]["message"]) == ("broken", True)
     path.write_text(text)
     assert shown() == {"state": "serving", "reason": None, "changes": []}
+    path.unlink()
+    assert (shown()["state"], shown()["reason"]["code"]) == ("broken", "task_unknown")
+    assert f"{path} is gone" in shown()["reason"]["message"]

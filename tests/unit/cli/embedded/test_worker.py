@@ -20,13 +20,14 @@ from regraft_core.codes import Code
 from regraft_core.errors import RegraftError
 from regraft_core.record import cancel
 from regraft_core.results import DownloadResult, Result
-from regraft_core.runs import Run, RunRequest, RunState, now
+from regraft_core.runs import Cause, Run, RunRequest, RunState, now
 from regraft_core.stores.objects import FileStore, get_model
 from regraft_core.stores.queue import RunStore
-from regraft_core.taskstate import read_state
+from regraft_core.taskstate import read_state, write_state
 from regraft_pipeline.runner import Perform
 from regraft_pipeline.settings import PipelineSettings, WorkerSettings
 from regraft_pipeline.steps import Progress
+from tests.seals import TASK, seals
 
 ENDED = DownloadResult(data_sha256="ab", bytes=1, final_url="http://d", end=RunState.REJECTED)
 
@@ -55,6 +56,10 @@ def store(tmp_path: Path) -> FileStore:
 def sound(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have tasks looked at in this process, which has all libraries loaded."""
     monkeypatch.setattr(worker, "apart", lambda what, function, *arguments, seconds: function(*arguments))
+
+
+def assert_true(value: bool) -> None:
+    assert value
 
 
 def submit(runs: RunStore, run_id: str, task: str = "passwords") -> Run:
@@ -121,6 +126,62 @@ class TestPrepare:
         lanes._look_after = 0
         lanes.look()
         assert not any(thread.is_alive() for thread in lanes._threads.values())
+
+    def test_a_file_that_is_mended_while_the_worker_works_is_looked_at_again_and_bootstrapped(
+        self,
+        runs: RunStore,
+        settings: WorkerSettings,
+        store: FileStore,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("REGRAFT_TASKS_DIR", str(tmp_path / "tasks"))
+        file = tmp_path / "tasks" / "seals" / "task.yaml"
+        file.parent.mkdir(parents=True)
+        lanes = Lanes(runs, settings.model_copy(update={"watch_tasks": True, "tasks_dir": tmp_path / "tasks"}))
+
+        def broken() -> str | None:
+            lanes._look_after = 0
+            lanes.look()
+            lanes.join()
+            state = read_state(store, "seals")
+            assert state is not None
+            return state.broken.message if state.broken else None
+
+        file.write_text(TASK.replace("target:", "targets:"))
+        assert "did you mean 'target'" in (broken() or "")
+        file.write_text(TASK)
+        assert "reference" in (broken() or "")
+        assert runs.recent() == []
+        seals(1).to_csv(file.with_name("reference.csv"), index=False)
+        assert broken() is None
+        assert [(run.task, run.kind) for run in runs.recent()] == [("seals", "bootstrap")]
+        state = read_state(store, "seals")
+        assert state is not None
+        write_state(store, state.model_copy(update={"broken": Cause(code="task_unknown", message="it was gone")}))
+        assert broken() == "it was gone"  # nothing has changed
+        away = file.parent.rename(tmp_path / "away")
+        assert broken() == "it was gone"
+        away.rename(file.parent)
+        assert broken() is None
+        assert len(runs.recent()) == 1
+
+    def test_a_file_that_changes_while_its_task_is_busy_is_looked_at_when_that_is_done(
+        self, runs: RunStore, settings: WorkerSettings, store: FileStore, tmp_path: Path
+    ) -> None:
+        (tmp_path / "tasks" / "seals").mkdir(parents=True)
+        free = threading.Event()
+        lanes = Lanes(runs, settings.model_copy(update={"watch_tasks": True, "tasks_dir": tmp_path / "tasks"}))
+        lanes._start("seals", lambda: assert_true(free.wait(20)))
+        (tmp_path / "tasks" / "seals" / "task.yaml").write_text("name: [")
+        lanes.look()
+        assert read_state(store, "seals") is None
+        free.set()
+        lanes.join()
+        lanes._look_after = 0
+        lanes.look()
+        lanes.join()
+        assert read_state(store, "seals") is not None
 
     def test_a_task_that_cannot_be_loaded_is_written_down_as_broken(
         self, runs: RunStore, settings: WorkerSettings, store: FileStore, monkeypatch: pytest.MonkeyPatch
