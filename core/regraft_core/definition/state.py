@@ -37,7 +37,7 @@ def as_the_file_says(state: TaskState) -> TaskState:
     if found.definition is None:
         why = found.error.message if found.error else "it defines nothing"
         return state.model_copy(update={"broken": Cause(code=Code.TASK_INVALID, message=why)})
-    if found.definition.hash == state.definition:
-        return state
+    if found.name != state.name or found.definition.hash == state.definition:
+        return state  # a file of another task's name is wrong for that alone
     mended = state.broken is not None and state.broken.code == Code.TASK_INVALID
     return as_defined(state, found.definition).model_copy(update={"broken": None if mended else state.broken})

@@ -8,6 +8,7 @@ from typing import Any
 
 from regraft_core import layout
 from regraft_core.definition import read_definition
+from regraft_core.definition.state import as_the_file_says
 from regraft_core.runs import Cause, RunState
 from regraft_core.serving import Serving
 from regraft_core.stores.objects import put_model
@@ -75,6 +76,8 @@ def test_what_a_changed_file_will_change_is_seen_before_a_run(serve: Serve, tmp_
     assert (shown()["state"], "line 6" in shown()["reason"]["message"]) == ("broken", True)
     path.write_text(text)
     assert shown() == {"state": "serving", "reason": None, "changes": []}
+    twin = TaskState(name="twin", source=str(path), broken=Cause(code="task_invalid", message="there is a task 'pets'"))
+    assert as_the_file_says(twin) == twin
     path.unlink()
     assert (shown()["state"], shown()["reason"]["code"]) == ("broken", "task_unknown")
     assert f"{path} is gone" in shown()["reason"]["message"]
