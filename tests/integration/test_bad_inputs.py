@@ -15,6 +15,7 @@ from tests.checker.client import HEART_DISEASE, PASSWORDS, Accepted, Prediction,
 from tests.checker.stack import Stack, free_ports
 from tests.integration.conftest import Poster
 from tests.proofs import chosen, some
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.timeout(300)  # the first test here waits for the stack
 
@@ -112,7 +113,7 @@ def accepted(request: pytest.FixtureRequest, before: Before, service: Service, p
     ids=lambda bad: f"{bad.name.partition('/')[2] or bad.name}",
 )
 def test_a_bad_dataset_ends_with_its_own_code(bad: Bad, accepted: dict[Bad, Accepted], service: Service) -> None:
-    run = service.wait(accepted[bad], timeout=60)
+    run = service.wait(accepted[bad], timeout=PATIENCE)
     assert (run.state, run.version) == (bad.state, None)
     assert bad.code in run.codes, run.message
     assert run.message

@@ -9,9 +9,9 @@ import httpx
 
 from tests import plain
 from tests.checker.stack import Stack
+from tests.waiting import PATIENCE
 
 TASK = "heart-disease"
-WAIT_SECONDS = 60
 
 
 def fit(url: str, path: str) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def test_requests_of_every_protocol_are_counted_once(stack: Stack) -> None:
     assert after["rows"] - before["rows"] == 100 + 4 * rows
     assert after["state"] == "unfit"  # one and the same row again and again
     assert (names[0], "wrong_type") in {(each["column"], each["code"]) for each in after["refused"]}
-    collected, deadline = fit(trigger, f"/tasks/{TASK}/fit"), time.monotonic() + WAIT_SECONDS
+    collected, deadline = fit(trigger, f"/tasks/{TASK}/fit"), time.monotonic() + PATIENCE
     while not (collected["rows"] >= after["rows"] and collected["refused"]) and time.monotonic() < deadline:
         time.sleep(0.2)
         collected = fit(trigger, f"/tasks/{TASK}/fit")

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +16,7 @@ from tests.checker.client import HEART_DISEASE, PASSWORDS, Service
 from tests.checker.cycles import COURSE, Course, Cycle, Outcome
 from tests.checker.stack import Stack
 from tests.integration.conftest import Poster
+from tests.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.timeout(300)  # the first test here waits for the stack
 
@@ -56,19 +55,12 @@ def test_the_checkers_course_goes_as_it_should(cycle: Cycle, outcomes: dict[Cycl
     assert outcomes[cycle].problems == []
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not so after {seconds} s"
-        time.sleep(0.05)
-
-
 def test_the_event_stream_shows_each_run_to_its_end(
     events: list[dict[str, Any]], outcomes: dict[Cycle, Outcome]
 ) -> None:
     ends = {outcome.run_id: outcome.state for outcome in outcomes.values()}
     # A first version may still be on its last step when the stack is ready.
-    wait_until(lambda: {run["run_id"]: run["state"] for run in events if run["run_id"] in ends} == ends, seconds=60)
+    wait_for(lambda: {run["run_id"]: run["state"] for run in events if run["run_id"] in ends} == ends)
     for run_id, end in ends.items():
         states = [run["state"] for run in events if run["run_id"] == run_id]
         # A run that is refused within a fifth of a second may be seen at its end only.
@@ -104,14 +96,14 @@ def test_the_same_key_is_the_same_run(service: Service, poster: Poster) -> None:
     address = poster.address("ten_rows", SEED)
     first = service.trigger(address, key="nightly")
     assert service.trigger(address, key="nightly") == first
-    assert service.wait(first, timeout=60).state == "rejected"
+    assert service.wait(first, timeout=PATIENCE).state == "rejected"
     assert service.trigger(address, key="nightly") == first
     assert service.trigger(address, key="another") != first
 
 
 def test_a_run_has_a_report(service: Service, poster: Poster) -> None:
     accepted = service.trigger(poster.address("drifted", SEED))
-    service.wait(accepted, timeout=60)
+    service.wait(accepted, timeout=PATIENCE)
     report = plain.get(f"{accepted.status_url}/report")
     assert report.status_code == 200
     assert report.headers["Content-Type"].startswith("text/html")

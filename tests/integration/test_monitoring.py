@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.checker.stack import Stack
 from tests.integration.conftest import Poster
 from tests.unit.monitoring.promql import Expression, alerts, expressions
+from tests.waiting import PATIENCE
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 ROW = re.compile(r"^\| `(regraft_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
@@ -43,14 +44,14 @@ def exports(stack: Stack, poster: Poster) -> Exports:
     """Let each kind of event that is counted happen once, then ask both services."""
     trigger, predictor = (f"http://127.0.0.1:{port}" for port in (stack.trigger_port, stack.predict_port))
     assert poster.run("good", seed=71, force=True).state == "promoted"
-    with httpx.Client(timeout=20) as client:
+    with httpx.Client(timeout=PATIENCE) as client:
         client.post(f"{trigger}/trigger", json={})
         client.post(f"{predictor}/predict", json={"Password": ["a"]}).raise_for_status()
         _refuse_bundle(client, predictor, stack.folder / "models" / "empty")
         _collect_counts(client, trigger)
         waiting = poster.service.trigger(poster.address("good", 72))
         texts = [_metrics(client, trigger, having="regraft_runs_open{"), _metrics(client, predictor)]
-        poster.service.wait(waiting, timeout=60)
+        poster.service.wait(waiting, timeout=PATIENCE)
     metrics: dict[str, Metric] = {}
     series: dict[str, set[str]] = {}
     for family in (family for text in texts for family in text_string_to_metric_families(text)):
@@ -74,7 +75,7 @@ def _refuse_bundle(client: httpx.Client, predictor: str, folder: Path) -> None:
 
 def _collect_counts(client: httpx.Client, trigger: str) -> None:
     """Return when the counts of the version that serves have been collected: who asks for the fit sees to that."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not client.get(f"{trigger}/tasks/passwords/fit").json()["columns"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -82,7 +83,7 @@ def _collect_counts(client: httpx.Client, trigger: str) -> None:
 
 def _metrics(client: httpx.Client, url: str, *, having: str = "") -> str:
     """Return an export that has a text in it; a run is heard of a moment after it was accepted."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while having not in (text := client.get(f"{url}/metrics").text):
         assert time.monotonic() < deadline, text
         time.sleep(0.02)

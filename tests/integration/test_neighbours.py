@@ -13,6 +13,7 @@ from tests.checker.hostile import HOSTILE, Hostile
 from tests.checker.transports import TRANSPORTS, Transport, hostile_server
 from tests.integration.conftest import Poster
 from tests.proofs import chosen, some
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.timeout(300)  # the first test here waits for the stack
 
@@ -66,7 +67,7 @@ def test_a_good_dataset_behind_them_is_promoted(task: str, posted: dict[str, Acc
     ids=lambda hostile: hostile.name,
 )
 def test_each_ends_with_its_own_code(hostile: Hostile, posted: dict[str, Accepted], service: Service) -> None:
-    run: RunView = service.wait(posted[hostile.name], timeout=60)
+    run: RunView = service.wait(posted[hostile.name], timeout=PATIENCE)
     assert run.state == "rejected", run.message
     assert hostile.code in run.codes
     assert run.version is None
@@ -80,6 +81,6 @@ def test_each_ends_with_its_own_code(hostile: Hostile, posted: dict[str, Accepte
 def test_each_server_ends_a_run_with_its_own_code(
     transport: Transport, posted: dict[str, Accepted], service: Service
 ) -> None:
-    run = service.wait(posted[transport.name], timeout=60)
+    run = service.wait(posted[transport.name], timeout=PATIENCE)
     assert run.state == "failed"
     assert transport.codes & set(run.codes), run.message

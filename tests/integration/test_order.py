@@ -10,6 +10,7 @@ from tests.checker import datasets
 from tests.checker.client import PASSWORDS, Accepted, Service
 from tests.integration.conftest import Poster
 from tests.proofs import some
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.timeout(300)  # the first test here waits for the stack
 
@@ -26,7 +27,7 @@ def test_of_two_triggers_at_once_the_later_accepted_serves(
 
     with ThreadPoolExecutor() as pool:
         accepted = dict(zip(seeds, pool.map(post, seeds), strict=True))
-    runs = {seed: service.wait(run, timeout=60) for seed, run in accepted.items()}
+    runs = {seed: service.wait(run, timeout=PATIENCE) for seed, run in accepted.items()}
     moments = {seed: str(service.run(run)["accepted_at"]) for seed, run in accepted.items()}
     earlier, later = sorted(seeds, key=moments.__getitem__)
     assert moments[earlier] < moments[later]

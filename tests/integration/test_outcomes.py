@@ -19,6 +19,7 @@ from regraft_pipeline.tasks import heart_disease
 from tests.checker.stack import Stack
 from tests.checker.world import TARGET, World, aged, patients
 from tests.integration.conftest import Poster
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.timeout(400)  # the first test here waits for the stack
 
@@ -26,7 +27,6 @@ TASK = heart_disease.TASK.name
 REGRAFT = str(Path(sys.executable).with_name("regraft"))
 MARKER = "kx7Q-marker-3fZ"
 PECULIAR = 71.491827364
-WAIT_SECONDS = 60
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def tensor(values: list[Any]) -> dict[str, Any]:
 
 def collected_counts(client: httpx.Client, trigger: str, predict: str) -> str:
     """Return what is said of the fit once all that was asked has been collected."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + PATIENCE
     while (told := client.get(f"{predict}/passwords/fit").json())["rows"] > (
         client.get(f"{trigger}/tasks/passwords/fit").json()["rows"]
     ):

@@ -34,10 +34,9 @@ from tests.unit.inference.bundles import (
     write_heart_bundle,
     write_passwords_bundle,
 )
+from tests.waiting import PATIENCE
 
 CLIENTS = 8
-START_TIMEOUT = 110
-"""Seconds; importing KServe alone takes four of one core."""
 
 
 class Predictor:
@@ -50,7 +49,7 @@ class Predictor:
         self.log = log
 
     def wait_until_it_listens(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
@@ -146,7 +145,7 @@ def test_a_broken_request_names_column_row_and_rule(http: httpx.Client) -> None:
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_over_the_limit_is_refused_without_being_read(predictor: Predictor, chunked: bool) -> None:
     promised = b"transfer-encoding: chunked" if chunked else b"content-length: 50000000000"
-    with socket.create_connection(("127.0.0.1", predictor.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", predictor.port), timeout=PATIENCE) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\n" + promised + b"\r\n\r\n")
         if chunked:
             connection.sendall((b"10000\r\n" + b" " * 0x10000 + b"\r\n") * 16)
@@ -174,7 +173,7 @@ def read_answers(connection: socket.socket, count: int) -> list[tuple[int, Any]]
 def test_requests_come_in_pieces_and_several_at_once(predictor: Predictor) -> None:
     good, bad = raw_request(b'{"Password": ["a"]}'), raw_request(b'{"Password": [1]}')
     closing = raw_request(b'{"Password": ["a"]}', "connection: close")
-    with socket.create_connection(("127.0.0.1", predictor.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", predictor.port), timeout=PATIENCE) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for place in range(len(good)):
             connection.sendall(good[place : place + 1])
@@ -231,7 +230,7 @@ async def ask_until(http: httpx.AsyncClient, over: asyncio.Event) -> Counter[tup
 
 async def swap_under_load(predictor: Predictor, folder: Path) -> list[Counter[tuple[str, float]]]:
     over = asyncio.Event()
-    async with httpx.AsyncClient(base_url=predictor.url, timeout=20) as http, asyncio.TaskGroup() as group:
+    async with httpx.AsyncClient(base_url=predictor.url, timeout=PATIENCE) as http, asyncio.TaskGroup() as group:
         clients = [group.create_task(ask_until(http, over)) for _ in range(CLIENTS)]
         for version in ("2", "1", "2", "1"):
             await asyncio.sleep(0.3)
@@ -318,7 +317,7 @@ async def ask_until_refused(http: httpx.AsyncClient) -> int:
 
 async def stop_under_load(predictor: Predictor) -> list[int]:
     limits = httpx.Limits(max_keepalive_connections=1, max_connections=1)
-    clients = [httpx.AsyncClient(base_url=predictor.url, limits=limits, timeout=20) for _ in range(CLIENTS)]
+    clients = [httpx.AsyncClient(base_url=predictor.url, limits=limits, timeout=PATIENCE) for _ in range(CLIENTS)]
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(ask_until_refused(client)) for client in clients]
         await asyncio.sleep(1)
@@ -330,10 +329,10 @@ async def stop_under_load(predictor: Predictor) -> list[int]:
 
 def test_a_signal_under_load_loses_no_request(mounted: Predictor) -> None:
     request = raw_request(b'{"Password": ["a"]}')
-    with socket.create_connection(("127.0.0.1", mounted.port), timeout=10) as slow:
+    with socket.create_connection(("127.0.0.1", mounted.port), timeout=PATIENCE) as slow:
         slow.sendall(request[:-5])  # the rest comes after the signal
         finish = threading.Timer(1.5, slow.sendall, [request[-5:]])
         finish.start()
         assert min(asyncio.run(stop_under_load(mounted))) > 1
         assert read_answers(slow, 1) == [(200, {"Times": [2.0]})]
-    assert mounted.process.wait(timeout=10) == 0
+    assert mounted.process.wait(timeout=PATIENCE) == 0

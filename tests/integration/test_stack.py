@@ -20,6 +20,7 @@ from tests import plain
 from tests.checker.stack import Stack
 from tests.integration.conftest import Poster
 from tests.proofs import some
+from tests.waiting import PATIENCE
 
 REGRAFT = str(Path(sys.executable).with_name("regraft"))
 
@@ -31,7 +32,7 @@ def regraft(*arguments: str) -> Result:
 
 def up(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [REGRAFT, "up", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def record(stack: Stack) -> dict[str, Any]:
@@ -92,11 +93,11 @@ def test_trigger_runs_watch_and_rollback_speak_to_the_service(
 def test_a_part_that_is_killed_comes_back(stack: Stack, poster: Poster, name: str) -> None:
     killed = record(stack)["children"][name]
     os.kill(killed, signal.SIGKILL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while record(stack)["children"].get(name) in (None, killed):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    stack.wait_ready(timeout=60)
+    stack.wait_ready(timeout=PATIENCE)
     assert poster.run("good", 920 + len(name)).state == "promoted"
 
 
@@ -106,7 +107,7 @@ def test_the_processes_end_with_their_parent_and_in_order(stack: Stack, tmp_path
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not (tmp_path / "stack.json").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -18,6 +18,7 @@ from regraft_inference.storage import fetch
 from tests import plain
 from tests.integration.test_predictor import Predictor, running
 from tests.unit.inference.bundles import write_heart_bundle
+from tests.waiting import PATIENCE
 
 BUCKET = "models"
 
@@ -70,7 +71,7 @@ def predictor(s3: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
 
 def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "regraft_inference.client", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 def test_a_bundle_in_s3_is_served_as_the_task_that_it_names(predictor: Predictor) -> None:
@@ -135,6 +136,6 @@ def test_only_the_folder_itself_is_fetched(tmp_path: Path) -> None:
 def test_a_start_without_a_bundle_ends_with_the_reason(s3: dict[str, str]) -> None:
     environment = os.environ | s3 | {"STORAGE_URI": f"s3://{BUCKET}/team/nothing"}
     command = [sys.executable, "-m", "regraft_inference"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == BundleError.exit_code
     assert "bundle_missing" in done.stdout + done.stderr

@@ -19,6 +19,7 @@ import pytest
 
 from regraft_core.runs import RunState
 from regraft_core.stores.queue import RunStore
+from tests.waiting import PATIENCE
 
 BODY = {"data_url": "https://data.example.org/passwords.csv"}
 
@@ -45,7 +46,7 @@ def started(folder: Path, **environment: str) -> Iterator[Process]:
     }
     with (
         (folder / "trigger.log").open("ab") as log,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False) as client,
         subprocess.Popen([sys.executable, "-m", "regraft_trigger"], env=os.environ | settings, stderr=log) as process,
     ):
         try:
@@ -56,7 +57,7 @@ def started(folder: Path, **environment: str) -> Iterator[Process]:
 
 
 def _wait_until_alive(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         try:
             client.get("/health")
@@ -127,7 +128,7 @@ def test_a_signal_ends_streams_and_process_at_once(service: Process) -> None:
         began = time.monotonic()
         service.process.send_signal(signal.SIGTERM)
         list(lines)
-        service.process.wait(timeout=10)
+        service.process.wait(timeout=PATIENCE)
 
     assert time.monotonic() - began < 5
     log = service.log.read_text()

@@ -13,6 +13,7 @@ import pytest
 from tests.unit.inference.bundles import write_passwords_bundle
 from tests.unit.inference.serving import serving
 from tests.unit.trigger.serving import running
+from tests.waiting import PATIENCE
 
 CONNECTIONS = 12
 ATTACKERS = 2 * CONNECTIONS
@@ -28,7 +29,7 @@ class Service:
     path: bytes
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module", params=["predictor", "trigger service"])

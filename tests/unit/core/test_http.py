@@ -18,6 +18,7 @@ import uvicorn
 
 from regraft_core.http import SPARE_FILES, BoundedProtocol, HttpLimits
 from regraft_core.settings import HttpSettings
+from tests.waiting import PATIENCE
 
 HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
 
@@ -69,8 +70,8 @@ def port() -> Iterator[int]:
 
 
 def said(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
-    """Send the parts and return all that comes back until the server closes, or is silent for ten seconds."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    """Send the parts and return all that comes back until the server closes, or is silent for too long."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         found = b""
         try:
             for part in parts:
@@ -110,7 +111,7 @@ def test_an_upgrade_that_nobody_makes_is_left_aside_and_the_body_is_read(port: i
 def test_an_upgrade_may_come_in_pieces_and_the_connection_goes_on(port: int) -> None:
     request = HEAD + UPGRADES[0] + b"\r\nhello"
     pieces = [request[at : at + 7] for at in range(0, len(request), 7)]
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         for _ in range(3):
             for piece in pieces:
                 connection.sendall(piece)
@@ -159,7 +160,7 @@ def test_another_version_of_http_is_505(port: int, version: bytes) -> None:
 
 def said_at_once(port: int, request: bytes) -> bytes:
     """Say all, close the way there, and return what comes back until the server closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
@@ -205,7 +206,7 @@ def test_a_dripping_body_is_ended(port: int) -> None:
 
 def test_pipelined_requests_are_answered_in_order(port: int) -> None:
     requests = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n for n in range(5))
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         connection.sendall(requests)
         found = b""
         while found.count(b'"path"') < 5:
@@ -221,7 +222,7 @@ def test_a_good_request_is_answered_before_what_follows_it_ends_the_connection(p
 
 def test_a_large_body_with_the_beginning_of_the_next_head_is_no_large_head(port: int) -> None:
     large = HEAD.replace(b"h: 5", b"h: 9000") + b"\r\n" + b"a" * 9000
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         connection.sendall(large + HEAD)
         connection.sendall(b"\r\nhello")
         found = b""
@@ -231,7 +232,7 @@ def test_a_large_body_with_the_beginning_of_the_next_head_is_no_large_head(port:
 
 def test_where_there_are_too_many_connections_the_one_that_waited_longest_makes_room() -> None:
     with served(HttpLimits(connections=3)) as port:
-        held = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3)]
+        held = [socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) for _ in range(3)]
         for connection in held:
             connection.sendall(HEAD)
             time.sleep(0.02)
@@ -247,7 +248,7 @@ def test_where_there_are_too_many_connections_the_one_that_waited_longest_makes_
 
 def test_where_all_connections_are_being_answered_another_is_refused() -> None:
     with served(HttpLimits(connections=2)) as port:
-        held = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(2)]
+        held = [socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) for _ in range(2)]
         try:
             for connection in held:
                 connection.sendall(HEAD + b"\r\nhello")
@@ -269,7 +270,7 @@ def test_there_are_never_more_connections_than_files_may_be_open() -> None:
 
 
 def test_an_application_that_answers_what_was_refused_is_not_heard(caplog: pytest.LogCaptureFixture) -> None:
-    with served(HttpLimits()) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with served(HttpLimits()) as port, socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         connection.sendall(CHUNKED.replace(b"POST /", b"POST /early") + b"this is no chunk")
         received = b"".join(iter(lambda: connection.recv(65536), b""))
     assert received.startswith(b"HTTP/1.1 400 ")
@@ -280,7 +281,10 @@ def test_an_application_that_answers_what_was_refused_is_not_heard(caplog: pytes
 def test_good_requests_are_answered_before_a_broken_one_behind_them_ends_the_connection() -> None:
     good = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
     for count in (1, 2):
-        with served(HttpLimits()) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with (
+            served(HttpLimits()) as port,
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection,
+        ):
             connection.sendall(b"".join(good % one for one in range(count)) + CHUNKED + b"this is no chunk")
             received = b"".join(iter(lambda: connection.recv(65536), b""))
         assert received.count(b"HTTP/1.1 200 ") == received.count(b"HTTP/1.1 ") == count

@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from regraft_inference.fast.wire import Offer, ShortCutProtocol
+from tests.waiting import PATIENCE
 
 DEFAULT_HEADERS = [(b"date", b"today")]
 
@@ -64,7 +65,7 @@ def serve(app: Any, offer: Offer, talk: Talk, *, most_bytes: int = 1000) -> uvic
             return ShortCutProtocol(config, server.server_state, {}, offer=offer, most_bytes=most_bytes)
 
         listening = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
-        async with listening, asyncio.timeout(20):
+        async with listening, asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname()[:2])
             await talk(Connection(reader, writer, server))
             writer.close()

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.inference.bundles import write_passwords_bundle
 from tests.unit.inference.serving import serving
+from tests.waiting import PATIENCE
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\n"
 BODY = b'{"Password": ["a"]}'
@@ -27,7 +28,7 @@ def test_every_answer_names_the_version(tmp_path: Path, fast: bool) -> None:
     write_passwords_bundle(tmp_path / "passwords", answer=1.5, version="7")
     with serving(tmp_path, fast=fast) as port:
         for sent, status, version in ASKED:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
                 connection.sendall(sent)
                 answer = connection.recv(65_536)
             head = answer.partition(b"\r\n\r\n")[0].lower().split(b"\r\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from regraft_trigger.app import create_app
 from regraft_trigger.backends.backend import Backend
 from regraft_trigger.backends.local import LocalBackend
 from regraft_trigger.settings import TriggerSettings
+from tests.waiting import PATIENCE, wait_for
 
 DATA_URL = "https://data.example.org/passwords.csv"
 
@@ -65,18 +65,10 @@ def running(folder: Path, backend: Backend | None = None, **settings: Any) -> It
         thread.start()
         try:
             # Without verification the client need not read all certificates; there is no TLS here.
-            with httpx.Client(base_url=url, timeout=10, trust_env=False, verify=False) as client:
+            with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False, verify=False) as client:
                 wait_for(lambda: server.started)
                 yield Running(url, client, runs, objects, server)
         finally:
             server.should_exit = True
-            thread.join(timeout=20)
+            thread.join(timeout=PATIENCE)
             assert not thread.is_alive()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited for too long"
-        time.sleep(0.01)

@@ -6,7 +6,8 @@ from regraft_core import layout
 from regraft_core.record import is_cancelled
 from regraft_core.runs import Run, RunState
 from regraft_core.stores.objects import get_model
-from tests.unit.trigger.serving import Serve, wait_for
+from tests.unit.trigger.serving import Serve
+from tests.waiting import wait_for
 
 
 def test_a_run_that_waits_is_cancelled_with_its_record(serve: Serve) -> None:

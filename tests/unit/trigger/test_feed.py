@@ -16,7 +16,8 @@ from regraft_core.stores.queue import RunStore
 from regraft_trigger.backends.local import LocalBackend
 from regraft_trigger.feed import BACKLOG, Feed, decode_id
 from tests.unit.trigger.examples import run_of
-from tests.unit.trigger.serving import Running, Serve, wait_for
+from tests.unit.trigger.serving import Running, Serve
+from tests.waiting import PATIENCE, wait_for
 
 
 def events_of(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
@@ -81,7 +82,7 @@ def test_many_clients_hear_the_same(service: Running) -> None:
     assert "regraft_event_clients 10.0" in service.client.get("/metrics").text
     run = service.accept(task="heart-disease")
     for thread in threads:
-        thread.join(timeout=10)
+        thread.join(timeout=PATIENCE)
 
     assert heard == [run.run_id] * 10
 

@@ -28,7 +28,8 @@ from tests.unit.inference.serving import serving
 from tests.unit.trigger.backends.test_pods import PATH as PODS
 from tests.unit.trigger.backends.test_pods import pod
 from tests.unit.trigger.backends.workflows import WORKFLOWS, node, request, says, workflow
-from tests.unit.trigger.serving import DATA_URL, Running, running, wait_for
+from tests.unit.trigger.serving import DATA_URL, Running, running
+from tests.waiting import wait_for
 
 NOBODY = "http://127.0.0.1:9"
 SOUND = "passwords"

@@ -10,7 +10,8 @@ from regraft_core.serving import Serving
 from regraft_core.stores.objects import put_model
 from regraft_trigger.metrics import Metrics
 from tests.unit.trigger.examples import BEGAN, run_of
-from tests.unit.trigger.serving import DATA_URL, Running, Serve, wait_for
+from tests.unit.trigger.serving import DATA_URL, Running, Serve
+from tests.waiting import wait_for
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:

@@ -13,7 +13,8 @@ from regraft_core.serving import Serving
 from regraft_core.stores.objects import FileStore
 from regraft_core.stores.queue import RunStore
 from regraft_trigger.backends.local import LocalBackend
-from tests.unit.trigger.serving import Running, Serve, running, wait_for
+from tests.unit.trigger.serving import Running, Serve, running
+from tests.waiting import PATIENCE, wait_for
 
 
 class Broken(LocalBackend):
@@ -138,7 +139,7 @@ def test_a_client_that_goes_in_the_middle_of_its_body_is_no_failure(
     service: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = service.client.base_url
-    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+    with socket.create_connection((url.host, url.port), timeout=PATIENCE) as connection:
         connection.sendall(b"POST /trigger HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
     wait_for(lambda: not service.server.server_state.tasks)
     assert service.client.get("/health").status_code == 200

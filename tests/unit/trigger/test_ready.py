@@ -9,7 +9,8 @@ import pytest
 
 from regraft_trigger.backends.local import LocalBackend
 from regraft_trigger.predictors import Predictors
-from tests.unit.trigger.serving import DATA_URL, Running, Serve, wait_for
+from tests.unit.trigger.serving import DATA_URL, Running, Serve
+from tests.waiting import wait_for
 
 
 def test_a_background_task_that_dies_makes_the_service_unready(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import pytest
 from regraft_core import layout
 from regraft_trigger import uploads
 from tests.unit.trigger.serving import Running, Serve
+from tests.waiting import PATIENCE
 
 CSV = b"Password,Times\na,1.0\nb,0.0\n"
 SHA256 = hashlib.sha256(CSV).hexdigest()
@@ -117,7 +118,7 @@ def test_those_who_send_slowly_hold_up_nobody_else(serve: Serve, monkeypatch: py
     assert service.client.get("/health").status_code == 200
     assert service.client.post("/trigger", json={"data_url": "https://a.b/c.csv"}).status_code == 202
     for connection in slow:
-        connection.settimeout(5)
+        connection.settimeout(PATIENCE)
         assert b"body_incomplete" in connection.recv(4096)
         connection.close()
     assert send(service, CSV).status_code == 202

@@ -18,6 +18,7 @@ from regraft_cli.embedded.stack import Child, Ports, Stack, record_of
 from regraft_core.errors import RegraftError
 from tests.unit.inference.bundles import write_passwords_bundle
 from tests.unit.inference.serving import serving
+from tests.waiting import PATIENCE
 
 
 def child(tmp_path: Path, *arguments: str) -> Child:
@@ -61,7 +62,7 @@ def test_a_child_that_dies_is_started_again_later_each_time(tmp_path: Path) -> N
     dying.supervise()
     assert dying.process is None
     assert dying.failures == 1
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while dying.process is None and time.monotonic() < deadline:
         dying.supervise()
         time.sleep(0.02)

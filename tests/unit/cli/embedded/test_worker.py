@@ -6,10 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,6 +26,7 @@ from regraft_pipeline.runner import Perform
 from regraft_pipeline.settings import PipelineSettings, WorkerSettings
 from regraft_pipeline.steps import Progress
 from tests.seals import TASK, seals
+from tests.waiting import wait_for
 
 ENDED = DownloadResult(data_sha256="ab", bytes=1, final_url="http://d", end=RunState.REJECTED)
 
@@ -357,7 +356,7 @@ if __name__ == "__main__":
 """
     (tmp_path / "program.py").write_text(program)
     parent = subprocess.Popen([sys.executable, "-P", str(tmp_path / "program.py")])
-    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "", 30)
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
     pid = int((tmp_path / "pid").read_text())
     parent.send_signal(signal.SIGKILL)
     parent.wait()
@@ -375,10 +374,3 @@ def lives(pid: int) -> bool:
 def ended(runs: RunStore, run_id: str) -> bool:
     run = runs.get(run_id)
     return run is not None and run.state.ended
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited for too long"
-        time.sleep(0.02)

@@ -27,6 +27,7 @@ from tests.unit.trigger.backends.workflows import (
     until,
     workflow,
 )
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -39,14 +40,14 @@ class TestChanges:
             running = workflow(request(), "Running", [node("download", "Running")])
             for _ in range(2):
                 api.put(f"{WORKFLOWS}/run-a", running, kind="MODIFIED")
-            told = await asyncio.wait_for(changes.get(), 5)
+            told = await asyncio.wait_for(changes.get(), PATIENCE)
             if told.state == RunState.QUEUED:  # the watch may be quicker than the answer to submit
-                told = await asyncio.wait_for(changes.get(), 5)
+                told = await asyncio.wait_for(changes.get(), PATIENCE)
             assert told.state == RunState.RUNNING
             record(store, request())
             done = workflow(request(), "Succeeded", finishedAt=LATER)
             api.put(f"{WORKFLOWS}/run-a", done, kind="MODIFIED")
-            ended = await asyncio.wait_for(changes.get(), 5)
+            ended = await asyncio.wait_for(changes.get(), PATIENCE)
             assert (ended.state, ended.version) == (RunState.PROMOTED, "7")
 
     async def test_questions_are_answered_from_memory_meanwhile(self, api: ApiServer, store: FileStore) -> None:
@@ -63,7 +64,7 @@ class TestChanges:
         async with opened(api, store) as backend, followed(backend) as changes:
             api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Succeeded"), kind="DELETED")
             api.put(f"{WORKFLOWS}/run-b", workflow(request("run-b")), kind="ADDED")
-            assert (await asyncio.wait_for(changes.get(), 5)).run_id == "run-b"
+            assert (await asyncio.wait_for(changes.get(), PATIENCE)).run_id == "run-b"
             run = await backend.get("run-a")
             assert run is not None
             assert run.version == "7"
@@ -72,7 +73,7 @@ class TestChanges:
         async with opened(api, store) as backend, followed(backend) as changes:
             api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Running"))
             api.events.put({"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}})
-            assert (await asyncio.wait_for(changes.get(), 5)).run_id == "run-a"
+            assert (await asyncio.wait_for(changes.get(), PATIENCE)).run_id == "run-a"
 
     async def test_an_api_server_that_goes_away_is_waited_for(
         self, api: ApiServer, store: FileStore, monkeypatch: pytest.MonkeyPatch
@@ -83,7 +84,7 @@ class TestChanges:
             api.before = lambda method, path: failures.pop() if failures else None
             api.events.put(None)
             api.put(f"{WORKFLOWS}/run-a", workflow(request(), "Running"), kind="ADDED")
-            assert (await asyncio.wait_for(changes.get(), 5)).run_id == "run-a"
+            assert (await asyncio.wait_for(changes.get(), PATIENCE)).run_id == "run-a"
             assert not failures
 
 
@@ -112,7 +113,7 @@ class TestCancel:
             assert run is not None
             await backend.cancel(run)
             assert f"{WORKFLOWS}/run-a" not in api.objects
-            told = await asyncio.wait_for(changes.get(), 5)
+            told = await asyncio.wait_for(changes.get(), PATIENCE)
             assert (told.run_id, told.state) == ("run-a", RunState.CANCELLED)
             shown = await backend.get("run-a")
             listed = await backend.recent(task=None, limit=5, before=None)
@@ -157,7 +158,7 @@ class TestRecords:
         api.put(f"{WORKFLOWS}/run-a", going)
         async with opened(api, store) as backend, followed(backend) as changes:
             api.put(f"{WORKFLOWS}/run-a", going, kind="DELETED")
-            told = await asyncio.wait_for(changes.get(), 5)
+            told = await asyncio.wait_for(changes.get(), PATIENCE)
         assert (told.state, told.cause and told.cause.code) == (RunState.FAILED, "workflow_gone")
         assert get_model(store, layout.record("run-a"), Run) == told
         assert list(store.keys(layout.HISTORY)) == [layout.history(told.accepted_at, "passwords", "run-a")]
@@ -171,7 +172,7 @@ class TestRecords:
             await until(lambda: store.exists(layout.open_run("run-a")))
         del api.objects[f"{WORKFLOWS}/run-a"]
         async with opened(api, store) as backend, followed(backend) as changes:
-            told = await asyncio.wait_for(changes.get(), 5)
+            told = await asyncio.wait_for(changes.get(), PATIENCE)
         assert (told.run_id, told.cause and told.cause.code) == ("run-a", "workflow_gone")
         assert list(store.keys(layout.OPEN)) == []
 
@@ -215,7 +216,7 @@ class TestRecords:
             assert not store.exists(layout.record("run-a"))
             api.put(end, made | {"status": {"phase": "Succeeded"}})
             await until(lambda: store.exists(layout.record("run-a")))
-            while (await asyncio.wait_for(changes.get(), 5)).step("deploy").state != StepState.FAILED:
+            while (await asyncio.wait_for(changes.get(), PATIENCE)).step("deploy").state != StepState.FAILED:
                 pass
         assert api.requests.count(("POST", WORKFLOWS)) == 1
 

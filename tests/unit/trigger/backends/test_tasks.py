@@ -18,7 +18,8 @@ from regraft_trigger.backends.argo import ArgoBackend
 from tests.apiserver import ApiServer
 from tests.unit.core.definition.test_objects import PROFILE, TEXT
 from tests.unit.trigger.backends.workflows import WORKFLOWS, followed, opened, request
-from tests.unit.trigger.serving import running, wait_for
+from tests.unit.trigger.serving import running
+from tests.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +47,7 @@ async def broken(backend: ArgoBackend) -> bool:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not await condition():  # noqa: ASYNC110  (nobody tells that something was heard)
             await asyncio.sleep(0.01)
 
