@@ -48,6 +48,12 @@ PRELOADED = [
     *(f"regraft_inference.estimators.{estimator}" for estimator in ("passwords", "sklearn", "tabular", "training")),
     "interpret.glassbox",
     "lightgbm",
+    # What these load when they are first used, which is in each step:
+    "pandera.accessors.pandas_accessor",
+    "pandera.backends.pandas.builtin_checks",
+    "pandera.backends.pandas.builtin_hypotheses",
+    "pandera.backends.pandas.register",
+    "pyarrow.pandas_compat",
 ]
 """Modules that steps need: the libraries behind them take a second and more to load, which each step would pay anew."""
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,16 +60,26 @@ def test_what_is_cancelled_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
         call(hostile.sleep, 60, is_cancelled=lambda: True)
 
 
-def test_what_the_shipped_tasks_need_is_loaded_before_their_steps_begin() -> None:
+def test_what_the_shipped_tasks_need_is_loaded_before_their_steps_begin(tmp_path: Path) -> None:
     """Each step is a process of its own: what it has to load itself is paid again and again."""
     names = ", ".join(processes.PRELOADED)
     code = f"""
-import sys, {names}
+import pathlib, sys, {names}
+from regraft_pipeline import gates
 from regraft_pipeline.tasks import load_task
+def packages(modules):
+    return {{module.partition(".")[0] for module in modules}}
 before = set(sys.modules)
-for name in ("passwords", "heart-disease"):
-    load_task(name).estimator()
-print({{module.partition(".")[0] for module in set(sys.modules) - before}})
+tasks = [load_task(name) for name in ("passwords", "heart-disease")]
+for task in tasks:
+    task.estimator()
+print(packages(set(sys.modules) - before))
+path = pathlib.Path("data.csv")
+for task in tasks:
+    path.write_bytes(task.first_dataset())
+    gates.judge(path, task, reference=None, incumbent=None)
+print(packages(sys.modules) - packages(before))
 """
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["set()", "set()"]
