@@ -38,14 +38,13 @@ def numbers(found: Plan) -> list[str]:
     return [version.number for _, version in found.versions]
 
 
-@pytest.fixture
-def six(plant: Plant) -> list[Version]:
-    """Six versions, one after the other in service, all long ago."""
-    return [ended_run(plant, number, age=LONG_AGO) for number in range(1, 7)]
+def ended_runs(plant: Plant, count: int) -> list[Version]:
+    """So many versions, one after the other in service, all long ago."""
+    return [ended_run(plant, number, age=LONG_AGO) for number in range(1, count + 1)]
 
 
-def test_the_newest_what_serves_what_served_and_what_is_pinned_stay(plant: Plant, six: list[Version]) -> None:
-    first = six[0]
+def test_the_newest_what_serves_what_served_and_what_is_pinned_stay(plant: Plant) -> None:
+    first = ended_runs(plant, 6)[0]
     plant.registry.promote(plant.task, first, plant.request(7, kind="rollback"))  # serves again
     plant.mlflow.set_model_version_tag(plant.model_name, "2", "keep", "for the auditors")
     plant.mlflow.set_registered_model_alias(plant.model_name, "champion-2025", "3")
@@ -54,12 +53,13 @@ def test_the_newest_what_serves_what_served_and_what_is_pinned_stay(plant: Plant
     assert numbers(found) == ["5"]  # 6 is the newest, 1 serves, 2 and 3 are pinned, 4 is asked for
 
 
-def test_what_goes_is_gone_and_the_rest_is_whole(plant: Plant, six: list[Version]) -> None:
+def test_what_goes_is_gone_and_the_rest_is_whole(plant: Plant) -> None:
+    versions = ended_runs(plant, 4)
     found = plan(plant.settings, Policy(versions=2, days=30))
     carry_out(found, plant.settings)
-    assert [version.number for version in plant.registry.versions(plant.task)] == ["6", "5"]
-    for version in six:
-        is_kept = version.number in ("5", "6")
+    assert [version.number for version in plant.registry.versions(plant.task)] == ["4", "3"]
+    for version in versions:
+        is_kept = version.number in ("3", "4")
         assert Folder.at(version.uri).exists() is is_kept
         assert plant.store.exists(layout.record(version.run_id)) is is_kept
         assert not list(plant.store.keys(layout.bundle(version.run_id)))
@@ -69,9 +69,8 @@ def test_what_goes_is_gone_and_the_rest_is_whole(plant: Plant, six: list[Version
     assert plan(plant.settings, Policy(versions=2, days=30)).counts() == dict.fromkeys(found.counts(), 0)
 
 
-def test_a_kill_in_between_leaves_what_the_next_call_finds(
-    plant: Plant, six: list[Version], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kill_in_between_leaves_what_the_next_call_finds(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = ended_runs(plant, 5)
     policy = Policy(versions=1, days=30)
     removed = 0
     remove = type(plant.store).remove
@@ -90,25 +89,27 @@ def test_a_kill_in_between_leaves_what_the_next_call_finds(
                 carry_out(plan(plant.settings, policy), plant.settings)
                 break
             except KeyboardInterrupt:
-                assert plant.prod() == six[-1].number
-    kept = {version.run_id for version in six[-2:]}
+                assert plant.prod() == versions[-1].number
+    kept = {version.run_id for version in versions[-2:]}
     carry_out(plan(plant.settings, policy), plant.settings)
     left = {key.split("/")[1] for key in plant.store.keys(layout.RUNS)}
     assert left == kept
 
 
-def test_young_runs_and_their_datasets_stay(plant: Plant, six: list[Version]) -> None:
+def test_young_runs_and_their_datasets_stay(plant: Plant) -> None:
+    versions = ended_runs(plant, 3)
     found = plan(plant.settings, Policy(versions=1, days=365))
     assert (found.runs, found.datasets) == ({}, [])
-    assert len(found.working_files) == 2 * len(six)
+    assert len(found.working_files) == 2 * len(versions)
 
 
-def test_datasets_wait_while_a_run_is_open(plant: Plant, six: list[Version]) -> None:
+def test_datasets_wait_while_a_run_is_open(plant: Plant) -> None:
+    versions = ended_runs(plant, 3)
     put_model(plant.store, layout.open_run("run-open"), plant.request(9))
     found = plan(plant.settings, Policy(versions=1, days=30))
     assert found.datasets
     carry_out(found, plant.settings)
-    assert len(list(plant.store.keys(layout.DATASETS))) == len(six)
+    assert len(list(plant.store.keys(layout.DATASETS))) == len(versions)
 
 
 def test_a_task_that_cannot_be_read_is_left_alone(plant: Plant) -> None:
