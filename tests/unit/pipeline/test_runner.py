@@ -23,6 +23,7 @@ from regraft_pipeline.runner import run_to_end
 from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.steps import Progress, Result, deploy, register, train
 from tests.checker import datasets
+from tests.proofs import some
 from tests.unit.pipeline.plant import Plant
 from tests.unit.pipeline.test_deploy import put_in_service
 
@@ -268,18 +269,25 @@ class Stopped:
         raise RegraftError("it was stopped", code=self._code)
 
 
-@pytest.mark.parametrize("code", [Code.STEP_TIMEOUT, Code.STEP_OUT_OF_MEMORY, Code.STEP_KILLED, Code.TEMPORARY])
+MOMENTS = [
+    ("regraft_pipeline.deployers.local.LocalDeployer.prove", RunState.FAILED),
+    ("regraft_pipeline.registry.registry.Registry.promote", RunState.FAILED),
+    ("regraft_pipeline.steps.deploy.Deploy._note", RunState.PROMOTED),
+]
+CODES = [Code.STEP_TIMEOUT, Code.STEP_OUT_OF_MEMORY, Code.STEP_KILLED, Code.TEMPORARY]
+STOPS = [(*moment, code) for moment in MOMENTS for code in CODES]
+
+
+# Short are every moment and every code: what a moment leaves does not depend on what stopped it.
 @pytest.mark.parametrize(
-    ("where", "state"),
-    [
-        ("regraft_pipeline.deployers.local.LocalDeployer.prove", RunState.FAILED),
-        ("regraft_pipeline.registry.registry.Registry.promote", RunState.FAILED),
-        ("regraft_pipeline.steps.deploy.Deploy._note", RunState.PROMOTED),
-    ],
+    "stop",
+    some(STOPS, short=[stop for stop in STOPS if CODES[0] in stop or MOMENTS[0][0] in stop]),
+    ids=lambda stop: f"{stop[0].rpartition('.')[2]}-{stop[2]}",
 )
 def test_a_deploy_that_is_stopped_for_good_leaves_nothing_that_was_not_proven(
-    plant: Plant, monkeypatch: pytest.MonkeyPatch, where: str, code: Code, state: RunState
+    plant: Plant, monkeypatch: pytest.MonkeyPatch, stop: tuple[str, RunState, Code]
 ) -> None:
+    where, state, code = stop
     back, old = put_in_service(plant, 1), put_in_service(plant, 2)
     run = plant.run(3, kind="rollback", data_url=None)
     run_to_end(run, plant.settings, lambda _: None, perform=Stopped(where, code, monkeypatch))
