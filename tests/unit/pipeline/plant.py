@@ -27,6 +27,7 @@ from regraft_pipeline.steps import Context, DownloadResult, RegisterResult, Trai
 from regraft_pipeline.tasks import Task, load_task
 from tests import plain
 from tests.unit.inference.bundles import write_passwords_bundle
+from tests.waiting import PATIENCE
 
 BEGIN = datetime(2024, 2, 29, tzinfo=UTC)
 
@@ -55,7 +56,7 @@ class Plant:
             allow_private_hosts=["127.0.0.1"],
             predictor_url=predictor_url,
             models_dir=str(models_dir),
-            deploy_timeout=10,
+            deploy_timeout=PATIENCE,
             download_attempts=1,
             database=folder / "regraft.db",
             step_attempts=2,
