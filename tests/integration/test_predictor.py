@@ -196,8 +196,10 @@ def check(case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(excluded_checks=[positive_data_acceptance] if several_columns else [])
 
 
+@pytest.mark.hypothesis  # with more examples in make test-long
 def test_the_document_holds_for_whatever_a_client_sends(predictor: Predictor) -> None:
-    bounds = settings(max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    count = settings().max_examples // 6
+    bounds = settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     document = schemathesis.openapi.from_url(f"{predictor.url}/openapi.json")
     operations = [found.ok() for found in document.get_all_operations()]
     assert len(operations) == 15

@@ -78,6 +78,7 @@ def test_the_document_names_every_operation_and_no_error_of_the_framework(servic
     assert "securitySchemes" not in document["components"]
 
 
+@pytest.mark.hypothesis  # with more examples in make test-long
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_made_up_requests_get_documented_answers(service: Running, method: str, path: str) -> None:
     service.accept()
@@ -85,7 +86,11 @@ def test_made_up_requests_get_documented_answers(service: Running, method: str, 
     operation = schema[path][method]
 
     @hypothesis.settings(
-        max_examples=15, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=hypothesis.settings().max_examples // 3,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @hypothesis.given(
         case=operation.as_strategy() | operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
