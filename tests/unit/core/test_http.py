@@ -22,6 +22,8 @@ from tests.waiting import PATIENCE
 
 HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
 
+BEGUN, RELEASED = threading.Semaphore(0), threading.Event()
+"""Of requests to ``/held``: one more has come whole; they may be answered."""
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -33,7 +35,11 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    if scope["path"] != "/early":
+    if scope["path"] == "/held":
+        BEGUN.release()
+        while not RELEASED.is_set():  # noqa: ASYNC110  (another thread sets it)
+            await asyncio.sleep(0.01)
+    elif scope["path"] != "/early":
         await asyncio.sleep(0.05)
     text = json.dumps({"path": scope["path"], "body": body.decode()}).encode()
     headers = [(b"content-length", str(len(text)).encode())]
@@ -250,13 +256,16 @@ def test_where_all_connections_are_being_answered_another_is_refused() -> None:
     with served(HttpLimits(connections=2)) as port:
         held = [socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) for _ in range(2)]
         try:
+            RELEASED.clear()
             for connection in held:
-                connection.sendall(HEAD + b"\r\nhello")
-            time.sleep(0.01)
+                connection.sendall(HEAD.replace(b"/echo", b"/held") + b"\r\nhello")
+            assert all(BEGUN.acquire(timeout=PATIENCE) for _ in held)
             assert problem(said(port)) == (503, "too_many_connections")
+            RELEASED.set()
             for connection in held:
                 assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         finally:
+            RELEASED.set()
             for connection in held:
                 connection.close()
 
