@@ -257,6 +257,9 @@ class TestRecords:
         api.before = lambda method, path: status
         async with opened(api, store) as backend:
             task = asyncio.ensure_future(anext(aiter(backend.changes())))
+            async with asyncio.timeout(PATIENCE):
+                while ("GET", WORKFLOWS) not in api.requests:  # noqa: ASYNC110  (another thread notes it)
+                    await asyncio.sleep(0.01)
             await asyncio.sleep(0.5)
             task.cancel()
             await asyncio.wait([task])
