@@ -28,8 +28,9 @@ from regraft_trigger.bodies import Body, RollbackBody, TriggerBody, read_bytes, 
 from regraft_trigger.fit.shown import FitShown
 from regraft_trigger.guard import check_same_site, check_token
 from regraft_trigger.logview import LogLine, read_log
-from regraft_trigger.predictors import Answer, Column, Traffic
+from regraft_trigger.predictors import Answer, Column
 from regraft_trigger.service import Current, Service
+from regraft_trigger.traffic import Traffic
 
 log = get_logger(__name__)
 
