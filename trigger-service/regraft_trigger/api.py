@@ -128,17 +128,14 @@ def make_router(settings: TriggerSettings) -> APIRouter:
         guards.append(Depends(HTTPBearer(auto_error=False, description="REGRAFT_TRIGGER_TOKEN of the service")))
     refusals = documented(400, 401, 403, 413, 422, 503)
 
-    for path, endpoint, body, more in (
-        ("/trigger", trigger, TriggerBody, {}),
-        ("/rollback", rollback, RollbackBody, documented(404)),
-    ):
+    for path, endpoint, body in (("/trigger", trigger, TriggerBody), ("/rollback", rollback, RollbackBody)):
         router.add_api_route(
             path,
             endpoint,
             methods=["POST"],
             status_code=202,
             response_model=Accepted,
-            responses=refusals | more,
+            responses=refusals,
             dependencies=guards,
             openapi_extra={"requestBody": body_schema(body, settings.tasks, TYPES if body is TriggerBody else ())},
         )

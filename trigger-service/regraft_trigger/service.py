@@ -24,7 +24,6 @@ from regraft_core.errors import (
     UnreadableError,
 )
 from regraft_core.fit.fit import Fit, Window
-from regraft_core.listing import first_of
 from regraft_core.logs import get_logger, log_once
 from regraft_core.runs import Cause, Run, RunRequest, new_run_id, now, same_request
 from regraft_core.serving import Serving
@@ -44,12 +43,6 @@ from regraft_trigger.uploads import Asked, Upload, Uploads
 RUNS_AT_ONCE = 200
 MOST_RUNS = 1000
 """Runs of a task that are looked through for its versions."""
-
-MOST_NAMED = 20
-"""Most versions that are named."""
-
-CHECK_SECONDS = 2.0
-"""How long a rollback is kept waiting to see whether there is the version that it names."""
 
 _SHOWN = {"source", "definition", "kind", "description"}
 
@@ -119,10 +112,7 @@ class Service:
         return await self._accept(request)
 
     async def rollback(self, body: RollbackBody, key: str | None = None) -> Run:
-        """Accept a run that puts an earlier version back. The same key gives the same run.
-
-        Raises KeyReusedError, NotFoundError (``version_unknown``) where the version cannot be there.
-        """
+        """Accept a run that puts an earlier version back. The same key gives the same run. Raises KeyReusedError."""
         request = RunRequest(
             run_id=new_run_id(key and f"rollback {key}"),
             kind="rollback",
@@ -130,8 +120,6 @@ class Service:
             to_version=body.version,
             accepted_at=now(),
         )
-        if body.version is not None and (key is None or await self.backend.get(request.run_id) is None):
-            await self._check_version(request.task, body.version)
         return await self._accept(request)
 
     async def run(self, run_id: str) -> Run:
@@ -214,23 +202,6 @@ class Service:
             if len(page) < RUNS_AT_ONCE:
                 break
         return versions_of(runs)
-
-    async def _check_version(self, task: str, number: str) -> None:
-        """Raise NotFoundError (``version_unknown``) for a number above all that the task's newest runs tell of.
-
-        The registry alone knows which versions there are. So where these runs cannot be read in time, have made none,
-        or one of them is still to end, and of any other number, the run that is asked for finds out itself.
-        """
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                runs = await self.backend.recent(task=task, limit=RUNS_AT_ONCE, before=None)
-        except (RegraftError, TimeoutError):
-            return
-        known = [shown.version for shown in versions_of(runs) if shown.run_id]  # not those that were only put back
-        if not known or int(number) <= int(known[0]) or not all(run.state.ended for run in runs):
-            return
-        message = f"there is no version {number} of {task}; the newest are: {first_of(known, MOST_NAMED)}"
-        raise NotFoundError(message, code=Code.VERSION_UNKNOWN)
 
     async def known(self, name: str) -> None:
         """Return where there is such a task. Raises NotFoundError (``task_unknown``)."""
