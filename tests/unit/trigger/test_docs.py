@@ -8,13 +8,13 @@ from pathlib import Path
 from regraft_core import errors
 from regraft_core import kube as kubernetes
 from regraft_core.stores import objects, queue
-from regraft_trigger import access, api, bodies, guard, page, predictors, problems, service, uploads
+from regraft_trigger import access, api, bodies, guard, leaving, page, predictors, problems, service, uploads
 from regraft_trigger.backends import local
 from regraft_trigger.settings import TriggerSettings
 from tests.unit.docs.codes import codes_in
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
-OWN = (access, api, bodies, guard, local, page, predictors, problems, service, uploads)
+OWN = (access, api, bodies, guard, leaving, local, page, predictors, problems, service, uploads)
 OF_PREDICTORS = {"bundle_missing", "bundle_not_loaded", "no_reasons"}
 """Codes that the service hears from a predictor and answers by itself."""
 OTHERS = (errors, kubernetes, objects, queue)
