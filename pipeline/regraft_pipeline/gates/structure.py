@@ -39,7 +39,8 @@ type Mask = NDArray[np.bool_]
 class Structure:
     """What the gate leaves: the rows that may be trained on (None where nothing can be read) and the reasons.
 
-    ``representative`` is False where so many rows are bad that later gates have nothing to say of the rest.
+    ``representative`` is False where so many rows are bad that later gates have nothing to say of the rest: then a
+    reason refuses the dataset. Rows that the task lets go, such as those without a target, make it no less so.
     """
 
     data: Dataset | None
@@ -69,7 +70,9 @@ def check(path: Path, task: Task, folder: Path) -> Structure:
     found = rows.repeats()
     data = shuffle.write(folder / CLEAN_FILE, task.contract, keep=found.others)
     left = len(found.others)
-    if sheet.text_rows - left > MAX_LOST_SHARE * sheet.text_rows and sheet.text_rows >= task.gates.min_rows:
+    refused = any(one.severity == "error" for one in reasons)
+    lost = sheet.text_rows - left > MAX_LOST_SHARE * sheet.text_rows
+    if refused and lost and sheet.text_rows >= task.gates.min_rows:
         # What is left says nothing of the whole; what would be found in it follows from what is refused already.
         return Structure(data, sheet.rows, reasons, representative=False)
     reasons += repeats.check(rows, found, plain, task)

@@ -145,6 +145,17 @@ def test_a_floor_is_kept(judge: Judge) -> None:
     assert codes(judge(passwords.bootstrap(), task=task)) == ["quality_below_floor"]
 
 
+def test_what_is_left_is_judged_where_many_rows_may_be_let_go(judge: Judge) -> None:
+    task = replace(passwords.TASK, gates=GateSettings(max_null_share=0.9))
+    good, noise = passwords.bootstrap(), passwords.bootstrap()
+    noise["Times"] = np.random.default_rng(0).permutation(noise["Times"])
+    for frame in (good, noise):
+        frame.loc[frame.index % 5 < 2, "Times"] = None
+    assert judge(good, task=task).accepted
+    assert warnings(judge(good, task=task))[0] == "value_missing"
+    assert "not_learnable" in codes(judge(noise, task=task))
+
+
 def test_reasons_of_all_gates_are_collected_and_errors_come_first(judge: Judge) -> None:
     frame = passwords.generate(4, 1000, (0.8, 0.2))
     frame["Times"] = np.random.default_rng(0).permutation(frame["Times"]).astype(object)
