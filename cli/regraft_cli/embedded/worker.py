@@ -22,6 +22,7 @@ from typing import NoReturn
 from regraft_cli.embedded.processes import apart, perform, preload
 from regraft_core.codes import Code
 from regraft_core.definition import WatchedFolder
+from regraft_core.definition.files import Stamp, stamp_of
 from regraft_core.errors import RegraftError
 from regraft_core.logs import configure_logging, get_logger
 from regraft_core.runs import Cause, Run, RunState, new_run_id
@@ -77,7 +78,7 @@ class Lanes:
         self._perform = perform
         self._threads: dict[str, threading.Thread] = {}
         self._folder = WatchedFolder(settings.tasks_dir) if settings.watch_tasks else None
-        self._seen: dict[str, tuple[int, ...]] = {}
+        self._seen: dict[str, tuple[Stamp | None, ...]] = {}
         self._look_after = 0.0
 
     def look(self) -> None:
@@ -116,10 +117,10 @@ class Lanes:
         for thread in list(self._threads.values()):
             thread.join()
 
-    def _stamps(self) -> dict[str, tuple[int, ...]]:
+    def _stamps(self) -> dict[str, tuple[Stamp | None, ...]]:
         """Return what tells the states of each task's file and folder apart: a missing reference may come later."""
         files = [] if self._folder is None else self._folder.files()
-        return {file.name: (*_stamp(file.path), *_stamp(file.path.parent)) for file in files}
+        return {file.name: (stamp_of(file.path), stamp_of(file.path.parent)) for file in files}
 
     def _is_busy(self, task: str) -> bool:
         return task in self._threads and self._threads[task].is_alive()
@@ -135,14 +136,6 @@ class Lanes:
         thread = threading.Thread(target=guarded, name=f"lane-{task}", daemon=True)
         self._threads[task] = thread
         thread.start()
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:  # it has gone since it was listed
-        return 0, 0
-    return found.st_mtime_ns, found.st_ino
 
 
 def finish(run: Run, runs: RunStore, settings: WorkerSettings, perform: Perform = perform) -> None:

@@ -25,26 +25,37 @@ class TaskFile:
     error: TaskFileError | None = None
 
 
+type Stamp = tuple[int, int]
+"""Tells the states of a file or folder apart: when it was changed, and its inode."""
+
+
 class WatchedFolder:
     """A folder of task files that is looked at again and again; a file is read again only where it has changed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: dict[Path, tuple[tuple[int, int], TaskFile]] = {}
+        self._read: dict[Path, tuple[Stamp, TaskFile]] = {}
 
     def files(self) -> list[TaskFile]:
         """Return the task files that there are now."""
         return task_files(self._folder, self._file)
 
     def _file(self, path: Path) -> TaskFile:
-        try:
-            stat = path.stat()
-        except OSError:
+        version = stamp_of(path)
+        if version is None:
             return task_file(path)
-        version = (stat.st_mtime_ns, stat.st_ino)
         if path not in self._read or self._read[path][0] != version:
             self._read[path] = (version, task_file(path))
         return self._read[path][1]
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Return what tells the present state of a file or folder from others, None where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino
 
 
 def read_file(path: Path) -> TaskDefinition:
