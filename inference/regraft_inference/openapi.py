@@ -9,6 +9,7 @@ from typing import Any
 from regraft_core.contract import Contract
 from regraft_core.errors import PROBLEM_JSON
 from regraft_core.fit.fit import Fit
+from regraft_inference.formats import BESIDE
 
 HEADERS: dict[str, Any] = {
     "Regraft-Model-Version": {"description": "Version that answered", "required": True, "schema": {"type": "string"}},
@@ -155,34 +156,51 @@ def _operation(
 
 
 def _request_formats(contract: Contract, gives: Mapping[str, bool]) -> dict[str, Any]:
-    """Return the schema of a request: columns, or MLflow's formats of the same rows."""
+    """Return the schema of a request in each of the forms that ``RequestReader`` reads."""
     options = contract.option_schema(**gives)
     items = {column.name: column.json_schema() for column in contract.features}
     limits = {"minItems": 1, "maxItems": contract.max_request_rows}
-    record = {"type": "object", "properties": items, "required": list(items), "additionalProperties": False}
-    row = {
-        "type": "array",
-        "prefixItems": list(items.values()),
-        "minItems": len(items),
-        "maxItems": len(items),
-    }
+    others = contract.extra_columns == "ignore"
+    aside = {name: {} for name in contract.ignored if name not in items}
+    one_row = {"type": "object", "properties": items | aside, "required": list(items), "additionalProperties": others}
+    in_order = {"type": "array", "prefixItems": list(items.values()), "minItems": len(items), "maxItems": len(items)}
+    records = {"type": "array", "items": one_row, **limits}
+    rows = [records, {"type": "array", "items": in_order, **limits}]
+    if len(items) == 1:
+        rows.append({"type": "array", "items": next(iter(items.values())), **limits})
+    columns = contract.request_schema(**gives)
+    without_options = {name: each for name, each in columns["properties"].items() if name not in options}
     split = {
         "type": "object",
-        "properties": {"columns": {"const": list(items)}, "data": {"type": "array", "items": row, **limits}},
+        "properties": {
+            "columns": {"const": list(items)},
+            "data": {"type": "array", "items": in_order, **limits},
+            "index": {},
+        },
         "required": ["columns", "data"],
         "additionalProperties": False,
     }
     return {
         "anyOf": [
-            contract.request_schema(**gives),
+            columns,
+            one_row | {"properties": items | aside | options},
+            *rows[:2],
             _wrapped("dataframe_split", split, options),
-            _wrapped("dataframe_records", {"type": "array", "items": record, **limits}, options),
+            _wrapped("dataframe_records", records, options),
+            _wrapped("instances", {"anyOf": rows}, options),
+            _wrapped("inputs", {"anyOf": [columns | {"properties": without_options}, one_row, *rows]}, options),
         ]
     }
 
 
 def _wrapped(key: str, schema: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {**options, key: schema}, "required": [key], "additionalProperties": False}
+    beside = {name: {} for name in BESIDE}
+    return {
+        "type": "object",
+        "properties": {**beside, **options, key: schema},
+        "required": [key],
+        "additionalProperties": False,
+    }
 
 
 def _answer(description: str, content_type: str, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from jsonschema_rs import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 
 from regraft_inference.estimators import Columns
@@ -18,21 +19,22 @@ from tests.unit.inference.bundles import (
 pytestmark = pytest.mark.filterwarnings("ignore:ORJSONResponse is deprecated")  # KServe still uses it
 
 
+FORMATS: list[Any] = [
+    {"Password": ["a", "b"]},
+    {"dataframe_split": {"columns": ["Password"], "data": [["a"], ["b"]]}},
+    {"dataframe_records": [{"Password": "a"}, {"Password": "b"}]},
+    {"inputs": {"Password": ["a", "b"]}},
+    {"instances": ["a", "b"]},
+    {"instances": [["a"], ["b"]], "params": {"temperature": 1}},
+    {"inputs": [["a"], ["b"]]},
+    [{"Password": "a"}, {"Password": "b"}],
+    [["a"], ["b"]],
+]
+SINGLE: list[Any] = [{"Password": "a"}, {"inputs": {"Password": "a"}}]
+
+
 @pytest.mark.parametrize("path", ["/predict", "/passwords/predict", "/invocations", "/passwords/invocations"])
-@pytest.mark.parametrize(
-    "payload",
-    [
-        {"Password": ["a", "b"]},
-        {"dataframe_split": {"columns": ["Password"], "data": [["a"], ["b"]]}},
-        {"dataframe_records": [{"Password": "a"}, {"Password": "b"}]},
-        {"inputs": {"Password": ["a", "b"]}},
-        {"instances": ["a", "b"]},
-        {"instances": [["a"], ["b"]], "params": {"temperature": 1}},
-        {"inputs": [["a"], ["b"]]},
-        [{"Password": "a"}, {"Password": "b"}],
-        [["a"], ["b"]],
-    ],
-)
+@pytest.mark.parametrize("payload", FORMATS)
 def test_every_path_and_format_is_answered_by_the_target_column(client: Client, path: str, payload: Any) -> None:
     answer = client.post(path, payload)
     name = "predictions" if path.endswith("/invocations") else "Times"
@@ -41,9 +43,19 @@ def test_every_path_and_format_is_answered_by_the_target_column(client: Client, 
     assert answer.served_by == ("7", sha256_of("7"))
 
 
-def test_one_row_may_be_single_values(client: Client) -> None:
-    assert client.post("/predict", {"Password": "a"}).json == {"Times": [1.5]}
-    assert client.post("/predict", {"inputs": {"Password": "a"}}).json == {"Times": [1.5]}
+@pytest.mark.parametrize("payload", SINGLE)
+def test_one_row_may_be_single_values(client: Client, payload: Any) -> None:
+    assert client.post("/predict", payload).json == {"Times": [1.5]}
+
+
+def test_the_document_says_every_format(client: Client) -> None:
+    document = client.get("/openapi.json").json
+    for path in ("/passwords/predict", "/passwords/invocations"):
+        body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        schema = Draft202012Validator(body["schema"])
+        assert [payload for payload in (*FORMATS, *SINGLE) if not schema.is_valid(payload)] == []
+        assert not schema.is_valid({"Password": [1]})
+        assert not schema.is_valid({"instances": [{"Times": 1}]})
 
 
 def test_mlflow_takes_columns_by_their_names_and_predict_in_their_order(client: Client) -> None:
