@@ -77,7 +77,7 @@ def train(
         if not found.verdict.accepted or found.data is None:
             raise RejectedError(found.verdict)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        write(home, of, found.data, fitted(of, found.data), found.verdict, data_sha256=sha256)
+        write(home, of, found.data, fitted(of, found.data, found.profile), found.verdict, data_sha256=sha256)
     return load(home)
 
 

@@ -51,7 +51,7 @@ def judged(csv: Path, task: Task, held: Held) -> Verdict:
     found = gates.judge(csv, task, reference=held.reference, incumbent=held.incumbent, asked=held.asked)
     if found.verdict.accepted and found.data is not None and found.profile is not None:
         with tempfile.TemporaryDirectory(prefix="regraft-") as folder:
-            home, estimator = Path(folder, "bundle"), train.fitted(task, found.data)
+            home, estimator = Path(folder, "bundle"), train.fitted(task, found.data, found.profile)
             train.write(home, task, found.data, estimator, found.verdict, data_sha256=found.profile.data_sha256)
             Bundle.load(home)
     return found.verdict

@@ -67,7 +67,7 @@ def bundle(task: Task, folder: Path) -> Path:
     task.bootstrap().to_csv(csv, index=False)
     found = judge(csv, task, reference=None, incumbent=None)
     assert found.data is not None
-    estimator = train.fitted(task, found.data)
+    estimator = train.fitted(task, found.data, found.profile)
     train.write(folder / "bundle", task, found.data, estimator, found.verdict, data_sha256="0" * 64)
     return folder / "bundle"
 

@@ -176,7 +176,7 @@ def bundle(folder: Path, version: str) -> Path:
     heart_disease.generate(int(version), 1000).to_csv(csv, index=False)
     found = judge(csv, TASK, reference=None, incumbent=None)
     assert found.data is not None
-    estimator = train.fitted(TASK, found.data)
+    estimator = train.fitted(TASK, found.data, found.profile)
     train.write(folder / "bundle", TASK, found.data, estimator, found.verdict, data_sha256=version.rjust(64, "0"))
     (folder / "bundle" / "version.json").write_text(version_json(version))
     return folder / "bundle"

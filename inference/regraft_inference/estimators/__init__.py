@@ -67,6 +67,14 @@ class StreamingEstimator(Estimator, Protocol):
 
 
 @runtime_checkable
+class TailedEstimator(Protocol):
+    """An estimator that learns numbers with a heavy tail by their logarithms."""
+
+    logarithms: bool | None
+    """Whether it learns log(1 + target); None: where the target that it is given has a heavy tail."""
+
+
+@runtime_checkable
 class ExplainingEstimator(Estimator, Protocol):
     """An estimator that can tell what it has learned."""
 

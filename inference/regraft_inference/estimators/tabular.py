@@ -93,6 +93,7 @@ class TabularEstimator:
     def __init__(self, contract: Contract, problem: str) -> None:
         self.contract = contract
         self.problem = problem
+        self.logarithms: bool | None = None
         self._fitted: Fitted | None = None
         self._model: AdditiveModel | TreesModel | None = None
 
@@ -108,7 +109,7 @@ class TabularEstimator:
         from regraft_inference.estimators.training import Table, train  # noqa: PLC0415  (serving needs none of it)
 
         encoding = Encoding.learn(self.contract, columns)
-        link: Link = "log1p" if self.problem == "regression" and has_heavy_tail(target) else "identity"
+        link: Link = "log1p" if self._by_logarithms(target) else "identity"
         values, classes, center, scale = self._numbers(np.log1p(target) if link == "log1p" else target)
         matrix = encoding.matrix(columns)
         state: dict[str, Any] = {"contract": self.contract, "problem": self.problem, "encoding": encoding, "link": link}
@@ -124,6 +125,11 @@ class TabularEstimator:
             state |= {"losses": found.losses}
         self._fitted = Fitted(classes=classes, **state)
         return self
+
+    def _by_logarithms(self, target: NDArray[Any]) -> bool:
+        if self.problem != "regression":
+            return False
+        return has_heavy_tail(target) if self.logarithms is None else self.logarithms
 
     def predict(self, columns: Columns) -> NDArray[Any]:
         """Return labels as str, booleans as bool, integers as int64, other values as float64; shape (rows,)."""

@@ -13,6 +13,9 @@ MAX_LEVELS = 20
 HEAVY_TAIL = 10.0
 """A target is a heavy tail where 1 + its .99 quantile is more than this many times 1 + its median."""
 
+LOPSIDED = 1.05
+"""A target is lopsided where its mean is wrong by so many times more than its median, in the mean over the rows."""
+
 
 def has_heavy_tail(target: NDArray[Any]) -> bool:
     """Whether a few values of a target, none of them negative, are so large that squared errors see nothing else."""
@@ -25,3 +28,12 @@ def has_heavy_tail(target: NDArray[Any]) -> bool:
 def has_usual_value(target: NDArray[Any]) -> bool:
     """Whether more than half of a target are one value: who always says it has nearly the least absolute error."""
     return bool(2 * np.unique(target, return_counts=True)[1].max() > len(target))
+
+
+def is_lopsided(target: NDArray[Any]) -> bool:
+    """Whether who always says the mean of a target is wrong by clearly more than who says its median.
+
+    So are models that tell means, such as all that learn by squares: beside the median, they look worse than they are.
+    """
+    of_median, of_mean = (np.abs(target - middle(target)).mean() for middle in (np.median, np.mean))
+    return bool(of_mean > LOPSIDED * of_median)

@@ -19,7 +19,7 @@ from scipy.stats import rankdata
 from regraft_core.profile import Confidence, Scale
 from regraft_inference.bundle import Bundle
 from regraft_inference.estimators import Columns, Estimator, rows_of
-from regraft_inference.estimators.targets import has_heavy_tail, has_usual_value
+from regraft_inference.estimators.targets import has_heavy_tail, has_usual_value, is_lopsided
 from regraft_pipeline.data.profile import confidence_of
 from regraft_pipeline.data.reasons import EXAMPLES, examples
 from regraft_pipeline.tasks import Task
@@ -46,8 +46,8 @@ class Evaluation:
 
     ``probabilities`` are those of each of the ``classes``, of a classifier that gives any. ``scale`` says what skill
     means: ``linear``: 1 - absolute error / that of the median; ``squares``: R2, where one value is in more than half of
-    the rows, and the median tells nothing; ``log``: R2 of log(1 + target); ``classes``: 2 ROC AUC - 1 where there are
-    probabilities of two classes, else mean recall, rescaled so that guessing has 0.
+    the rows or the target is lopsided, and the median tells nothing; ``log``: R2 of log(1 + target); ``classes``: 2 ROC
+    AUC - 1 where there are probabilities of two classes, else mean recall, rescaled so that guessing has 0.
     ``sureness`` is the probability of the class that is answered. ``frame`` holds the rows, for reasons to show some
     of them.
     """
@@ -146,6 +146,7 @@ def evaluate(
 
     At most ``evaluation_rows`` rows are looked at, drawn by the gates' seed; rows and folds depend on nothing else.
     ``scale`` is the reference's, so that figures which are compared are alike; without one it is that of this target.
+    Numbers are learned on it, too.
     Needs at least as many rows as folds, and two different targets. Raises UntrainableError.
     """
     rng = np.random.default_rng(task.gates.seed)
@@ -166,7 +167,7 @@ def evaluate(
     probabilities, sureness = np.empty((len(target), len(classes))), np.empty(len(target))
     for fold in range(task.gates.folds):
         held_out = folds == fold
-        estimator = _fitted(task, frame[~held_out], target[~held_out])
+        estimator = _fitted(task, frame[~held_out], target[~held_out], scale)
         columns = task.columns_of(frame[held_out])
         predicted[held_out] = estimator.predict(columns)
         found = _probabilities(estimator, columns, scale)
@@ -199,9 +200,9 @@ def _few(target: NDArray[Any], enough: int) -> tuple[NDArray[np.bool_], dict[Any
     return alone, dict(zip(classes[few].tolist(), counts[few].tolist(), strict=True))
 
 
-def _fitted(task: Task, frame: pd.DataFrame, target: NDArray[Any]) -> Estimator:
+def _fitted(task: Task, frame: pd.DataFrame, target: NDArray[Any], scale: Scale) -> Estimator:
     try:
-        return task.estimator().fit(task.columns_of(frame), target)
+        return task.estimator_on(scale).fit(task.columns_of(frame), target)
     except ValueError as error:  # as scikit-learn says that there are too few rows of a class
         raise UntrainableError(str(error)) from error
 
@@ -268,7 +269,7 @@ def scale_of(target: NDArray[Any], task: Task) -> Scale:
         return "classes"
     if has_heavy_tail(target):
         return "log"
-    return "squares" if has_usual_value(target) else "linear"
+    return "squares" if has_usual_value(target) or is_lopsided(target) else "linear"
 
 
 def folds_of(target: NDArray[Any], number: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -6,9 +6,13 @@ from regraft_core.codes import Code
 from regraft_core.listing import first_of
 from regraft_core.profile import Profile
 from regraft_core.verdict import Reason
+from regraft_pipeline.gates.chance import standard_error
 from regraft_pipeline.gates.evaluation import Evaluation, UntrainableError
 from regraft_pipeline.gates.gate import Evidence, Gate
 from regraft_pipeline.tasks import Task
+
+LEAST_TELLING = 0.1
+"""A limit below this is that of a task whose inputs hardly tell the target: there, chance alone may miss it."""
 
 MOST_NAMED = 10
 """Most classes with few rows that are named."""
@@ -35,7 +39,8 @@ def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list
     The limit is a share of the skill that the same estimator has on the reference. Few rows teach less, and what they
     teach varies more: of n rows no more than the share 1 - ``learning_rows`` / n is asked, but always ``min_skill``. On
     a heavy tail fewer rows than ``evaluation_rows`` cannot tell bad labels from few, and the error is a warning; a
-    skill below 0 is an error always.
+    skill below 0 is an error always. Of a task that hardly has any skill to lose it is a warning, too, as far as chance
+    and how few the rows are explain what is missing: what n rows do not teach is in the order of ``learning_rows`` / n.
     """
     settings = task.gates
     known = reference.skill if reference else None
@@ -46,6 +51,10 @@ def check(evaluation: Evaluation, task: Task, reference: Profile | None) -> list
         return []
     few = evaluation.scale == "log" and len(evaluation.target) < settings.evaluation_rows
     undecided = few and skill >= 0  # a model that is worse than a constant has learned nothing, whatever the tail
+    if limit < LEAST_TELLING:
+        chance = settings.quality_errors * standard_error(evaluation, lambda part: part.skill, settings.seed)
+        untaught = settings.learning_rows / len(evaluation.target)
+        undecided = undecided or skill >= limit - untaught - chance
     beside = "" if known is None else f" on the reference it has {known:.3f}"
     return [
         Reason(

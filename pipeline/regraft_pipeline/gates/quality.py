@@ -11,6 +11,7 @@ from regraft_core.codes import Code
 from regraft_core.listing import first_of
 from regraft_core.verdict import Reason
 from regraft_inference.bundle import Bundle
+from regraft_pipeline.gates.chance import standard_error
 from regraft_pipeline.gates.evaluation import Evaluation
 from regraft_pipeline.gates.gate import Evidence, Gate
 from regraft_pipeline.tasks import Task
@@ -23,9 +24,6 @@ BOTH_ERRORS = 1.5
 
 MOST_NAMED = 10
 """Most classes that are named."""
-
-PARTS = 20
-"""Parts of the rows that are left out in turn, to see how much a figure depends on them."""
 
 
 def reasons(evidence: Evidence) -> list[Reason]:
@@ -209,17 +207,6 @@ def _skill_lost(evaluation: Evaluation, said: str, figures: Mapping[str, float])
         remedy=f"skill of at least {figures['asked'] - figures['allowed']:.3f}",
         rows=evaluation.worst(evaluation.errors()),
     )
-
-
-def standard_error(evaluation: Evaluation, statistic: Callable[[Evaluation], float], seed: int) -> float:
-    """Return the standard error of a statistic of the rows.
-
-    By the jackknife that leaves out each of 20 parts in turn, drawn by the seed: Kott, The Delete-A-Group Jackknife,
-    Journal of Official Statistics 17 (2001) 521-526.
-    """
-    parts = np.random.default_rng(seed).permutation(len(evaluation.target)) % PARTS
-    without = np.array([statistic(evaluation.of_rows(parts != part)) for part in range(PARTS)])
-    return float(np.sqrt((PARTS - 1) / PARTS * np.square(without - without.mean()).sum()))
 
 
 def _relation_changed(evaluation: Evaluation, figures: dict[str, float], limit: float) -> Reason:

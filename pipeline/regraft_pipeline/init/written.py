@@ -18,7 +18,6 @@ from regraft_core.definition import FILE_NAME, read_definition
 from regraft_core.definition.task import name_trouble
 from regraft_core.errors import BadRequestError
 from regraft_core.verdict import Verdict
-from regraft_pipeline.data.dataset import Dataset
 from regraft_pipeline.gates import judge
 from regraft_pipeline.init.draft import FEWEST_ROWS, ColumnDraft, Draft
 from regraft_pipeline.init.table import Table
@@ -110,16 +109,11 @@ def halves(task: Task, frame: pd.DataFrame, path: Path) -> Written:
         if first.profile is None or first.data is None:
             return Written(path, task, first.verdict)
         second = judge(paths[1], task, reference=first.profile, incumbent=None)
-        chosen = _chosen(task, first.data) if first.verdict.accepted else {}
+        chosen = fitted(task, first.data, first.profile).parameters() if first.verdict.accepted else {}
     losses = {name.removeprefix(LOSS): value for name, value in chosen.items() if name.startswith(LOSS)}
     reasons = [reason for reason in second.verdict.reasons if reason.code != Code.CLASS_FEW_ROWS]
     verdict = second.verdict.model_copy(update={"reasons": reasons})
     return Written(path, task, verdict, first.profile.skill, chosen.get("model"), losses)
-
-
-def _chosen(task: Task, data: Dataset) -> dict[str, Any]:
-    """Return what the estimator says of the model that it has chosen for a dataset."""
-    return fitted(task, data).parameters()
 
 
 def _min_rows(rows: int) -> int:

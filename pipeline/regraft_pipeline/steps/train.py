@@ -11,6 +11,7 @@ import pandas as pd
 
 from regraft_core import layout
 from regraft_core.fit.counts import UNFIT_PSI
+from regraft_core.profile import Profile
 from regraft_core.runs import now
 from regraft_core.stores.folders import Folder
 from regraft_core.verdict import Verdict
@@ -31,7 +32,7 @@ def run(context: Context) -> TrainResult:
     verdict = context.verdict()
     context.progress(None, f"fitting on {len(data):,} rows")
     began = time.perf_counter()
-    estimator = fitted(task, data)
+    estimator = fitted(task, data, verdict.profile)
     seconds = time.perf_counter() - began
     folder = context.workdir / "bundle"
     write(
@@ -66,9 +67,9 @@ def _dataset(context: Context) -> Dataset:
     return Dataset(path)
 
 
-def fitted(task: Task, data: Dataset) -> Estimator:
-    """Return a new estimator that has learned from all rows, in batches where it can."""
-    estimator = task.estimator()
+def fitted(task: Task, data: Dataset, profile: Profile | None) -> Estimator:
+    """Return a new estimator that has learned from all rows, in batches where it can, as the gates have measured it."""
+    estimator = task.estimator_on(None if profile is None else profile.scale)
     if isinstance(estimator, StreamingEstimator):
         return estimator.fit_batches(data.training_batches(task))
     frame = data.frame()

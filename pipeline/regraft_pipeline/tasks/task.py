@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from regraft_core.contract import Column, Contract
 from regraft_core.definition import GateSettings, RequestSettings, TaskDefinition
+from regraft_core.profile import Scale
 from regraft_inference.columns import dtype_of
-from regraft_inference.estimators import Estimator
+from regraft_inference.estimators import Estimator, TailedEstimator
 
 if TYPE_CHECKING:  # a step that has no table need not wait for pandas
     import pandas as pd
@@ -48,6 +49,17 @@ class Task:
     def model_name(self, owner: str) -> str:
         """Return the name of the registered model."""
         return self.registered_model.format(owner=owner, task=self.name)
+
+    def estimator_on(self, scale: Scale | None) -> Estimator:
+        """Return a new, unfitted estimator, which learns numbers on the scale that skill is measured on.
+
+        So the reference decides once whether they have a heavy tail. Of a target on the edge, one dataset has and the
+        next has not: models that decided for themselves would answer a mean today and a geometric mean tomorrow.
+        """
+        made = self.estimator()
+        if scale is not None and isinstance(made, TailedEstimator):
+            made.logarithms = scale == "log"
+        return made
 
     def first_dataset(self) -> bytes:
         """Return the first dataset as the CSV that somebody would have posted."""

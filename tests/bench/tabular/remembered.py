@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regraft_inference.estimators import Columns, Estimator
+from regraft_inference.estimators import Columns, Estimator, TailedEstimator
+from regraft_inference.estimators.targets import has_heavy_tail
 from regraft_pipeline.tasks import Task
 
 type Models = dict[str, dict[str, bytes]]
@@ -47,9 +48,13 @@ class _Remembering:
 
     def __init__(self, make: Callable[[], Estimator], known: Models) -> None:
         self._make, self._known = make, known
+        self.logarithms: bool | None = None
 
     def fit(self, columns: Columns, target: NDArray[Any]) -> Estimator:
-        key, estimator = _key(columns, target), self._make()
+        estimator = self._make()
+        if isinstance(estimator, TailedEstimator):
+            estimator.logarithms = self.logarithms
+        key = _key(columns, target, self.logarithms)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             if (files := self._known.get(key)) is not None:
@@ -62,6 +67,10 @@ class _Remembering:
             return estimator
 
 
-def _key(columns: Mapping[str, Any], target: NDArray[Any]) -> str:
+def _key(columns: Mapping[str, Any], target: NDArray[Any], logarithms: bool | None) -> str:
+    """``logarithms`` tells models apart only where they are not what the target itself asks for."""
+    usual = logarithms is None or target.dtype.kind not in "if" or logarithms == has_heavy_tail(target)
     rows = {name: np.asarray(values).tolist() for name, values in columns.items()}
-    return hashlib.sha256(pickle.dumps((rows, target.tolist()))).hexdigest()
+    return hashlib.sha256(
+        pickle.dumps((rows, target.tolist()) if usual else (rows, target.tolist(), logarithms))
+    ).hexdigest()

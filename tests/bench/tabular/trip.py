@@ -128,7 +128,7 @@ def _serve(task: Task, models: Path, found: Trip) -> None:
     began = time.process_time()
     folder = models / task.name
     shutil.rmtree(folder, ignore_errors=True)
-    estimator = fitted(task, judged.data)
+    estimator = fitted(task, judged.data, judged.profile)
     write(folder, task, judged.data, estimator, judged.verdict, data_sha256="0" * 64)
     (folder / "version.json").write_text(version_json("1"))
     found.train_seconds = time.process_time() - began

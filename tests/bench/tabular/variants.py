@@ -136,7 +136,14 @@ def _served(task: Task, frame: pd.DataFrame, home: Path) -> tuple[Profile | None
     judged = gates.judge(home / "first.csv", task, reference=None, incumbent=None)
     if not judged.verdict.accepted or judged.data is None:
         return None, None
-    write(home / "bundle", task, judged.data, fitted(task, judged.data), judged.verdict, data_sha256="0" * 64)
+    write(
+        home / "bundle",
+        task,
+        judged.data,
+        fitted(task, judged.data, judged.profile),
+        judged.verdict,
+        data_sha256="0" * 64,
+    )
     return judged.profile, Bundle.load(home / "bundle")
 
 

@@ -48,7 +48,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Profile, Bundle]:
     assert found.verdict.accepted
     assert found.data is not None
     assert found.profile is not None
-    write(home / "bundle", task(), found.data, fitted(task(), found.data), found.verdict, data_sha256="0" * 64)
+    write(
+        home / "bundle",
+        task(),
+        found.data,
+        fitted(task(), found.data, found.profile),
+        found.verdict,
+        data_sha256="0" * 64,
+    )
     return found.profile, Bundle.load(home / "bundle")
 
 

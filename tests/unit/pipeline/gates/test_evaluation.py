@@ -69,9 +69,19 @@ def test_the_scale_follows_the_target() -> None:
     rng = np.random.default_rng(0)
     assert scale_of(rng.random(100), passwords.TASK) == "linear"
     assert scale_of(np.floor(rng.pareto(0.8, 5000)), passwords.TASK) == "log"
-    assert scale_of(-np.floor(rng.pareto(0.8, 5000)), passwords.TASK) == "linear"
+    assert scale_of(-np.floor(rng.pareto(0.8, 5000)), passwords.TASK) == "squares"  # no logarithm is of these
     assert scale_of(ZEROS_AND_ONES, passwords.TASK) == "linear"
     assert scale_of(rng.poisson(0.5, 100), passwords.TASK) == "squares"
+
+
+def test_counts_of_which_most_are_small_are_measured_by_squares() -> None:
+    rng = np.random.default_rng(1)
+    visits = rng.negative_binomial(0.7, 0.2, 1000).astype(float)
+    assert scale_of(visits, passwords.TASK) == "squares"
+    assert metrics_of(visits, np.full(1000, visits.mean()), "linear")["skill"] < -0.05
+    assert metrics_of(visits, np.full(1000, visits.mean()), "squares")["skill"] == 0
+    assert scale_of(rng.normal(size=100), passwords.TASK) == "linear"
+    assert scale_of(rng.gamma(9, size=100), passwords.TASK) == "linear"
 
 
 def test_who_knows_the_mean_of_what_is_mostly_one_value_has_skill() -> None:

@@ -93,3 +93,47 @@ def test_of_many_rows_the_warning_speaks_of_those_that_are_looked_at(task: Task,
     assert reason.code == "class_few_rows"
     assert reason.message.endswith(" rows), of the 100 rows that are looked at")
     assert reason.remedy == "at least 6 rows of each class, of the 100 rows that are looked at"
+
+
+WEAK = """
+apiVersion: regraft.dev/v1
+kind: Task
+name: coins
+target: side
+problem: classification
+columns:
+  - {name: size, type: number}
+  - {name: side, type: string, categories: [heads, tails]}
+estimator: boosted
+gates: {min_rows: 50, one_target_per_input: false, min_skill: %s}
+reference: reference.csv
+"""
+
+
+def coins(rows: int, lead: float, seed: int) -> pd.DataFrame:
+    """Return coins of which those of a positive size show heads as often as 0.5 + ``lead``, the others as 0.5 - it."""
+    rng = np.random.default_rng(seed)
+    size = rng.normal(size=rows).round(4)
+    heads = rng.random(rows) < 0.5 + lead * np.sign(size)
+    return pd.DataFrame({"size": size, "side": np.where(heads, "heads", "tails")})
+
+
+@pytest.mark.parametrize(
+    ("least", "rows", "severity"),
+    [
+        (0.03, 400, "warning"),  # few rows of a relation as weak as that may well show none of it
+        (0.03, 8000, "warning"),
+        (0.09, 8000, "error"),  # so many would
+        (0.1, 400, "error"),  # who asks for skill gets no less
+    ],
+)
+def test_where_hardly_anything_can_be_learned_only_what_chance_does_not_explain_is_refused(
+    tmp_path: Path, least: float, rows: int, severity: str
+) -> None:
+    coins(3000, 0.03, seed=1).to_csv(tmp_path / "reference.csv", index=False)
+    task = task_of(read_definition(WEAK % least, str(tmp_path / "task.yaml")), tmp_path)
+    path = tmp_path / "data.csv"
+    coins(rows, 0.0, seed=4).to_csv(path, index=False)
+    verdict = judge(path, task, reference=None, incumbent=None).verdict
+    (reason,) = [one for one in verdict.reasons if one.code == "not_learnable"]
+    assert (reason.severity, verdict.accepted) == (severity, severity == "warning")

@@ -6,6 +6,7 @@ import pytest
 
 from regraft_inference.bundle import Bundle
 from regraft_pipeline.gates import Evaluation, Profile, learnability, profile_of, quality
+from regraft_pipeline.gates.chance import standard_error
 from regraft_pipeline.gates.evaluation import Floats
 from regraft_pipeline.tasks import GateSettings, heart_disease, passwords
 
@@ -120,7 +121,7 @@ def test_the_standard_error_is_that_of_the_textbook_where_there_is_one() -> None
     random = np.random.default_rng(0)
     target = random.normal(size=2000)
     found = Evaluation("linear", target, target).measured()
-    error = quality.standard_error(found, lambda part: float(part.target.mean()), seed=1)
+    error = standard_error(found, lambda part: float(part.target.mean()), seed=1)
     assert error == pytest.approx(target.std() / np.sqrt(len(target)), rel=0.4)
 
 
