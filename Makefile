@@ -15,7 +15,7 @@ SOURCES := $(MEMBERS) tests
 help:  ## This list
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) } \
-	  /^[a-z0-9-]+:.*## / { printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / { printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ On this machine
 
@@ -23,23 +23,28 @@ help:  ## This list
 demo: $(STAMP)  ## The whole loop in front of your eyes, no cluster (KEEP=1 leaves it up)
 	@$(BIN)/python -m tests.checker.demo $(if $(KEEP),--keep)
 
-.PHONY: test
-test: $(STAMP)  ## Everything that needs no cluster: lint, types, unit and integration tests
-	@$(MAKE) --jobs 2 lint short-tests  # beside each other: mypy has one process, and some tests wait
-
 # Three processes on two processors: each waits now and then for a server that it has started.
-.PHONY: short-tests
-short-tests: $(STAMP)
-	@$(BIN)/pytest --quiet -m "not long" --numprocesses 3 --dist loadscope --no-loadscope-reorder
+SHORT := $(BIN)/pytest --quiet -m "not long" --numprocesses 3 --dist loadscope --no-loadscope-reorder
+
+.PHONY: test
+test: $(STAMP)  ## Lint, types and unit tests, in under five minutes
+	@$(MAKE) --jobs 2 lint unit-tests  # beside each other: mypy has one process, and some tests wait
+
+.PHONY: unit-tests
+unit-tests: $(STAMP)
+	@$(SHORT) tests/unit
+
+.PHONY: test-integration
+test-integration: $(STAMP)  ## The real stack without a cluster: the checker's course, kills, clients of other people, commands of the documents
+	@$(SHORT) tests/integration
 
 .PHONY: test-long
 test-long: $(STAMP)  ## What takes longer: many random courses, kill -9 at each step, documents whose commands train, more random examples
 	@$(BIN)/pytest --quiet -m "long or hypothesis" --hypothesis-profile long --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: coverage
-coverage: $(STAMP)  ## The same tests with branch coverage, which takes twice as long
-	@COVERAGE_CORE=ctrace $(BIN)/pytest --quiet -m "not long" --numprocesses 3 --dist loadscope --no-loadscope-reorder \
-	  --cov --cov-branch --cov-report=term
+coverage: $(STAMP)  ## Unit and integration tests with branch coverage, which takes twice as long
+	@COVERAGE_CORE=ctrace $(SHORT) --cov --cov-branch --cov-report=term
 
 AXE := .tools/axe/node_modules/axe-core/axe.min.js
 AXE_VERSION := 4.14.1
