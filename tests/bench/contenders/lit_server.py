@@ -1,6 +1,7 @@
-"""LitServe as its documentation has it: ``python lit_server.py PORT MODEL``."""
+"""LitServe as its documentation has it: ``python lit_server.py PORT MODEL``.
 
-from __future__ import annotations
+It reads a request by the annotation of ``decode_request``, which has to be a type and no text.
+"""
 
 import sys
 from typing import Any
