@@ -9,7 +9,9 @@ from regraft_core.codes import Code
 from regraft_core.contract import EXPLAIN, PROBABILITIES, Contract
 from regraft_core.errors import ContractError
 from regraft_core.listing import first_of
+from regraft_inference.estimators import rows_of
 from regraft_inference.json_text import parse_json, parse_json_with_nan
+from regraft_inference.number_table import FEW_ROWS, number_tables
 from regraft_inference.options import NO_OPTIONS, PARAMETERS, OptionReader, Options
 from regraft_inference.tensors import Tensor, values_of
 from regraft_inference.values import (
@@ -55,6 +57,7 @@ class RequestReader:
         self._leaves_aside = contract.leaves_aside
         self._max_rows = contract.max_request_rows
         self._readers: list[tuple[str, ColumnReader]] = [(each.name, reader_of(each)) for each in contract.features]
+        self._tables = number_tables(contract.features)
         self._formats: dict[str, Callable[[Any], dict[str, Any]]] = {
             "dataframe_split": self._from_split,
             "dataframe_records": self._from_records,
@@ -88,7 +91,12 @@ class RequestReader:
 
     def typed(self, columns: Untyped) -> dict[str, Values]:
         """Check the values of columns, and type them."""
-        return {name: reader.read(columns[name]) for name, reader in self._readers}
+        if rows_of(columns) <= FEW_ROWS:
+            return {name: reader.read(columns[name]) for name, reader in self._readers}
+        found: dict[str, Values] = {}
+        for table in self._tables:
+            found |= table.read(columns)
+        return {name: found[name] if name in found else reader.read(columns[name]) for name, reader in self._readers}
 
     def _by_name(self, payload: Any) -> Any:
         split = payload.get("dataframe_split") if type(payload) is dict else None

@@ -30,9 +30,6 @@ INT64 = np.iinfo(np.int64)
 NUMBERS = {int, float}
 """Python types of JSON numbers; bool is a type of its own and no number."""
 
-FEW_VALUES = 32
-"""Values up to which a list is checked faster than an array."""
-
 LARGEST = sys.float_info.max
 
 NO_TIME = "NaT"
@@ -166,26 +163,8 @@ class _NumberReader(ColumnReader):
         if self._categories is not None:
             self._allowed = frozenset(one for one in self._categories if self._minimum <= one <= self._maximum)
 
-    def read(self, values: list[Any]) -> Values:
-        """Return the typed column. Raises ContractError as for any other."""
-        found = self._array(values) if len(values) > FEW_VALUES else None
-        return super().read(values) if found is None else found
-
-    def _array(self, values: list[Any]) -> Values | None:
-        """Return the typed column where it is valid beyond doubt: of many values the array is checked faster."""
-        if not self._all_numbers(values) or not (self._allowed is None or self._allowed.issuperset(values)):
-            return None
-        try:
-            found = np.array(values, dtype=np.int64 if self._integer else np.float64)
-        except OverflowError:
-            return None
-        return found if found.min() >= self._minimum and found.max() <= self._maximum else None
-
-    def _all_numbers(self, values: list[Any]) -> bool:
-        return self._plain_kinds.issuperset(map(type, values))
-
     def _all_valid(self, values: list[Any]) -> bool:
-        if not self._all_numbers(values):
+        if not self._plain_kinds.issuperset(map(type, values)):
             return False
         if self._allowed is not None:
             return self._allowed.issuperset(values)
