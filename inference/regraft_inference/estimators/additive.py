@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from regraft_core.codes import Code
 from regraft_core.errors import BundleError
 from regraft_inference.estimators import bounded
+from regraft_inference.estimators.places import PlaceFinder
 
 type Floats = NDArray[np.float64]
 
@@ -54,7 +55,7 @@ class Term:
     def by_places(self, cuts: Sequence[Floats]) -> PlacedTerm:
         """Return the same by the bins of each part between cuts of which the term's own are some."""
         own, scores = self._lookup
-        lowest = [np.append(-np.inf, finer) for finer in cuts]
+        lowest = [np.concatenate([[-np.inf], finer, [np.inf]]) for finer in cuts]
         bins: list[NDArray[Any]] = [one.searchsorted(x, "right") for one, x in zip(own, lowest, strict=True)]
         if len(bins) == 1:
             return self.parts, (), scores.take(bins[0], axis=0)
@@ -97,8 +98,8 @@ class AdditiveModel:
 
         A part is searched once for all terms.
         """
-        cuts, terms = self._placed
-        places = {part: one.searchsorted(matrix[:, part], "right") for part, one in cuts.items()}
+        finder, terms = self._placed
+        places = finder.of(matrix)
         for parts, sums, scores in terms:
             place: NDArray[Any] = places[parts[0]]
             if sums:
@@ -106,14 +107,14 @@ class AdditiveModel:
             yield parts, scores.take(place, axis=0)
 
     @cached_property
-    def _placed(self) -> tuple[dict[int, Floats], list[PlacedTerm]]:
-        """The cuts of all terms, by part, the bin of gaps behind all others; and the terms by the places there."""
+    def _placed(self) -> tuple[PlaceFinder, list[PlacedTerm]]:
+        """What finds the places among the cuts of all terms, by part; and the terms by these places."""
         found: dict[int, list[Floats]] = {}
         for term in self.terms:
             for part, cuts in zip(term.parts, term.cuts, strict=True):
-                found.setdefault(part, [np.array([np.inf])]).append(cuts)
+                found.setdefault(part, []).append(cuts)
         all_cuts = {part: np.unique(np.concatenate(cuts)) for part, cuts in found.items()}
-        return all_cuts, [term.by_places([all_cuts[part] for part in term.parts]) for term in self.terms]
+        return PlaceFinder(all_cuts), [term.by_places([all_cuts[part] for part in term.parts]) for term in self.terms]
 
     def scores_of(self, rows: Sequence[Sequence[float]]) -> Floats:
         """Do as ``scores`` for rows of plain numbers, of which there may be few."""
