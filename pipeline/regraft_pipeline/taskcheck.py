@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 
 from regraft_core.definition import task_files
+from regraft_core.definition.state import as_defined
 from regraft_core.errors import RegraftError
 from regraft_core.logs import get_logger
 from regraft_core.reference import read_reference
@@ -22,7 +23,7 @@ log = get_logger(__name__)
 def check(name: str, settings: PipelineSettings) -> Task | None:
     """Return a task that can be loaded; of one that cannot be worked with, why is logged and written down."""
     store = open_store(settings.store_url, endpoint_url=settings.s3_endpoint_url)
-    state, task = TaskState(name=name, source=_source(name)), None
+    state, task = _as_found(name), None
     try:
         task = sound_task(name)
         state.kind, state.description, state.definition = task.kind, task.description, task.definition
@@ -37,11 +38,16 @@ def check(name: str, settings: PipelineSettings) -> Task | None:
     return task
 
 
-def _source(name: str) -> str:
-    """Return where a task is defined: its file, or the object and the package of its entry point."""
+def _as_found(name: str) -> TaskState:
+    """Return where a task is defined, its file, or the object and the package of its entry point, and what that says.
+
+    What a file says is written down of a broken task, too: it is mended where the file says something else.
+    """
     for file in task_files(CoreSettings().tasks_dir):
         if file.name == name:
-            return str(file.path)
+            state = TaskState(name=name, source=str(file.path))
+            return state if file.definition is None else as_defined(state, file.definition)
     for entry in entry_points(group=GROUP, name=name):
-        return f"{entry.value} ({entry.dist.name} {entry.dist.version})" if entry.dist else entry.value
-    return ""
+        package = f" ({entry.dist.name} {entry.dist.version})" if entry.dist else ""
+        return TaskState(name=name, source=f"{entry.value}{package}")
+    return TaskState(name=name)

@@ -1,6 +1,13 @@
 """A task as a file: ``task.yaml``, its model, and how it is read."""
 
-from regraft_core.definition.files import FILE_NAME, TaskFile, WatchedFolder, read_file, task_files
+from regraft_core.definition.files import (
+    FILE_NAME,
+    TaskFile,
+    WatchedFolder,
+    missing_reference,
+    read_file,
+    task_files,
+)
 from regraft_core.definition.gates import GateSettings
 from regraft_core.definition.requests import RequestSettings
 from regraft_core.definition.task import API_VERSION, ColumnDefinition, TaskDefinition, json_schema
@@ -18,6 +25,7 @@ __all__ = [
     "WatchedFolder",
     "json_schema",
     "line_of",
+    "missing_reference",
     "read_definition",
     "read_file",
     "task_files",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from regraft_core.definition.task import TaskDefinition
-from regraft_core.definition.yaml import TaskFileError, read_definition
+from regraft_core.definition.yaml import TaskFileError, line_of, read_definition
 
 FILE_NAME = "task.yaml"
 MOST_REMEMBERED = 1_000
@@ -17,12 +17,20 @@ MOST_REMEMBERED = 1_000
 
 @dataclass(frozen=True)
 class TaskFile:
-    """A file, and the task that it defines or why it defines none. A wrong file has its folder's name."""
+    """A file, the task that it defines, and why it cannot be worked with. A wrong file has its folder's name."""
 
     path: Path
     name: str
     definition: TaskDefinition | None = None
     error: TaskFileError | None = None
+
+    @property
+    def complete(self) -> TaskFile:
+        """The file, wrong where its reference is not beside it: that may go and come while the file stays as it is."""
+        if self.definition is None or self.error is not None:
+            return self
+        missing = missing_reference(self.path, self.definition)
+        return self if missing is None else replace(self, error=missing)
 
 
 type Stamp = tuple[int, int]
@@ -45,8 +53,8 @@ class WatchedFolder:
         if version is None:
             return task_file(path)
         if path not in self._read or self._read[path][0] != version:
-            self._read[path] = (version, task_file(path))
-        return self._read[path][1]
+            self._read[path] = (version, _read(path))
+        return self._read[path][1].complete
 
 
 def stamp_of(path: Path) -> Stamp | None:
@@ -68,11 +76,32 @@ def read_file(path: Path) -> TaskDefinition:
 
 def task_file(path: Path) -> TaskFile:
     """Return what a file defines, or why it defines nothing. The same content is read once."""
+    return _read(path).complete
+
+
+def missing_reference(path: Path, definition: TaskDefinition) -> TaskFileError | None:
+    """Return what is wrong where the reference is not beside a task's file, None where it is."""
+    if (path.parent / definition.reference).is_file():
+        return None
+    line = _reference_line(path.read_bytes()) if path.is_file() else 1
+    message = (
+        f"{path}, line {line}: the reference {definition.reference} is not there; "
+        "put it back beside the file, or have 'regraft init' write both"
+    )
+    return TaskFileError(message, line=line)
+
+
+def _read(path: Path) -> TaskFile:
     try:
         return _defined(path, path.read_bytes())
     except OSError as error:
         unreadable = TaskFileError(f"{path} cannot be read: {error.strerror}")
         return TaskFile(path, path.parent.name, error=unreadable)
+
+
+@lru_cache(MOST_REMEMBERED)
+def _reference_line(content: bytes) -> int:
+    return line_of(content, "reference")
 
 
 @lru_cache(MOST_REMEMBERED)

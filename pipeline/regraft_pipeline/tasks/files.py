@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regraft_core.definition import FILE_NAME, TaskDefinition, TaskFileError, read_file
+from regraft_core.definition import FILE_NAME, TaskDefinition, TaskFileError, missing_reference, read_file
 from regraft_inference.estimators import GROUP, Estimator, estimator_class
 from regraft_pipeline.tasks.task import Task
 
@@ -23,8 +23,8 @@ def task_of(definition: TaskDefinition, folder: Path | None) -> Task:
     there, BundleError where its estimator is not installed.
     """
     reference = None if folder is None else folder / definition.reference
-    if reference is not None and not reference.is_file():
-        raise TaskFileError(f"the reference {definition.reference} is not there; 'regraft init' writes one")
+    if folder is not None and (missing := missing_reference(folder / FILE_NAME, definition)) is not None:
+        raise missing
     return Task(
         name=definition.name,
         contract=definition.contract(),

@@ -83,12 +83,11 @@ def _loaded(entry: EntryPoint) -> Task | BrokenTask:
 
 
 def _made(file: TaskFile) -> Task | BrokenTask:
-    if file.definition is None:
+    if file.definition is None or file.error is not None:
         return BrokenTask(file.name, str(file.path), file.error or TaskFileError(f"{file.path} cannot be read"))
     try:
         return task_of(file.definition, file.path.parent)
     except Exception as error:  # whatever somebody's estimator does when it is imported
         told = error.message if isinstance(error, RegraftError) else f"{type(error).__name__}: {error}"
-        key = "reference" if isinstance(error, TaskFileError) else "estimator"
-        line = line_of(file.path.read_bytes(), key)
+        line = line_of(file.path.read_bytes(), "estimator")
         return BrokenTask(file.name, str(file.path), TaskFileError(f"{file.path}, line {line}: {told}", line=line))

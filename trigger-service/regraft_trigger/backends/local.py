@@ -12,7 +12,7 @@ from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.definition import WatchedFolder
 from regraft_core.definition.objects import TaskObject
-from regraft_core.definition.state import as_the_file_says
+from regraft_core.definition.state import as_the_file_says, check_file
 from regraft_core.errors import RegraftError, UnavailableError
 from regraft_core.logs import get_logger
 from regraft_core.record import cancel, compose, keep
@@ -57,7 +57,18 @@ class LocalBackend:
 
     async def submit(self, request: RunRequest) -> Run:
         """Accept a run; on disk when this returns."""
-        return await _in_thread(lambda: self._runs.submit(request, most_waiting=self._most_waiting))
+        return await _in_thread(lambda: self._submit(request))
+
+    def _submit(self, request: RunRequest) -> Run:
+        if (past := self._runs.get(request.run_id)) is not None:
+            return past
+        check_file(read_state(self._objects, request.task) or self._not_seen(request.task))
+        return self._runs.submit(request, most_waiting=self._most_waiting)
+
+    def _not_seen(self, task: str) -> TaskState:
+        """Return the state of a task that the worker has not looked at yet."""
+        found = self._file_of(task)
+        return TaskState(name=task, source="" if found is None else found.source)
 
     async def keep_address(self, run_id: str, address: str) -> bool:
         """Keep the whole address of a run in a file of its own, which is gone when it has been read."""

@@ -19,6 +19,8 @@ def test_a_file_is_read_again_only_where_it_has_changed(tmp_path: Path) -> None:
     path = tmp_path / "wide" / "task.yaml"
     path.parent.mkdir()
     write(path, unit="cm")
+    reference = path.with_name("reference.csv")
+    reference.write_text("")
     before = path.stat()
     began = process_time()
     first = task_file(path)
@@ -32,5 +34,9 @@ def test_a_file_is_read_again_only_where_it_has_changed(tmp_path: Path) -> None:
     assert first.definition is not None
     assert changed is not None
     assert (first.definition.columns[1].unit, changed.columns[1].unit) == ("cm", "mm")
+    reference.unlink()
+    error = task_file(path).error
+    assert error is not None
+    assert f"{path}, line 1: the reference reference.csv is not there" in error.message
     path.write_text("name: [")
-    assert task_file(path).error is not None
+    assert task_file(path).definition is None
