@@ -73,7 +73,8 @@ class JsonClient:
 
     def _silent(self, error: httpx.TransportError) -> UnavailableError:
         return UnavailableError(
-            f"no {self._what} answers at {redacted(self.url)} ({error}); `regraft up` starts one, --url names another"
+            f"no {self._what} answers at {redacted(self.url)} ({error}); `regraft up` starts one, --url names another, "
+            "--data the folder of a stack that is up"
         )
 
 

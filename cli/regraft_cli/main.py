@@ -20,7 +20,6 @@ from regraft_cli import collecting, init, judging, manifests, predict, prune, ta
 from regraft_cli.following import tell_accepted, watch_run
 from regraft_cli.options import (
     DEFAULT_DATA,
-    DEFAULT_URL,
     AsJson,
     Data,
     Dataset,
@@ -29,6 +28,7 @@ from regraft_cli.options import (
     Url,
     data_option,
     task_names,
+    trigger_at,
 )
 from regraft_cli.waiting import addresses, ending_on_signals, wait_ready
 from regraft_core.codes import Code
@@ -148,12 +148,13 @@ def trigger(
     task: TaskName = None,
     force: Force = False,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the run until it ends")] = False,
-    url: Url = DEFAULT_URL,
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """Post a dataset to the trigger service: its address, or the file itself."""
-    client = _client(url, token)
+    client = _client(trigger_at(url, data), token)
     run_id = client.trigger(dataset, task=task, force=force)
     tell_accepted(client, run_id, wait=wait, as_json=as_json)
 
@@ -162,14 +163,15 @@ def trigger(
 def runs(
     task: TaskName = None,
     limit: Annotated[int, typer.Option(help="Most runs to show")] = 20,
-    url: Url = DEFAULT_URL,
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first."""
     from regraft_core.presentation import words
 
-    found = _client(url, token).runs(task=task, limit=limit)
+    found = _client(trigger_at(url, data), token).runs(task=task, limit=limit)
     if as_json:
         _print_json([run.model_dump(mode="json") for run in found])
         return
@@ -189,24 +191,26 @@ def runs(
 @app.command()
 def watch(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run")],
-    url: Url = DEFAULT_URL,
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """Follow a run until it ends. Exit codes as for `run`."""
-    watch_run(_client(url, token), run_id, as_json)
+    watch_run(_client(trigger_at(url, data), token), run_id, as_json)
 
 
 @app.command()
 def cancel(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run")],
     wait: Annotated[bool, typer.Option("--wait", help="Watch the run until it has ended")] = False,
-    url: Url = DEFAULT_URL,
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """End a run wherever it stands; what serves goes on serving."""
-    client = _client(url, token)
+    client = _client(trigger_at(url, data), token)
     client.cancel(run_id)
     tell_accepted(client, run_id, wait=wait, as_json=as_json)
 
@@ -217,12 +221,13 @@ def rollback(
     version: Annotated[str | None, typer.Option(help="The version to put back; the one before where none")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the run until it ends")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
-    url: Url = DEFAULT_URL,
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """Put the earlier version, or a named one, back into service."""
-    client, name = _client(url, token), task or task_names()[0]
+    client, name = _client(trigger_at(url, data), token), task or task_names()[0]
     if not yes:
         back = f"version {version}" if version else "the version that served before"
         typer.confirm(f"Put {back} of {name} back into service?", abort=True, err=True)

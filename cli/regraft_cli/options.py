@@ -21,7 +21,22 @@ Dataset = Annotated[
     str, typer.Argument(metavar="DATA", help="The dataset: a file, or its address (http://, https://, s3://)")
 ]
 Data = Annotated[Path, typer.Option("--data", envvar="REGRAFT_DATA", help="Folder of the embedded stack")]
-Url = Annotated[str, typer.Option("--url", envvar="REGRAFT_TRIGGER_URL", help="Address of the trigger service")]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        envvar="REGRAFT_TRIGGER_URL",
+        help="Address of the trigger service; where none is given that of the data folder's stack, else port 8000 here",
+    ),
+]
+PredictorUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        envvar="REGRAFT_PREDICTOR_URL",
+        help="Address of the predictor; where none is given that of the data folder's stack, else port 8080 here",
+    ),
+]
 StackUrl = Annotated[
     str | None, typer.Option("--url", help="Address of a stack's trigger service; the data folder where none is given")
 ]
@@ -48,6 +63,22 @@ def settings_of(data: Path) -> PipelineSettings:
     if record is not None and "REGRAFT_MLFLOW_TRACKING_URI" not in os.environ:
         values["mlflow_tracking_uri"] = record.mlflow_url
     return PipelineSettings(**values)
+
+
+def trigger_at(url: str | None, data: Path) -> str:
+    """Return where the trigger service is: as somebody said, else of the stack that runs on the folder, else usual."""
+    from regraft_cli.embedded.stack import record_of
+
+    record = None if url is not None else record_of(data)
+    return url or (record.trigger_url if record else DEFAULT_URL)
+
+
+def predictor_at(url: str | None, data: Path) -> str:
+    """Return where the predictor is: as somebody said, else of the stack that runs on the folder, else usual."""
+    from regraft_cli.embedded.stack import record_of
+
+    record = None if url is not None else record_of(data)
+    return url or (record.predict_url if record else DEFAULT_PREDICTOR)
 
 
 def stack_of(url: str | None, task: str, data: Path) -> str | None:

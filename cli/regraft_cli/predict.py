@@ -18,8 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from regraft_cli import terminal
-from regraft_cli.options import DEFAULT_PREDICTOR, AsJson, TaskName, Token
+from regraft_cli.options import DEFAULT_DATA, AsJson, Data, PredictorUrl, TaskName, Token, predictor_at
 from regraft_core.codes import Code
+from regraft_core.contract import FILE_FORMAT
 from regraft_core.errors import RegraftError
 from regraft_core.written import FALSE, NOT_KNOWN, NUMBER, READ_DELIMITERS, TRUE
 
@@ -35,7 +36,6 @@ BAR_CELLS = 20
 Values = Annotated[
     list[str], typer.Argument(metavar="FILE | NAME=VALUE...", help="A CSV with a header, or the values of one row")
 ]
-PredictorUrl = Annotated[str, typer.Option("--url", envvar="REGRAFT_PREDICTOR_URL", help="Address of the predictor")]
 Explain = Annotated[bool, typer.Option("--explain", help="Say what each column added to each answer")]
 
 
@@ -43,7 +43,8 @@ def predict(
     values: Values,
     task: TaskName = None,
     explain: Explain = False,
-    url: PredictorUrl = DEFAULT_PREDICTOR,
+    data: Data = DEFAULT_DATA,
+    url: PredictorUrl = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,13 +52,14 @@ def predict(
     from regraft_cli.client import JsonClient
 
     base = f"/{task}" if task else ""
-    client = JsonClient(url, token, "predictor")
+    client = JsonClient(predictor_at(url, data), token, "predictor")
     schema = client.call("GET", f"{base}/schema")
     target = next(iter(schema["answer"]["properties"]))
     items = {name: schema["request"]["properties"][name]["items"] for name in schema["request"]["required"]}
     rows = [{name: row[name] for name in row if name != target} for row in _rows(values, items)]
+    plain = plain_rows(rows, items)
     answers: dict[str, list[Any]] = {}
-    for part in (rows[first : first + ROWS] for first in range(0, len(rows), ROWS)):
+    for part in (plain[first : first + ROWS] for first in range(0, len(plain), ROWS)):
         records = [{name: json_value(value, items.get(name, {})) for name, value in row.items()} for row in part]
         asked = {"dataframe_records": records} | ({"explain": True} if explain else {})
         with _naming(None if task else schema["task"]):
@@ -144,6 +146,20 @@ def _of_file(path: Path, known: Collection[str]) -> Iterator[dict[str, str]]:
                 f"row {number} of {path} has {len(line)} values, the header {len(header)}", code=Code.UNEQUAL_LENGTHS
             )
         yield dict(zip(header, line, strict=True))
+
+
+def plain_rows(rows: list[dict[str, str]], items: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return rows whose values are written as in most files, where the files of the task write them in another way."""
+    written = {name: kind[FILE_FORMAT] for name, kind in items.items() if FILE_FORMAT in kind and name in rows[0]}
+    if not written:
+        return rows
+    from regraft_pipeline.data.types import plain
+
+    columns = {
+        name: plain([row[name] for row in rows], form, is_time="format" in items[name])
+        for name, form in written.items()
+    }
+    return [row | {name: columns[name][number] for name in columns} for number, row in enumerate(rows)]
 
 
 def json_value(value: str, items: Mapping[str, Any]) -> Any:

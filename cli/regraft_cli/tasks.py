@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from regraft_cli import terminal
-from regraft_cli.options import DEFAULT_DATA, DEFAULT_URL, AsJson, Data, Token, Url
+from regraft_cli.options import DEFAULT_DATA, AsJson, Data, Token, Url, trigger_at
 from regraft_core.listing import first_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MOST_NAMED = 15
 def tasks(
     as_json: AsJson = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of task.yaml instead")] = False,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     token: Token = None,
     data: Data = DEFAULT_DATA,
 ) -> None:
@@ -63,7 +63,7 @@ def tasks(
             out.print(Text(f"{one['name']}: {change}", "yellow"), soft_wrap=True)
 
 
-def _told(url: str, token: str | None, data: Path, names: list[str]) -> dict[str, TaskShown]:
+def _told(url: str | None, token: str | None, data: Path, names: list[str]) -> dict[str, TaskShown]:
     """Return the tasks as the stack shows them; where none answers, those found as they were written down last."""
     from regraft_cli.client import TriggerClient
     from regraft_core.errors import RegraftError
@@ -71,7 +71,7 @@ def _told(url: str, token: str | None, data: Path, names: list[str]) -> dict[str
     from regraft_core.taskstate import TaskShown, read_state
 
     try:
-        return {task.name: task for task in TriggerClient(url, token).tasks()}
+        return {task.name: task for task in TriggerClient(trigger_at(url, data), token).tasks()}
     except RegraftError:
         store = FileStore(data / "bucket")
         states = (read_state(store, name) for name in names)

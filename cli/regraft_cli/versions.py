@@ -18,7 +18,6 @@ from rich.text import Text
 from regraft_cli import terminal
 from regraft_cli.options import (
     DEFAULT_DATA,
-    DEFAULT_URL,
     AsJson,
     Data,
     StackUrl,
@@ -28,18 +27,25 @@ from regraft_cli.options import (
     settings_of,
     stack_of,
     task_names,
+    trigger_at,
 )
 
 Number = Annotated[str, typer.Argument(metavar="VERSION", help="Number of the version")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write it")]
 
 
-def versions(task: TaskName = None, url: Url = DEFAULT_URL, token: Token = None, as_json: AsJson = False) -> None:
+def versions(
+    task: TaskName = None,
+    folder: Data = DEFAULT_DATA,
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
     """List the versions of a task, newest first: what each was trained on, how good it is, when it served."""
     from regraft_cli.client import TriggerClient
 
     out = terminal.make_console()
-    found = TriggerClient(url, token).versions(task or task_names()[0])
+    found = TriggerClient(trigger_at(url, folder), token).versions(task or task_names()[0])
     if as_json:
         out.print_json(json.dumps([shown.model_dump(mode="json") for shown in found]))
         return

@@ -28,6 +28,9 @@ Number = Annotated[float, Strict(), AllowInfNan(False)]
 Value = bool | int | str
 """A value of a class or category."""
 
+FILE_FORMAT = "x-file-format"
+"""Key of a value's schema: how a CSV writes such values; a request has them as JSON has."""
+
 PROBABILITIES = "probabilities"
 """Option of a request: answer the probability of each class, too."""
 
@@ -150,6 +153,8 @@ class Column(BaseModel):
         schema = dict(JSON_TYPES[self.type])
         if self.nullable:
             schema["type"] = [schema["type"], "null"]
+        if self.format is not None:
+            schema[FILE_FORMAT] = self.format
         if described := " ".join(part for part in (self.description, f"[{self.unit}]" if self.unit else "") if part):
             schema["description"] = described
         if self.categories is not None:
@@ -327,4 +332,4 @@ class Contract(BaseModel):
         return {"items": items, "description": f"Probability of each {self.target.name}, where asked for"}
 
 
-__all__ = ["EXPLAIN", "PROBABILITIES", "Column", "ColumnType", "Contract", "Value"]
+__all__ = ["EXPLAIN", "FILE_FORMAT", "PROBABILITIES", "Column", "ColumnType", "Contract", "Value"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -164,6 +164,16 @@ def times_of(values: pd.Series[str], form: str) -> NDArray[np.datetime64]:
         values = values.mask(named, values.str[:-3].str.rstrip() + "Z")
     found = pd.to_datetime(values, format=form, errors="coerce", utc=True)
     return found.dt.tz_localize(None).to_numpy(dtype=TIME)
+
+
+def plain(values: Sequence[str], form: str, *, is_time: bool) -> list[str]:
+    """Return values that a file writes in a column's ``format`` as JSON has them; those that do not follow it stay."""
+    words = pd.Series(values, dtype=str).str.strip()
+    if is_time:
+        times = pd.Series(times_of(words.astype(object), form))
+        return words.where(times.isna(), times.astype(str).str.replace(" ", "T")).tolist()
+    numbers = NumberFormat.of(form).plain(words)
+    return words.where(~numbers.str.fullmatch(NUMBER), numbers).tolist()
 
 
 _READERS: dict[str, Callable[[Column, pd.DataFrame, Add], tuple[pd.Series, Mask]]] = {

@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from regraft_cli import main as cli
+from regraft_cli.predict import json_value, plain_rows
+from regraft_core.contract import Column, Contract
 from regraft_core.errors import RegraftError
 from tests.unit.inference.bundles import write_passwords_bundle, write_reasoning_bundle
 from tests.unit.inference.serving import serving
@@ -53,6 +55,29 @@ def test_a_file_is_answered_row_by_row(url: str, tmp_path: Path) -> None:
     assert json.loads(ask(url, str(path), *HEART, "--json").stdout) == {"condition": [1, 0]}
     path.write_text("Password\n" + "x\n" * 1500)
     assert json.loads(ask(url, str(path), "--json").stdout) == {"Times": [1.5] * 1500}
+
+
+def test_a_file_is_answered_as_the_task_s_files_are_written(tmp_path: Path) -> None:
+    features = (
+        Column(name="Tag", type="date", format="%d.%m.%Y"),
+        Column(name="Um", type="datetime", format="%d.%m.%Y %H:%M", nullable=True),
+        Column(name="Größe", type="number", format="1.234,5"),
+        Column(name="Anteil", type="number", format="1,234.5 %"),
+    )
+    contract = Contract(task="maße", features=features, target=Column(name="Preis", type="number"))
+    items = {name: kind["items"] for name, kind in contract.request_schema()["properties"].items()}
+    rows = [
+        {"Tag": "31.01.2026", "Um": "31.01.2026 14:05", "Größe": "1.234,5", "Anteil": "1,200.5 %"},
+        {"Tag": "2026-02-01", "Um": "", "Größe": "-7,25", "Anteil": "3"},
+        {"Tag": "gestern", "Um": "NA", "Größe": "22.8", "Anteil": "viel"},
+    ]
+    found = [{name: json_value(value, items[name]) for name, value in row.items()} for row in plain_rows(rows, items)]
+    assert found == [
+        {"Tag": "2026-01-31", "Um": "2026-01-31T14:05:00", "Größe": 1234.5, "Anteil": 1200.5},
+        {"Tag": "2026-02-01", "Um": None, "Größe": -7.25, "Anteil": 3},
+        {"Tag": "gestern", "Um": None, "Größe": 22.8, "Anteil": "viel"},
+    ]
+    assert plain_rows(rows, {name: {"type": "string"} for name in rows[0]}) == rows
 
 
 @pytest.mark.parametrize(
