@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from regraft_core.codes import Code
-from regraft_core.contract import Column, Contract
+from regraft_core.contract import EXPLAIN, PROBABILITIES, Column, Contract
 from regraft_core.definition import RequestSettings
 from regraft_core.errors import BundleError
 from regraft_core.fit.counts import UNFIT_PSI
@@ -131,7 +131,8 @@ def write_bundle(
     (folder / "requirements.txt").write_text(f"regraft-inference=={package_version('regraft-inference')}\n")
     (folder / "estimator").mkdir()
     estimator.save(folder / "estimator")
-    (folder / "MLmodel").write_text(yaml.safe_dump(mlmodel.content(contract, info.run_id, info.created_at)))
+    options = Bundle(folder, contract=contract, info=info, estimator=estimator, version=UNREGISTERED).options
+    (folder / "MLmodel").write_text(yaml.safe_dump(mlmodel.content(contract, info.run_id, info.created_at, options)))
     _write_json(folder / CHECKSUMS_FILE, _checksums(folder))
 
 
@@ -271,6 +272,12 @@ class Bundle:
             added=numbers[:, np.newaxis],
             answers=numbers,
         )
+
+    @property
+    def options(self) -> list[str]:
+        """What may be asked for besides the answers."""
+        gives = {PROBABILITIES: self.gives_probabilities, EXPLAIN: self.gives_reasons}
+        return [option for option in gives if gives[option]]
 
     def check_task(self, task: str) -> None:
         """Raise BundleError (``bundle_of_another_task``) unless the bundle is of this task."""

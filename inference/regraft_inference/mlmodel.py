@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from platform import python_version
 from typing import Any
@@ -32,8 +33,11 @@ def example(requests: dict[str, list[Any]]) -> dict[str, Any]:
     return {"columns": list(requests), "data": [list(row) for row in rows]}
 
 
-def content(contract: Contract, run_id: str, created_at: datetime) -> dict[str, Any]:
-    """Return the content of MLmodel: the fields of ``mlflow.models.Model.to_dict`` that loading needs."""
+def content(contract: Contract, run_id: str, created_at: datetime, options: Sequence[str]) -> dict[str, Any]:
+    """Return the content of MLmodel: the fields of ``mlflow.models.Model.to_dict`` that loading needs.
+
+    ``options`` may be asked for in MLflow's ``params``.
+    """
     return {
         "flavors": {
             "python_function": {
@@ -54,9 +58,13 @@ def content(contract: Contract, run_id: str, created_at: datetime) -> dict[str, 
         "signature": {
             "inputs": json.dumps([_colspec(column) for column in contract.features]),
             "outputs": json.dumps([_colspec(contract.target)]),
-            "params": None,
+            "params": json.dumps([_param(option) for option in options]) if options else None,
         },
     }
+
+
+def _param(option: str) -> dict[str, Any]:
+    return {"name": option, "type": "boolean", "default": False, "shape": None}
 
 
 def _colspec(column: Column) -> dict[str, Any]:

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from regraft_core.codes import Code
 from regraft_core.contract import EXPLAIN, PROBABILITIES, Contract
 from regraft_core.errors import ContractError
@@ -19,7 +17,8 @@ from regraft_inference.values import kind_of
 PARAMETERS = ("params", "parameters")
 """Keys under which other servers' clients send options."""
 
-TEXTS = (orjson.dumps(PROBABILITIES), orjson.dumps(EXPLAIN))
+TEXTS = (f'"{PROBABILITIES}"'.encode(), f'"{EXPLAIN}"'.encode())
+"""The options as they stand in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def _not_given(option: str) -> ContractError:
             f"this model gives no probabilities; leave {option!r} out",
             code=Code.NO_PROBABILITIES,
             column=option,
-            rule="of classifiers of two classes only",
+            rule="of classifiers that know probabilities only",
         )
     return ContractError(
         f"this model's estimator gives no reasons; leave {option!r} out, or let the task have the estimator 'auto'",

@@ -5,19 +5,16 @@ Only MLflow imports this module, and it brings pandas along; the predictor needs
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from regraft_core.codes import Code
-from regraft_core.contract import Column
-from regraft_core.errors import ContractError
-from regraft_core.listing import first_of
+from regraft_core.contract import EXPLAIN, PROBABILITIES
 from regraft_inference.bundle import Bundle
-
-MOST_NAMED = 20
-"""Most missing columns that are named."""
+from regraft_inference.frames import FrameReader
+from regraft_inference.options import OptionReader
 
 
 class PyfuncModel:
@@ -25,25 +22,35 @@ class PyfuncModel:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        self._reader = FrameReader(bundle.contract)
+        self._options = OptionReader(
+            bundle.contract, probabilities=bundle.gives_probabilities, reasons=bundle.gives_reasons
+        )
 
-    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
-        """Return a frame with the target column, one row for each row of the features.
+    def predict(
+        self,
+        model_input: pd.DataFrame,
+        params: Mapping[str, Any] | None = None,
+        *,
+        probabilities: bool = False,
+        explain: bool = False,
+    ) -> pd.DataFrame:
+        """Return a frame with the target column, one row for each row of the features, and with what is asked besides.
 
-        Raises ContractError (``column_missing``).
+        ``probabilities`` and ``explain`` are the options of a request, and give columns of the names that an answer
+        has; MLflow hands them over in ``params``. Raises ContractError by the rules of a request: of the contract with
+        column, row (by its place, from 0) and rule, and ``no_probabilities``, ``no_reasons``.
         """
-        contract = self.bundle.contract
-        if missing := [name for name in contract.feature_names if name not in model_input.columns]:
-            message = f"{first_of(missing, MOST_NAMED)}: missing from the frame"
-            raise ContractError(message, code=Code.COLUMN_MISSING, column=missing[0], rule="required")
-        columns = {column.name: _values(column, model_input[column.name]) for column in contract.features}
-        return pd.DataFrame({contract.target.name: self.bundle.predict(columns)}, index=model_input.index)
-
-
-def _values(column: Column, values: pd.Series[Any]) -> Any:
-    """Return a column without the many ways in which pandas writes a gap."""
-    if not column.nullable:
-        return values.to_numpy()
-    return values.astype(object).where(values.notna(), None).tolist()
+        asked = {PROBABILITIES: probabilities, EXPLAIN: explain}
+        options = self._options.take(dict(params or {}) | {name: True for name in asked if asked[name]}, wrapped=True)
+        contract, columns = self.bundle.contract, self._reader.read(model_input)
+        answers = self.bundle.predict(columns)
+        found: dict[str, Any] = {contract.target.name: answers}
+        if options.probabilities:
+            found[contract.probability_name] = self.bundle.probabilities(columns)
+        if options.explain:
+            found[contract.reasons_name] = [each.told() for each in self.bundle.reasons(columns, answers)]
+        return pd.DataFrame(found, index=model_input.index)
 
 
 def _load_pyfunc(path: str) -> PyfuncModel:

@@ -26,12 +26,18 @@ from regraft_pipeline.steps.train import fitted, write
 from regraft_pipeline.tasks import Task, load_task
 from regraft_pipeline.tasks.files import task_of
 
+type Table = pd.DataFrame | str | os.PathLike[str]
+"""A frame, or the path of a file that somebody would have posted."""
+
 type AnyTask = Task | str | os.PathLike[str]
 """A task, its name, or the path of its ``task.yaml``."""
 
 
 class Model(PyfuncModel):
-    """A trained model. ``predict(frame)`` gives a frame with the target column and the frame's own index."""
+    """A trained model. ``predict(frame)`` gives a frame with the target column and the frame's own index.
+
+    ``probabilities=True`` and ``explain=True`` ask for what a request asks for by these names, where the model has it.
+    """
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -50,29 +56,30 @@ class RejectedError(BadRequestError):
         self.verdict = verdict
 
 
-def judge(frame: pd.DataFrame, task: AnyTask, *, reference: pd.DataFrame | Profile | None = None) -> Verdict:
+def judge(frame: Table, task: AnyTask, *, reference: Table | Profile | None = None) -> Verdict:
     """Return what the gates say of a frame, held against a reference where one is given.
 
-    ``verdict.accepted``, ``verdict.reasons`` and ``verdict.metrics`` are what a run would say.
+    ``verdict.accepted``, ``verdict.reasons`` and ``verdict.metrics`` are what a run would say. Raises BadRequestError
+    (``data_missing``) for what is neither a frame nor a file.
     """
     of = _task(task)
-    with _csv(frame) as path:
+    with _file(frame) as path:
         return gates.judge(path, of, reference=_profile(reference, of), incumbent=None).verdict
 
 
 def train(
-    frame: pd.DataFrame,
+    frame: Table,
     task: AnyTask,
     folder: str | os.PathLike[str],
     *,
-    reference: pd.DataFrame | Profile | None = None,
+    reference: Table | Profile | None = None,
 ) -> Model:
     """Train on a frame that passes the gates, write the bundle into a new folder and return the model.
 
-    Raises RejectedError (``data_rejected``), BundleError (``bundle_exists``).
+    Raises RejectedError (``data_rejected``), BundleError (``bundle_exists``), BadRequestError (``data_missing``).
     """
     of, home = _task(task), Path(folder)
-    with _csv(frame) as path:
+    with _file(frame) as path:
         found = gates.judge(path, of, reference=_profile(reference, of), incumbent=None)
         if not found.verdict.accepted or found.data is None:
             raise RejectedError(found.verdict)
@@ -95,11 +102,11 @@ def _task(task: AnyTask) -> Task:
     return task_of(read_file(path), path.parent)
 
 
-def _profile(reference: pd.DataFrame | Profile | None, task: Task) -> Profile | None:
+def _profile(reference: Table | Profile | None, task: Task) -> Profile | None:
     """Return what a frame is held against. Raises RejectedError where the reference itself does not pass."""
-    if not isinstance(reference, pd.DataFrame):
+    if reference is None or isinstance(reference, Profile):
         return reference
-    with _csv(reference) as path:
+    with _file(reference) as path:
         found = gates.judge(path, task, reference=None, incumbent=None)
     if found.reference is None:
         raise RejectedError(found.verdict)
@@ -107,9 +114,17 @@ def _profile(reference: pd.DataFrame | Profile | None, task: Task) -> Profile | 
 
 
 @contextmanager
-def _csv(frame: pd.DataFrame) -> Iterator[Path]:
-    """Write a frame as the file that somebody would have posted: the gates read files."""
+def _file(table: object) -> Iterator[Path]:
+    """Return a table as the file that somebody would have posted, for the gates read files. Raises BadRequestError."""
+    if isinstance(table, str | os.PathLike):
+        if not Path(table).is_file():
+            raise BadRequestError(f"{os.fspath(table)!r}: there is no such file", code=Code.DATA_MISSING)
+        yield Path(table)
+        return
+    if not isinstance(table, pd.DataFrame):
+        message = f"a DataFrame is needed, or the path of a file, not {type(table).__name__}"
+        raise BadRequestError(message, code=Code.DATA_MISSING)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.csv"
-        frame.to_csv(path, index=False, lineterminator="\n")
+        table.to_csv(path, index=False, lineterminator="\n")
         yield path

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")  # MLf
 
 def test_mlflow_answers_the_same_for_strings(tmp_path: Path) -> None:
     folder = write_passwords_bundle(tmp_path / "passwords", answer=2.5)
-    words = ["a", "", "密码", "null"]
+    words = ["a", " ", "密码", "null"]
     frame = pd.DataFrame({"Password": words}, index=[3, 1, 4, 1])
     answers = mlflow.pyfunc.load_model(str(folder)).predict(frame)
     assert answers["Times"].tolist() == Bundle.load(folder).predict({"Password": words}).tolist() == [2.5] * 4

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from regraft_core.definition import TaskFileError
-from regraft_core.errors import NotFoundError
+from regraft_core.errors import BadRequestError, NotFoundError
 from regraft_pipeline import api
 from tests.seals import TASK, seals
 
@@ -41,6 +43,25 @@ def test_what_the_gates_refuse_is_not_trained_on(task: Path, tmp_path: Path) -> 
     assert not (tmp_path / "model").exists()
     with pytest.raises(api.RejectedError):  # nor is it a reference
         api.judge(seals(1), task, reference=frame)
+
+
+def test_a_file_is_taken_as_a_frame_is(task: Path, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    seals(1).to_csv(good, index=False)
+    seals(2).assign(kind=seals(2)["kind"].sample(frac=1, random_state=1).to_numpy()).to_csv(bad, index=False)
+    assert api.judge(str(good), task, reference=good).accepted
+    assert [one.code for one in api.judge(bad, task, reference=seals(1)).errors] == ["not_learnable"]
+    assert api.train(good, task, tmp_path / "model").bundle.info.data_sha256 == sha256(good.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("table", "told"), [("none.csv", "'none.csv': there is no such file"), ([{"size": 1}], "not list"), (3, "not int")]
+)
+def test_what_is_neither_a_frame_nor_a_file_is_refused(task: Path, table: Any, told: str) -> None:
+    for frame, reference in ((table, None), (seals(1), table)):
+        with pytest.raises(BadRequestError, match=told) as caught:
+            api.judge(frame, task, reference=reference)
+        assert caught.value.code == "data_missing"
 
 
 def test_a_task_is_named_by_its_name_or_by_its_file(tmp_path: Path) -> None:
