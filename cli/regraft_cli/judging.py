@@ -75,7 +75,7 @@ def verdict(
         out.print_json(json.dumps(found.document()))
     else:
         out.print(terminal.report(found))
-    if task is None and not found.verdict.accepted:
+    if task is None and known[1:] and not found.verdict.accepted:
         others = first_of(known[1:], MOST_NAMED)
         told = f"({name} was asked, the first task; --task names another: {others})"
         err.print(told, markup=False, soft_wrap=True)

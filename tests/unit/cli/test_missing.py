@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from regraft_cli import judging
 from regraft_cli import main as cli
 from regraft_core.definition import read_definition
 from regraft_core.errors import BadRequestError, NotFoundError, RegraftError
@@ -73,6 +74,13 @@ def test_a_refusal_says_which_task_was_asked_where_none_was_named(tmp_path: Path
     told = "(passwords was asked, the first task; --task names another: heart-disease)"
     assert told in CliRunner().invoke(cli.app, asked).stderr
     assert "was asked" not in CliRunner().invoke(cli.app, [*asked, "--task", "passwords"]).stderr
+
+
+def test_no_other_task_is_named_where_there_is_one_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "task_names", lambda: ["passwords"])
+    (tmp_path / "table.csv").write_text("x,y\n1,2\n")
+    told = CliRunner().invoke(cli.app, ["verdict", str(tmp_path / "table.csv"), "--data", str(tmp_path / "data")])
+    assert (told.exit_code, "was asked" in told.stderr) == (3, False)
 
 
 def test_the_manifests_of_a_task_are_asked_by_file_folder_or_name(
