@@ -24,19 +24,6 @@ WIDER = TASK.replace(
     "  - {name: coast, type: string, categories: [east, west]}\n",
 )
 
-ASK = """\
-apiVersion: regraft.dev/v1
-kind: Task
-name: seals
-target: kind
-columns:
-  - {name: length, type: number, unit: cm, nullable: true}
-  - {name: seen, type: date}
-  - {name: coast, type: string, categories: [east, west]}
-  - {name: kind, type: string, categories: [grey, harbour, monk]}
-gates: {one_target_per_input: false}
-"""
-
 ASK = """
 import json, sys
 import mlflow, pandas
