@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +58,9 @@ def name_of(path: Path, wanted: str | None = None) -> str:
         if trouble := name_trouble(wanted):
             raise BadRequestError(f"--name: {trouble}", code=Code.TASK_INVALID)
         return wanted
-    name = re.sub(r"[^a-z0-9]+", "-", path.name.split(".")[0].lower()).strip("-")[:40].strip("-")
+    letters = unicodedata.normalize("NFKD", path.name.split(".")[0].lower().replace("ß", "ss"))
+    plain = "".join(sign for sign in letters if not unicodedata.combining(sign))  # the accents of é and ü stand apart
+    name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-")
     return f"task-{name}".strip("-")[:40].strip("-") if name_trouble(name) else name
 
 

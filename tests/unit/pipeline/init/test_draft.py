@@ -325,7 +325,14 @@ def test_packed_tables_are_read_as_the_gates_read_them(tmp_path: Path, ending: s
 
 @pytest.mark.parametrize(
     ("file", "name"),
-    [("My Table.csv.gz", "my-table"), ("2024.csv", "task-2024"), ("runs.csv", "task-runs"), ("_.csv", "task")],
+    [
+        ("My Table.csv.gz", "my-table"),
+        ("2024.csv", "task-2024"),
+        ("runs.csv", "task-runs"),
+        ("_.csv", "task"),
+        ("Flüge Straße.csv", "fluge-strasse"),
+        ("données.csv", "donnees"),
+    ],
 )
 def test_a_task_has_a_name_after_its_file_that_a_task_can_have(file: str, name: str) -> None:
     assert name_of(Path(file)) == name
