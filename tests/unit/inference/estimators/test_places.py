@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ CUTS = {
 @pytest.mark.parametrize("rows", [1, FEW_ROWS, ROWS])
 def test_they_are_as_searched_for(name: str, rows: int) -> None:
     cuts = np.array(CUTS[name], dtype=np.float64)
-    around = [
+    around: list[Any] = [
         np.nextafter(cuts, 0),
         cuts,
         np.nextafter(cuts, np.where(cuts < 0, -LARGEST, LARGEST)),
