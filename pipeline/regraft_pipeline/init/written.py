@@ -19,7 +19,8 @@ from regraft_core.definition import FILE_NAME, read_definition
 from regraft_core.definition.task import name_trouble
 from regraft_core.errors import BadRequestError
 from regraft_core.verdict import Verdict
-from regraft_pipeline.gates import judge
+from regraft_pipeline.gates import Evaluation, judge
+from regraft_pipeline.gates.chance import standard_error
 from regraft_pipeline.init.draft import FEWEST_ROWS, ColumnDraft, Draft
 from regraft_pipeline.init.table import Table
 from regraft_pipeline.steps.train import fitted
@@ -32,6 +33,9 @@ LOSS = "held_out_loss_"
 
 MOST_ROWS = 20_000
 """Most rows of which one half is held against the other."""
+
+TELLING = 2.0
+"""Standard errors by which skill is above none where columns tell of the target at all."""
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_ ./-]*(?<! )")
 _WORDS = re.compile(r"true|false|null|yes|no|on|off|y|n|~", re.IGNORECASE)
@@ -50,6 +54,8 @@ class Written:
     skill: float | None = None
     model: str | None = None
     losses: Mapping[str, float] = field(default_factory=dict)
+    is_weak: bool = False
+    """Whether the columns tell of the target, and hardly."""
 
 
 def name_of(path: Path, wanted: str | None = None) -> str:
@@ -82,7 +88,7 @@ def write(draft: Draft, table: Table, csv: Path, folder: Path, *, name: str, for
         rows.to_csv(reference, index=False, lineterminator="\n")
     text, task = _made(draft, name, settings, path)
     found = halves(task, rows, path)
-    if found.skill is not None and found.skill < 2 * task.gates.min_skill:
+    if found.skill is not None and found.is_weak:
         text, task = _made(draft, name, settings | {"min_skill": max(0.01, round(found.skill / 2, 3))}, path)
         found = halves(task, rows, path)
     new = path.with_suffix(".new")
@@ -116,7 +122,15 @@ def halves(task: Task, frame: pd.DataFrame, path: Path) -> Written:
     losses = {name.removeprefix(LOSS): value for name, value in chosen.items() if name.startswith(LOSS)}
     reasons = [reason for reason in second.verdict.reasons if reason.code != Code.CLASS_FEW_ROWS]
     verdict = second.verdict.model_copy(update={"reasons": reasons})
-    return Written(path, task, verdict, first.profile.skill, chosen.get("model"), losses)
+    weak = first.evaluation is not None and _is_weak(first.evaluation, task)
+    return Written(path, task, verdict, first.profile.skill, chosen.get("model"), losses, weak)
+
+
+def _is_weak(evaluation: Evaluation, task: Task) -> bool:
+    """Whether there is something to learn, and so little that a good dataset may fail what is asked of all tasks."""
+    if evaluation.skill >= 2 * task.gates.min_skill:
+        return False
+    return evaluation.skill > TELLING * standard_error(evaluation, lambda part: part.skill, SEED)
 
 
 def _min_rows(rows: int) -> int:

@@ -37,3 +37,14 @@ def test_a_table_that_tells_nothing_is_refused_with_each_reason_once(
     told = CliRunner().invoke(app, arguments).stdout
     assert "one half held against the other: rejected\n" in told
     assert told.count("hardly predicts the others") == 1
+
+
+def test_of_a_table_that_tells_hardly_anything_less_skill_is_asked(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=3000)
+    table = pd.DataFrame({"x": x.round(3), "y": (0.35 * x + rng.normal(size=3000)).round(3)})
+    table.to_csv(tmp_path / "weak.csv", index=False)
+    arguments = ["init", str(tmp_path / "weak.csv"), "--target", "y", "--tasks", str(tmp_path / "tasks")]
+    told = CliRunner().invoke(app, arguments).stdout
+    assert "one half held against the other: accepted" in told
+    assert "min_skill: 0.0" in (tmp_path / "tasks" / "weak" / "task.yaml").read_text()
