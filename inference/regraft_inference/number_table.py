@@ -20,7 +20,7 @@ from regraft_core.contract import Column
 from regraft_inference.columns import dtype_of
 from regraft_inference.estimators import rows_of
 
-FEW_ROWS = 16
+FEW_ROWS = 128
 """Rows up to which lists are checked faster, column by column."""
 
 GAP = type(None)
