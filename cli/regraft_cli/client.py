@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -88,7 +88,7 @@ class TriggerClient(JsonClient):
         if file is None:
             run_id: str = self.call("POST", "/trigger", json={"data_url": dataset, **asked})["run_id"]
             return run_id
-        headers = {"Content-Type": content_type(file), "Content-Disposition": f'attachment; filename="{_name(file)}"'}
+        headers = {"Content-Type": content_type(file), "Content-Disposition": disposition(file.name)}
         with file.open("rb") as content:
             parameters = {
                 name: str(value).lower() if isinstance(value, bool) else value for name, value in asked.items()
@@ -185,9 +185,11 @@ def content_type(file: Path) -> str:
     return next((kind for magic, kind in _MAGIC.items() if begin.startswith(magic)), "text/csv")
 
 
-def _name(file: Path) -> str:
-    """Return a file's name as it may stand in a header."""
-    return "".join(sign if sign.isascii() and sign.isprintable() and sign not in '"\\' else "_" for sign in file.name)
+def disposition(name: str) -> str:
+    """Return the header that names a file: in plain letters, and as RFC 8187 has it where it has others."""
+    plain = "".join(sign if sign.isascii() and sign.isprintable() and sign not in '"\\' else "_" for sign in name)
+    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
+    return f'attachment; filename="{plain}"{extended}'
 
 
 def _error(response: httpx.Response, what: str) -> RegraftError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Any
+from urllib.parse import unquote
 
 from fastapi import Query, Request
 from starlette.datastructures import Headers
@@ -43,6 +44,8 @@ TOTAL_SECONDS = 900.0
 
 LONGEST_NAME = 100
 _FILENAME = re.compile(r"""filename\s*=\s*(?:"([^"]*)"|([^;\s]+))""", re.IGNORECASE)
+_EXTENDED = re.compile(r"filename\*\s*=\s*UTF-8'[^']*'([^;\s]+)", re.IGNORECASE)
+"""A name in other letters than ASCII's (RFC 8187), which goes before the plain one (RFC 6266)."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +180,9 @@ async def _batches(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _name(disposition: str) -> str:
     """Return the name that a client gives its file, for people alone: the last part of it, printable, not too long."""
-    found = _FILENAME.search(disposition)
-    name = re.split(r"[/\\]", (found[1] or found[2] or "") if found else "")[-1]
+    extended, plain = _EXTENDED.search(disposition), _FILENAME.search(disposition)
+    given = unquote(extended[1]) if extended else (plain[1] or plain[2] or "") if plain else ""
+    name = re.split(r"[/\\]", given)[-1]
     return "".join(sign for sign in name if sign.isprintable())[:LONGEST_NAME]
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from regraft_cli.client import disposition
 from regraft_core import layout
+from regraft_core.addresses import uploaded_name
 from regraft_trigger import uploads
 from tests.unit.trigger.serving import Running, Serve
 from tests.waiting import PATIENCE
@@ -29,8 +31,8 @@ def send(service: Running, content: Any, query: str = "", **headers: str) -> htt
 
 
 def test_a_dataset_that_is_the_body_is_in_the_store_when_the_run_is_accepted(service: Running) -> None:
-    disposition = 'attachment; filename="C:\\folder\\words.csv"'
-    answer = send(service, CSV, "?task=passwords&force=true", Content_Disposition=disposition)
+    named = 'attachment; filename="C:\\folder\\words.csv"'
+    answer = send(service, CSV, "?task=passwords&force=true", Content_Disposition=named)
     assert answer.status_code == 202, answer.text
     assert answer.headers["Location"] == answer.json()["status_url"]
     run = service.runs.get(answer.json()["run_id"])
@@ -38,6 +40,24 @@ def test_a_dataset_that_is_the_body_is_in_the_store_when_the_run_is_accepted(ser
     assert (run.task, run.force, run.data_url) == ("passwords", True, f"upload:{SHA256}/words.csv")
     assert service.objects.get(layout.raw_dataset(SHA256)) == CSV
     assert "words.csv (uploaded)" in service.client.get("/", headers={"Accept": "text/html"}).text
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (disposition("Flüge 2.csv"), "Flüge 2.csv"),
+        (disposition('a"b.csv'), 'a"b.csv'),
+        (disposition("plain.csv"), "plain.csv"),
+        ("attachment; FILENAME*=utf-8'de'%2Ftmp%2Fgr%C3%B6%C3%9Fe.csv; filename=x.csv", "größe.csv"),
+        ("attachment; filename*=UTF-8''a%0Ab%FF.csv", "ab\ufffd.csv"),
+        ("attachment", ""),
+    ],
+)
+def test_a_file_keeps_its_name_in_whatever_letters(service: Running, header: str, name: str) -> None:
+    sent = send(service, CSV, "?task=passwords", Content_Disposition=header)
+    run = service.runs.get(sent.json()["run_id"])
+    assert run is not None
+    assert uploaded_name(run.data_url or "") == name
 
 
 @pytest.mark.parametrize("kind", sorted(uploads.TYPES))
