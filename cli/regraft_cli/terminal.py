@@ -20,6 +20,7 @@ from rich.text import Text
 
 from regraft_core.addresses import can_be_posted
 from regraft_core.codes import Code
+from regraft_core.presentation.figures import figure, figure_name
 from regraft_core.presentation.words import REMEDIES, address, sentence
 from regraft_core.runs import Run, RunState, Step, StepState, now
 
@@ -250,8 +251,6 @@ def _measure(step: Step) -> ConsoleRenderable:
 
 
 def _finding(finding: Finding, found: Report) -> Group:
-    from regraft_pipeline.report.report import figure, figure_name  # noqa: PLC0415  (it brings the gates)
-
     sign, style = SEVERITY_STYLES[finding.severity]
     head = Text.assemble(
         (f"{sign} {finding.title}", f"bold {style}"), (f"  {finding.gate} gate, {finding.code}", "dim")

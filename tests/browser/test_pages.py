@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from regraft_core.runs import RunState, StepState, now
+from regraft_core.runs import Run, RunState, StepState, now
 from regraft_trigger.page import RUNS_PER_PAGE
 from tests.browser.conftest import Open
 from tests.browser.looking import DESK, LOOKS, PHONE, Look, overflows, shifts, shoot, violations
@@ -163,9 +163,23 @@ def test_all_works_behind_a_prefix(open_page: Open, serve: Serve) -> None:
     expect(page.locator(".run")).to_have_count(1)
 
 
-def end_rejected(service: Running) -> str:
+@pytest.mark.parametrize("look", [DESK, PHONE], ids=str)
+def test_rows_of_a_wide_table_stay_in_their_card(look: Look, open_page: Open, serve: Serve) -> None:
+    service, wide = serve(), rejected_run()
+    assert wide.verdict is not None
+    row = {f"Temperatur der Meßstelle {number}": "ungefähr 17,5" for number in range(30)}
+    wide.verdict.reasons[0] = wide.verdict.reasons[0].model_copy(update={"rows": [row] * 3})
+    page = open_page(look)
+
+    page.goto(f"{service.url}/runs/{end_rejected(service, wide)}")
+
+    expect(page.get_by_text("Temperatur der Meßstelle 29")).to_be_visible()
+    is_well_made(page)
+
+
+def end_rejected(service: Running, ended: Run | None = None) -> str:
     accepted = service.accept()
-    wanted = rejected_run().model_dump(exclude={"run_id", "accepted_at"})
+    wanted = (ended or rejected_run()).model_dump(exclude={"run_id", "accepted_at"})
     service.runs.save(accepted.model_validate(accepted.model_dump() | wanted))
     return accepted.run_id
 

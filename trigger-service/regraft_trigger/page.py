@@ -19,6 +19,7 @@ from regraft_core.errors import BadRequestError, RegraftError
 from regraft_core.logs import get_logger
 from regraft_core.presentation import words
 from regraft_core.presentation.distributions import target_of
+from regraft_core.presentation.figures import exact, figure, figure_name
 from regraft_core.runs import Run, StepState
 from regraft_core.serving import Serving
 from regraft_core.states import Cause
@@ -76,6 +77,7 @@ _templates.globals |= {
     "fit_words": words.FIT,
     "warned": words.warned,
     "remedy_words": words.REMEDIES,
+    "figure": figure,
     "asset_version": hashlib.sha256(b"".join(p.read_bytes() for p in sorted(_STATIC.iterdir()))).hexdigest()[:8],
 }
 _templates.filters |= {
@@ -83,7 +85,8 @@ _templates.filters |= {
     "moment": words.moment,
     "ago": words.ago,
     "sentence": words.sentence,
-    "figure": words.figure,
+    "figure_name": figure_name,
+    "exact": exact,
     "in_words": words.title,
     "short_address": words.short_address,
 }

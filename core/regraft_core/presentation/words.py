@@ -106,7 +106,7 @@ def version(shown: VersionShown) -> str:
     """Return what tells a version from others: when it served last, what it was trained on, and how good it is."""
     parts = [f"Version {shown.version}"]
     if "skill" in shown.metrics:
-        parts.append(f"skill {figure(shown.metrics['skill'])}")
+        parts.append(f"skill {shown.metrics['skill']:.4g}")
     if shown.served:
         parts.append(f"served since {moment(shown.served[0].since)}")
     if shown.run_id is not None:
@@ -183,15 +183,6 @@ def sentence(text: str, column: str | None = None) -> str:
     if not (column and text.startswith(column)):
         text = text[:1].upper() + text[1:]
     return text + ("" if text.endswith((".", "?", "!")) else ".") if text else ""
-
-
-def figure(value: object) -> str:
-    """Return a figure with four digits that count."""
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value)
 
 
 def is_web_address(value: str) -> bool:

@@ -20,6 +20,7 @@ from regraft_core.drift import drift_of
 from regraft_core.fit.asked import Asked
 from regraft_core.fit.fit import DRIFT_PSI, MIN_ROWS
 from regraft_core.listing import first_of
+from regraft_core.presentation.distributions import p_value
 from regraft_core.profile import Bins, Comparison, Distribution, Profile
 from regraft_core.verdict import Reason
 from regraft_pipeline.data.profile import Tallies, Tally, among, aspects, count, rows_of, tallies_of
@@ -162,8 +163,8 @@ def check(
                 severity="error" if refused else "warning",
                 message=(
                     f"the distribution of {name} differs from the reference's: {label} has {found.shares[moved]:.1%} "
-                    f"instead of {found.reference[moved]:.1%} (PSI {found.psi:.3f}, limit {limit:g}; p {found.p:.1g})"
-                    f"{_as_asked(now)}"
+                    f"instead of {found.reference[moved]:.1%} "
+                    f"(PSI {found.psi:.3f}, limit {limit:g}; {p_value(found.p)}){_as_asked(now)}"
                 ),
                 column=found.column,
                 figures={

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
+from regraft_core.presentation.figures import exact
 from regraft_core.verdict import Reason
 from regraft_core.written import FALSE, TRUE
 from regraft_pipeline.data.reasons import EXAMPLES, examples, reason
@@ -138,8 +139,8 @@ def _remedy(code: Code, column: Column, found: Finding) -> str:
         Code.VALUE_TOO_SHORT: f"at least {column.min_length} characters",
         Code.VALUE_TOO_LONG: f"at most {column.max_length} characters",
         Code.VALUE_NEGATIVE: "numbers of 0 or more",
-        Code.VALUE_TOO_SMALL: f"at least {column.minimum}{unit}",
-        Code.VALUE_TOO_LARGE: f"at most {column.maximum}{unit}",
+        Code.VALUE_TOO_SMALL: f"at least {exact(column.minimum or 0)}{unit}",
+        Code.VALUE_TOO_LARGE: f"at most {exact(column.maximum or 0)}{unit}",
     }[code]
 
 

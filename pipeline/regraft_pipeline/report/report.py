@@ -15,8 +15,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from regraft_core.addresses import can_be_posted
 from regraft_core.presentation import palette, words
 from regraft_core.presentation.distributions import Distribution, compared, groups_of
+from regraft_core.presentation.figures import figure, figure_name
 from regraft_core.profile import Profile
-from regraft_core.verdict import Figure, Reason, Verdict
+from regraft_core.verdict import Reason, Verdict
 from regraft_pipeline.gates import GATES
 
 METRICS = {
@@ -40,16 +41,6 @@ QUESTIONS: Mapping[str, str] = {
 """What each gate asks."""
 
 type GateState = Literal["passed", "warned", "refused", "not asked"]
-
-_WORDS = {
-    "psi": "PSI",
-    "p_limit": "limit of p",
-    "share": "share of rows",
-    "reference_share": "in the reference",
-    "reference_skill": "skill on the reference",
-    "incumbent_skill": "skill of the version in service",
-    "incumbent_credit": "of which counted",
-}
 
 
 @dataclass(frozen=True)
@@ -181,27 +172,6 @@ def next_steps(verdict: Verdict, run_id: str | None, data_url: str | None, comma
         Step("Ask the gates about the repaired file", ask),
         Step("Then post it again", post),
     ]
-
-
-def figure_name(name: str) -> str:
-    """Return what a figure is called by people."""
-    return _WORDS.get(name, name.replace("_", " "))
-
-
-def figure(figures: dict[str, Figure], name: str) -> str:
-    """Return a figure as people write it: shares, and the limits that follow them, in percent."""
-    value = figures.get(name, "")
-    names = list(figures)
-    of_share = name == "limit" and "limit" in names and names[names.index(name) - 1].endswith("share")
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, str):
-        return value
-    if name.endswith("share") or of_share:
-        return f"{value:.1%}"
-    if name == "p" and value < 0.0001:
-        return "< 0.0001"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _because(verdict: Verdict) -> str:

@@ -116,14 +116,6 @@ def test_durations_have_the_units_that_matter(seconds: float | None, text: str) 
     assert words.duration(seconds) == text
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.1234567, "0.1235"), (1e-30, "1e-30"), (12, "12"), (True, "yes"), (None, "none"), ("a", "a")],
-)
-def test_figures_have_four_digits_that_count(value: object, text: str) -> None:
-    assert words.figure(value) == text
-
-
 def test_only_web_addresses_become_links() -> None:
     assert words.is_web_address("HTTPS://a.b/")
     assert not words.is_web_address("javascript:alert(1)")

@@ -109,7 +109,7 @@ def test_numbers_keep_to_ranges_and_codes_to_categories(write: Write) -> None:
         "value_not_in_categories",
         "value_not_integer",
     }
-    assert found["value_too_large"].remedy == "at most 110.0 years"
+    assert found["value_too_large"].remedy == "at most 110 years"
     assert found["value_not_in_categories"].rows[0]["line"] == 4
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regraft_core.verdict import Figure, Reason, Verdict
+from regraft_core.verdict import Reason, Verdict
 from regraft_pipeline import gates
 from regraft_pipeline.report import report
 from regraft_pipeline.tasks import passwords
@@ -96,23 +96,6 @@ def test_reasons_of_one_code_are_one_finding() -> None:
     assert (finding.title, len(finding.reasons), finding.remedies) == ("Value not known", 2, ["numbers"])
     assert found.headline == "Rejected: age is not a number. 1 more reason below."
     assert found.steps[1].command == "regraft verdict FILE.csv --task heart-disease"
-
-
-@pytest.mark.parametrize(
-    ("name", "figures", "words"),
-    [
-        ("share", {"share": 0.0312}, "3.1%"),
-        ("limit", {"share": 0.03, "limit": 0.01}, "1.0%"),
-        ("limit", {"psi": 0.4, "limit": 0.05}, "0.05"),
-        ("p", {"p": 1e-40}, "< 0.0001"),
-        ("rows", {"rows": 12_345}, "12,345"),
-        ("reference_skill", {"reference_skill": None}, "none"),
-        ("scale", {"scale": "log"}, "log"),
-        ("absent", {}, ""),
-    ],
-)
-def test_figures_are_written_as_people_write_them(name: str, figures: dict[str, Figure], words: str) -> None:
-    assert report.figure(figures, name) == words
 
 
 def test_the_report_is_fit_for_screen_readers_and_printers(drifted: Verdict) -> None:
