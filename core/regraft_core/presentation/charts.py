@@ -32,8 +32,11 @@ LEAST_WIDTH = 480
 FEW_BARS = 6
 """Most names whose bars are thick."""
 
-MAX_NAME = 16
-"""Most characters of a bar's name; longer ones are cut."""
+MAX_NAME = 24
+"""Most characters of a bar's name, as many as two dates have; longer ones are cut."""
+
+SIGN_WIDTH, CODE_WIDTH = 7.2, 7.9
+"""About the width of a character of a name, and of raw text."""
 
 type Point = tuple[float, float]
 
@@ -81,7 +84,8 @@ def share_bar(name: str, share: float, reference: float | None = None) -> Bar:
 
 def bars(found: Sequence[Bar], label: str, *, code: bool = False) -> Chart:
     """Return a bar for each name, or a pair of them where there is a reference. ``code``: names are raw text."""
-    width, room, left = 360, 190, 108
+    width, left = 360, _left([bar.name for bar in found], CODE_WIDTH if code else SIGN_WIDTH)
+    room = width - 62 - left
     thick, pitch = (12, 38) if len(found) <= FEW_BARS else (11, 31)
     largest = max((abs(value) for bar in found for value in (bar.value, bar.reference or 0.0)), default=0.0) or 1.0
     marks: list[str] = []
@@ -99,6 +103,12 @@ def bars(found: Sequence[Bar], label: str, *, code: bool = False) -> Chart:
             marks.append(text(left + length + 6, top + thick / 2 + 4, bar.said[number]))
         y += pitch if len(values) > 1 else thick + 10
     return Chart(width, math.ceil(y), label, marks)
+
+
+def _left(names: Sequence[str], sign: float) -> float:
+    """Return where bars begin: the names stand to the left of them, and are not cut off at the edge."""
+    longest = max((len(_cut(name)) for name in names), default=0)
+    return max(108, math.ceil(longest * sign) + 12)
 
 
 def balance(found: Sequence[Bar], label: str) -> Chart:
@@ -124,7 +134,7 @@ def table(names: tuple[Sequence[str], Sequence[str]], counts: Sequence[Sequence[
     marks += [text(left + (i + 0.5) * cell_width, 38, _cut(n, 9), "middle", "name") for i, n in enumerate(columns)]
     for y, (name, row) in enumerate(zip(rows, counts, strict=True)):
         middle = top + (y + 0.5) * cell_height + 4
-        marks.append(text(left - 12, middle, _cut(name), "end", "name"))
+        marks.append(text(left - 12, middle, _cut(name, 14), "end", "name"))
         for x, count in enumerate(row):
             strength = 0.06 + 0.94 * math.sqrt(count / largest) if count else 0.0
             at = left + x * cell_width

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from regraft_core.presentation.charts import Chart, bars, share_bar
-from regraft_core.profile import Comparison
+from regraft_core.profile import WEEKDAYS, Comparison
 from regraft_core.verdict import Verdict
 
 MAX_GROUPS = 24
@@ -81,7 +81,7 @@ def compared(verdict: Verdict) -> list[Distribution]:
         Distribution(
             column=each.column,
             what=each.what,
-            groups=(shown := groups_of(each.labels, each.shares, each.reference))[0],
+            groups=(shown := groups_of(each.labels, each.shares, each.reference, what=each.what))[0],
             left_out=shown[1],
             psi=each.psi,
             p=each.p,
@@ -98,12 +98,14 @@ def target_of(verdict: Verdict) -> Distribution | None:
 
 
 def groups_of(
-    labels: Sequence[str], shares: Sequence[float], reference: Sequence[float] | None
+    labels: Sequence[str], shares: Sequence[float], reference: Sequence[float] | None, *, what: str = "values"
 ) -> tuple[list[Group], int]:
-    """Return the groups to show, and how many are left out because they are too many."""
+    """Return the groups to show, days of the week in their order, and how many are left out as they are too many."""
     others = [None] * len(labels) if reference is None else reference
     found = [Group(*each) for each in zip(_in_words(labels), shares, others, strict=True)]
     used = [group for group in found if group.share or group.reference]
+    if what == "weekday":
+        used.sort(key=lambda group: [*WEEKDAYS, group.label].index(group.label))
     if len(used) <= MAX_GROUPS:
         return used, 0
     shown = sorted(used, key=lambda group: -abs(group.difference))[:SHOWN_OF_MANY]

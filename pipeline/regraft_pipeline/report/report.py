@@ -221,7 +221,10 @@ def _alone(verdict: Verdict) -> list[Distribution]:
         return []
     columns = [("target", "target", profile.target)]
     columns += [(column, what, found) for column, group in profile.inputs.items() for what, found in group.items()]
-    return [Distribution(column, what, *groups_of(found.labels, found.shares, None)) for column, what, found in columns]
+    return [
+        Distribution(column, what, *groups_of(found.labels, found.shares, None, what=what))
+        for column, what, found in columns
+    ]
 
 
 def _environment() -> Environment:
@@ -232,7 +235,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"sentence": words.sentence, "figure_name": figure_name}
+    environment.filters |= {"address": words.address, "sentence": words.sentence, "figure_name": figure_name}
     environment.globals |= {"light": palette.variables(palette.LIGHT), "dark": palette.variables(palette.DARK)}
     environment.globals |= {"figure": figure, "metric_words": METRICS, "remedy_words": words.REMEDIES}
     return environment

@@ -50,7 +50,7 @@ def shown(fit: Fit, comparisons: Sequence[Comparison]) -> FitShown:
 
 
 def _line(found: Comparison) -> Line:
-    groups, _ = groups_of(found.labels, found.shares, found.reference)
+    groups, _ = groups_of(found.labels, found.shares, found.reference, what=found.what)
     largest = max((max(group.share, group.reference or 0.0) for group in groups), default=0.0) or 1.0
     name = found.column if found.what == "values" else f"{found.what} of {found.column}"
     return Line(

@@ -33,7 +33,17 @@ def test_bars_of_nothing_are_an_empty_chart() -> None:
 
 
 def test_names_that_are_too_long_are_cut() -> None:
-    assert "abcdefghijklmno…" in texts(bars([share_bar("abcdefghijklmnopqrstuvwxyz", 1.0)], "x"))
+    assert "abcdefghijklmnopqrstuvw…" in texts(bars([share_bar("abcdefghijklmnopqrstuvwxyz", 1.0)], "x"))
+
+
+@pytest.mark.parametrize("code", [False, True])
+@pytest.mark.parametrize("name", ["2013-03-20 to 2013-05-28", "pünktlich", "w" * 99])
+def test_names_have_the_room_that_they_take(name: str, code: bool) -> None:
+    chart = bars([share_bar("a", 1.0, 0.5), share_bar(name, 0.5)], "x", code=code)
+    (shown,) = [one for one in parsed(chart).iter(f"{SVG}text") if one.text and one.text[:9] == name[:9]]
+    assert float(shown.attrib["x"]) >= len(shown.text or "") * (7.8 if code else 7)
+    assert max(widths(chart, "new")) >= 80
+    assert len(name) > 24 or shown.text == name
 
 
 def test_what_comes_from_outside_is_escaped() -> None:

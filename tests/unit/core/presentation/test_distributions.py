@@ -45,6 +45,12 @@ def test_bins_are_ranges_and_unseen_characters_have_names() -> None:
     assert [group.label for group in found] == ["space", "a", "\\t"]
 
 
+def test_days_of_the_week_stand_in_their_order() -> None:
+    labels = ["Friday", "Monday", "Sunday", "Wednesday", "other"]
+    found, _ = groups_of(labels, [0.4, 0.3, 0.1, 0.1, 0.1], None, what="weekday")
+    assert [group.label for group in found] == ["Monday", "Wednesday", "Friday", "Sunday", "other"]
+
+
 def test_of_many_groups_those_are_shown_that_differ_most() -> None:
     labels = [f"{number}" for number in range(40)]
     shares = [0.02] * 39 + [0.22]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from regraft_core.addresses import upload_address
 from regraft_core.verdict import Reason, Verdict
 from regraft_pipeline import gates
 from regraft_pipeline.report import report
@@ -138,3 +139,8 @@ def test_an_accepted_dataset_without_reference_has_its_own_distributions(tmp_pat
 def test_a_verdict_without_rows_is_a_short_report() -> None:
     verdict = Verdict(task="passwords", accepted=False, reasons=[])
     assert elements(report.render(verdict, run_id="run-abc", data_url=None)).names.isdisjoint({"svg", "figure"})
+
+
+def test_an_upload_is_called_by_the_name_of_its_file(drifted: Verdict) -> None:
+    page = report.render(drifted, run_id="run-abc", data_url=upload_address("a" * 64, "Flüge 2.csv"))
+    assert "<dd>Flüge 2.csv (uploaded)</dd>" in page
