@@ -69,7 +69,7 @@ class Case:
             judged = gates.judge(Path(file.name), self.task, reference=None, incumbent=None)
             if judged.data is None or not judged.verdict.accepted:
                 raise SystemExit(f"{self.name}: {judged.verdict.summary()}")
-            estimator = fitted(self.task, judged.data)
+            estimator = fitted(self.task, judged.data, judged.profile)
             write(folder, self.task, judged.data, estimator, judged.verdict, data_sha256="0" * 64, run_id="bench")
         (folder / "version.json").write_text(version_json("1"))
 
