@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import zipfile
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from regraft_core.codes import Code
 from regraft_core.errors import BundleError
 from regraft_inference.estimators import bounded
-from regraft_inference.estimators.places import PlaceFinder
+from regraft_inference.estimators.lookups import Lookups
 
 type Floats = NDArray[np.float64]
 
@@ -47,29 +47,17 @@ class Term:
     scores: Floats
 
     @cached_property
-    def _lookup(self) -> tuple[tuple[Floats, ...], Floats]:
+    def lookup(self) -> tuple[tuple[Floats, ...], Floats]:
         """Cuts and scores with the bin of gaps behind all others: that is where NaN is sorted to."""
         cuts = tuple(np.append(one, np.inf) for one in self.cuts)
         return cuts, np.ascontiguousarray(np.roll(self.scores, -1, axis=tuple(range(len(cuts)))))
 
-    def by_places(self, cuts: Sequence[Floats]) -> PlacedTerm:
-        """Return the same by the bins of each part between cuts of which the term's own are some."""
-        own, scores = self._lookup
-        lowest = [np.concatenate([[-np.inf], finer, [np.inf]]) for finer in cuts]
-        bins: list[NDArray[Any]] = [one.searchsorted(x, "right") for one, x in zip(own, lowest, strict=True)]
-        if len(bins) == 1:
-            return self.parts, (), scores.take(bins[0], axis=0)
-        return self.parts, (bins[0] * scores.shape[1], bins[1]), scores.reshape(-1, scores.shape[2])
-
     def plain(self, output: int) -> PlainTerm:
         """Return the same for one output in plain lists, in which NaN is sorted to the end, too."""
-        cuts, scores = self._lookup
+        cuts, scores = self.lookup
         first, *second = [(part, one.tolist()) for part, one in zip(self.parts, cuts, strict=True)]
         return *first, scores[..., output].tolist(), second[0] if second else None
 
-
-type PlacedTerm = tuple[tuple[int, ...], tuple[NDArray[Any], ...], Floats]
-"""Parts, of a pair what the places of each part add up to, and the scores by place, or by that sum."""
 
 type PlainTerm = tuple[int, list[float], list[Any], tuple[int, list[float]] | None]
 """A part, its cuts, the scores by its bins, and of a pair the other part with its cuts."""
@@ -88,33 +76,15 @@ class AdditiveModel:
         """Return the sums for the rows of a matrix."""
         if len(matrix) <= FEW_ROWS:
             return self.scores_of(matrix.tolist())
-        total = np.tile(self.intercept, (len(matrix), 1))
-        for _, values in self._values(matrix):
-            total += values
+        total = np.empty((len(matrix), len(self.intercept)))
+        for some, values in self._lookups.of(matrix):
+            np.add.reduce(values, axis=0, out=total[some])  # in the order of the terms
         return total
 
-    def _values(self, matrix: Floats) -> Iterator[tuple[tuple[int, ...], Floats]]:
-        """Return the parts of each term, and what it adds for each row, shape (rows, outputs).
-
-        A part is searched once for all terms.
-        """
-        finder, terms = self._placed
-        places = finder.of(matrix)
-        for parts, sums, scores in terms:
-            place: NDArray[Any] = places[parts[0]]
-            if sums:
-                place = sums[0].take(place) + sums[1].take(places[parts[1]])
-            yield parts, scores.take(place, axis=0)
-
     @cached_property
-    def _placed(self) -> tuple[PlaceFinder, list[PlacedTerm]]:
-        """What finds the places among the cuts of all terms, by part; and the terms by these places."""
-        found: dict[int, list[Floats]] = {}
-        for term in self.terms:
-            for part, cuts in zip(term.parts, term.cuts, strict=True):
-                found.setdefault(part, []).append(cuts)
-        all_cuts = {part: np.unique(np.concatenate(cuts)) for part, cuts in found.items()}
-        return PlaceFinder(all_cuts), [term.by_places([all_cuts[part] for part in term.parts]) for term in self.terms]
+    def _lookups(self) -> Lookups:
+        """The terms for many rows."""
+        return Lookups(self.intercept, [(term.parts, *term.lookup) for term in self.terms])
 
     def scores_of(self, rows: Sequence[Sequence[float]]) -> Floats:
         """Do as ``scores`` for rows of plain numbers, of which there may be few."""
@@ -140,18 +110,19 @@ class AdditiveModel:
         Of a pair, each part has one half.
         """
         rows, parts = matrix.shape
-        total = np.tile(self.intercept, (rows, 1))
+        total = np.empty((rows, len(self.intercept)))
         found = np.zeros((parts, rows, len(self.intercept)))  # each part is written by itself
         if rows <= FEW_ROWS:
             for place, row in enumerate(matrix.tolist()):
                 for output in range(len(self.intercept)):
                     total[place, output], found[:, place, output] = self._sum_and_added(row, output)
         else:
-            for of_term, values in self._values(matrix):
-                total += values
-                share = values if len(of_term) == 1 else values / 2
-                for part in of_term:
-                    found[part] += share
+            for some, values in self._lookups.of(matrix):
+                np.add.reduce(values, axis=0, out=total[some])
+                for term, of_term in zip(self.terms, values[1:], strict=True):
+                    share = of_term if len(term.parts) == 1 else of_term / 2
+                    for part in term.parts:
+                        found[part, some] += share
         return total, found.transpose(1, 0, 2)
 
     def _sum_and_added(self, row: list[float], output: int) -> tuple[float, list[float]]:

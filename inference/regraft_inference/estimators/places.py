@@ -7,7 +7,7 @@ turn. Rounding keeps the order of numbers, so that no cut below a number is in a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,9 @@ class PlaceFinder:
         cells = {part: _cells(of_part, *ranges[part]) for part, of_part in cuts.items()}
         fullest = {part: int(np.bincount(found).max(initial=0)) for part, found in cells.items()}
         even = [part for part in cuts if fullest[part] <= MOST_IN_CELL]
-        self._ends = {part: np.append(of_part, np.inf) for part, of_part in cuts.items()}
-        self._uneven = [part for part in cuts if part not in even]
-        self._parts = even
+        self._ends = [(part, np.append(of_part, np.inf)) for part, of_part in cuts.items()]
+        self._rows = np.array([place for place, part in enumerate(cuts) if part in even], dtype=np.intp)
+        self._parts = np.array(even, dtype=np.intp)
         self._steps = max((fullest[part] for part in even), default=0)
         self._lowest, self._scale = np.array([ranges[part] for part in even]).reshape(-1, 2, 1).swapaxes(0, 1)
         self._first_cells = np.arange(len(even))[:, np.newaxis] * (CELLS + 1)
@@ -46,19 +46,26 @@ class PlaceFinder:
         self._before = np.array(before, dtype=np.intp).reshape(-1, CELLS + 1) + self._first_places
         self._before[:, CELLS] += 1  # gaps
 
-    def of(self, matrix: Floats) -> dict[int, Places]:
-        """Return the places of each part's finite numbers and gaps, shape (rows,), in a matrix (rows, parts)."""
-        if not self._parts or len(matrix) <= FEW_ROWS:
-            return self._searched(matrix, self._ends)
+    def of(self, matrix: Floats) -> Places:
+        """Return the places of finite numbers and gaps in a matrix (rows, parts), shape (parts with cuts, rows)."""
+        computed = len(self._parts) if len(matrix) > FEW_ROWS else 0
+        if computed == len(self._ends):
+            return self._computed(matrix)
+        found = np.empty((len(self._ends), len(matrix)), dtype=np.intp)
+        if computed:
+            found[self._rows] = self._computed(matrix)
+        for row, (part, cuts) in enumerate(self._ends):
+            if not computed or row not in self._rows:
+                found[row] = cuts.searchsorted(matrix[:, part], "right")
+        return found
+
+    def _computed(self, matrix: Floats) -> Places:
         numbers = matrix.T.take(self._parts, axis=0)
         places: Places = self._before.take(_cells(numbers, self._lowest, self._scale) + self._first_cells)
         for _ in range(self._steps):
             places += numbers >= self._cuts.take(places)  # none is infinite, as what is behind all cuts
-        found: dict[int, Places] = dict(zip(self._parts, places - self._first_places, strict=True))
-        return found | self._searched(matrix, self._uneven)
-
-    def _searched(self, matrix: Floats, parts: Iterable[int]) -> dict[int, Places]:
-        return {part: self._ends[part].searchsorted(matrix[:, part], "right") for part in parts}
+        places -= self._first_places
+        return places
 
 
 def _range(cuts: Floats) -> tuple[float, float]:
