@@ -23,6 +23,9 @@ from regraft_inference.estimators import rows_of
 FEW_ROWS = 128
 """Rows up to which lists are checked faster, column by column."""
 
+FEW_COLUMNS = 3
+"""Columns from which on a table is faster."""
+
 GAP = type(None)
 KINDS: dict[str, set[type]] = {"integer": {int}, "boolean": {bool}, "number": {int, float}}
 """Python types of the values that are right beyond doubt; a float may be a whole number, too."""
@@ -77,13 +80,13 @@ class NumberTable:
 
 
 def number_tables(columns: Iterable[Column]) -> list[NumberTable]:
-    """Return the tables of a contract's columns, one for each type of arrays of numbers."""
+    """Return the tables of a contract's columns, one for each type of arrays that many have."""
     found: dict[np.dtype[Any], list[Column]] = {}
     for column in columns:
         dtype = dtype_of(column)
         if dtype is not None and dtype.name in LETTERS:
             found.setdefault(dtype, []).append(column)
-    return [NumberTable(of_type, dtype) for dtype, of_type in found.items()]
+    return [NumberTable(of_type, dtype) for dtype, of_type in found.items() if len(of_type) >= FEW_COLUMNS]
 
 
 def _range(column: Column) -> tuple[float, float]:

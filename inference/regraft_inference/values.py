@@ -98,10 +98,10 @@ class _StringReader(ColumnReader):
 
     def __init__(self, column: Column) -> None:
         super().__init__(column)
-        categories = column.categories or ()
+        self._choices = tuple[Any, ...](column.categories or ())
         self._places: dict[Any, int] = {}
-        if len(categories) <= MOST_PLACES:
-            self._places = {category: place for place, category in enumerate(categories)}
+        if len(self._choices) <= MOST_PLACES:
+            self._places = {category: place for place, category in enumerate(self._choices)}
 
     def read(self, values: list[Any]) -> Values:
         """Return the typed column. Raises ContractError as for any other."""
@@ -130,7 +130,7 @@ class _StringReader(ColumnReader):
 
     def _typed(self, values: list[Any]) -> Values:
         if self._places:
-            return Choices(values, bytes(map(self._places.__getitem__, values)))
+            return Choices(values, bytes(map(self._places.__getitem__, values)), self._choices)
         return values if self._categories is not None else Words(values)
 
     def _check_kind(self, row: int, value: Any) -> None:
@@ -156,6 +156,7 @@ class _NumberReader(ColumnReader):
             self._minimum = max(self._minimum, column.minimum)
         if column.maximum is not None:
             self._maximum = min(self._maximum, column.maximum)
+        self._is_bounded = self._integer or (self._minimum, self._maximum) != (-LARGEST, LARGEST)
         self._plain_kinds = frozenset({int}) if self._integer else NUMBERS
         """Types that are right beyond doubt: a float may be an integer, too."""
         self._allowed: frozenset[Any] | None = None
@@ -174,7 +175,7 @@ class _NumberReader(ColumnReader):
             finite = math.isfinite(sum(values))
         except OverflowError:
             return False
-        return finite and min(values) >= self._minimum and max(values) <= self._maximum
+        return finite and (not self._is_bounded or (min(values) >= self._minimum and max(values) <= self._maximum))
 
     def _typed(self, values: list[Any]) -> Values:
         return np.array(values, dtype=np.int64 if self._integer else np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import Any
 
 SEPARATOR = "\x00"
 """Stands before each word of a text. A word may have it, too."""
@@ -25,10 +26,10 @@ MOST_PLACES = 256
 class Choices(list[str]):
     """Words of a column with at most ``MOST_PLACES`` categories, whoever takes them for a list."""
 
-    def __init__(self, words: Iterable[str], places: bytes) -> None:
+    def __init__(self, words: Iterable[str], places: bytes, categories: tuple[Any, ...]) -> None:
         super().__init__(words)
-        self.places = places
-        """Of each word, which of the contract's categories it is."""
+        self.places, self.categories = places, categories
+        """Of each word, which of the categories it is."""
 
 
 def words_of(words: Sequence[str]) -> Words:

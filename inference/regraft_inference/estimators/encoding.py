@@ -32,6 +32,7 @@ from pydantic import BaseModel, ConfigDict
 from regraft_core.contract import Column, Contract
 from regraft_inference.columns import typed_values
 from regraft_inference.estimators import Columns, rows_of
+from regraft_inference.words import Choices
 
 TEXT_PARTS = 32
 """Buckets that the words of a text are counted in."""
@@ -132,6 +133,8 @@ class Encoding(BaseModel):
         if column.type == "text":
             return _of_texts(values)
         if column.type == "string":
+            if isinstance(values, Choices) and values.categories == column.categories:
+                return (np.frombuffer(values.places, dtype=np.uint8),)
             places = self._places[column.name].of(values)
             if column.categories is not None:
                 return (places,)

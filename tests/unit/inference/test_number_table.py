@@ -10,8 +10,9 @@ import pytest
 
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import ContractError
+from regraft_inference.columns import dtype_of
 from regraft_inference.formats import RequestReader
-from regraft_inference.number_table import FEW_ROWS, number_tables
+from regraft_inference.number_table import FEW_COLUMNS, FEW_ROWS, NumberTable, number_tables
 from regraft_inference.values import reader_of
 
 ROWS = FEW_ROWS + 1
@@ -32,6 +33,12 @@ ASKED: list[Any] = [0, 1, 2, 3, 6, 1.0, 2.5, -0.0, True, False, None, "1", [], 9
 ASKED += [float("nan"), float("inf"), -float("inf"), 1e308]
 
 
+def table_of(column: Column) -> NumberTable:
+    dtype = dtype_of(column)
+    assert dtype is not None
+    return NumberTable([column], dtype)
+
+
 def outcome(read: Any, *arguments: Any) -> Any:
     """Return type and bytes of what is read, or what is said to be wrong."""
     try:
@@ -43,7 +50,7 @@ def outcome(read: Any, *arguments: Any) -> Any:
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
 def test_a_column_is_read_as_by_its_own_reader(column: Column) -> None:
-    reader, (table,) = reader_of(column), number_tables([column])
+    reader, table = reader_of(column), table_of(column)
     for one in ASKED:
         for other in ASKED:
             values = {column.name: [one] * ROWS + [other]}
@@ -68,7 +75,7 @@ def test_a_column_is_read_as_by_its_own_reader(column: Column) -> None:
 )
 def test_what_is_right_needs_no_other_reader(name: str, values: list[Any]) -> None:
     column = next(each for each in COLUMNS if each.name == name)
-    (table,) = number_tables([column])
+    table = table_of(column)
     assert list(table.read({name: values})) == [name]
 
 
@@ -88,3 +95,10 @@ def test_many_rows_are_read_as_a_few_are() -> None:
         assert found == alone
         refused += type(found) is tuple
     assert 0 < refused < 500
+
+
+def test_a_table_is_of_several_columns_of_numbers() -> None:
+    words = [Column(name=f"word {place}", type="string") for place in range(FEW_COLUMNS)]
+    dates = [Column(name=f"date {place}", type="date") for place in range(FEW_COLUMNS)]
+    assert number_tables([*words, *dates, *COLUMNS[: FEW_COLUMNS - 1]]) == []
+    assert len(number_tables(COLUMNS)) == 2

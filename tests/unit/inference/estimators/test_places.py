@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
-from regraft_inference.estimators.places import FEW_ROWS, PlaceFinder
+from regraft_inference.estimators.places import FEW_ROWS, Floats, PlaceFinder
 
 ROWS = FEW_ROWS + 200
 RNG = np.random.default_rng(5)
@@ -30,13 +28,9 @@ CUTS = {
 @pytest.mark.parametrize("rows", [1, FEW_ROWS, ROWS])
 def test_they_are_as_searched_for(name: str, rows: int) -> None:
     cuts = np.array(CUTS[name], dtype=np.float64)
-    around: list[Any] = [
-        np.nextafter(cuts, 0),
-        cuts,
-        np.nextafter(cuts, np.where(cuts < 0, -LARGEST, LARGEST)),
-        [np.nan, -0.0, 5e-324, 1.5, -LARGEST, LARGEST],
-    ]
-    numbers = RNG.choice(np.concatenate(around), rows)
+    odd = np.array([np.nan, -0.0, 5e-324, 1.5, -LARGEST, LARGEST])
+    up, down = np.nextafter(cuts, np.where(cuts < 0, -LARGEST, LARGEST)), np.nextafter(cuts, 0)
+    numbers: Floats = RNG.choice(np.concatenate([odd, cuts, up, down]), rows)
     other = np.arange(5.0)
     finder = PlaceFinder({2: cuts, 0: other})
     found = finder.of(np.stack([numbers, np.zeros(rows), numbers], axis=1))
