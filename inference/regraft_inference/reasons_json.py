@@ -29,16 +29,17 @@ def json_of(reasons: Sequence[Reasons]) -> bytes:
 
 def _table_json(table: ReasonsTable) -> bytes:
     """Return what the reasons of all rows tell: what stands before each number, by its place, and all numbers."""
-    columns, outputs = len(table.names), len(table.scales)
-    places = np.empty((len(table), columns + 1), dtype=np.int64)
+    rows, columns, outputs = len(table), len(table.names), len(table.scales)
+    places = np.empty((rows, columns + 1), dtype=np.int64)
+    numbers = np.empty((rows, columns + 1))
+    np.add(table.order, outputs * columns, out=places[:, :columns])
     places[:, 0] = table.outputs * columns + table.order[:, 0]
-    places[:, 1:columns] = table.order[:, 1:] + outputs * columns
     places[:, columns] = (outputs + 1) * columns
-    numbers = np.concatenate([table.added, table.answers[:, np.newaxis]], axis=1)
-    text = orjson.dumps(numbers.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
-    before = _before_numbers(table.names, table.scales, table.starts).take(places.ravel()).tolist()
-    told = (b"%b" + text.replace(b",", b"%b")) % tuple(before)
-    return b"[%b}]" % told[len(BETWEEN) :]
+    numbers[:, :columns], numbers[:, columns] = table.added, table.answers
+    before: list[bytes] = _before_numbers(table.names, table.scales, table.starts).take(places.ravel()).tolist()
+    before[0] = before[0].removeprefix(BETWEEN)
+    text = orjson.dumps(numbers.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
+    return (b"[%b" + text[1:-1].replace(b",", b"%b") + b"}]") % tuple(before)
 
 
 @lru_cache

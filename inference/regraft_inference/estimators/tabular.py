@@ -175,12 +175,14 @@ class TabularEstimator:
         fitted, model = self.fitted, self.model
         matrix = fitted.encoding.matrix(columns)
         scores, added = model.explained(matrix)
-        scores, added, start = self._line(scores), fitted.slope * added, self._line(model.intercept)
+        scores, start = self._line(scores), self._line(model.intercept)
         rows, place = np.arange(len(matrix)), np.zeros(len(matrix), dtype=np.int64)
         if fitted.outputs > 1:
-            place = scores.argmax(axis=1)
-            added, start = added - added.mean(axis=2, keepdims=True), start - start.mean()
-        by_column = self._by_column(added[rows, :, place])
+            place, added, start = scores.argmax(axis=1), fitted.slope * added, start - start.mean()
+            by_part = (added - added.mean(axis=2, keepdims=True))[rows, :, place]
+        else:
+            by_part = fitted.slope * added[:, :, 0]
+        by_column = np.ascontiguousarray(self._by_column(by_part))
         order = np.argsort(-np.abs(by_column), axis=1, kind="stable")
         return scores, ReasonsTable(
             names=tuple(self.contract.feature_names),
@@ -188,7 +190,7 @@ class TabularEstimator:
             starts=tuple(start.tolist()),
             outputs=place,
             order=order,
-            added=by_column[rows[:, np.newaxis], order],
+            added=by_column.take(order + rows[:, np.newaxis] * by_column.shape[1]),
             answers=start[place] + by_column.sum(axis=1),
         )
 
