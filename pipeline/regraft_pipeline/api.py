@@ -22,6 +22,7 @@ from regraft_core.verdict import Verdict
 from regraft_inference.bundle import Bundle
 from regraft_inference.pyfunc import PyfuncModel
 from regraft_pipeline import gates
+from regraft_pipeline.data.types import NumberFormat
 from regraft_pipeline.steps.train import fitted, write
 from regraft_pipeline.tasks import Task, load_task
 from regraft_pipeline.tasks.files import task_of
@@ -63,7 +64,7 @@ def judge(frame: Table, task: AnyTask, *, reference: Table | Profile | None = No
     (``data_missing``) for what is neither a frame nor a file.
     """
     of = _task(task)
-    with _file(frame) as path:
+    with _file(frame, of) as path:
         return gates.judge(path, of, reference=_profile(reference, of), incumbent=None).verdict
 
 
@@ -79,7 +80,7 @@ def train(
     Raises RejectedError (``data_rejected``), BundleError (``bundle_exists``), BadRequestError (``data_missing``).
     """
     of, home = _task(task), Path(folder)
-    with _file(frame) as path:
+    with _file(frame, of) as path:
         found = gates.judge(path, of, reference=_profile(reference, of), incumbent=None)
         if not found.verdict.accepted or found.data is None:
             raise RejectedError(found.verdict)
@@ -106,7 +107,7 @@ def _profile(reference: Table | Profile | None, task: Task) -> Profile | None:
     """Return what a frame is held against. Raises RejectedError where the reference itself does not pass."""
     if reference is None or isinstance(reference, Profile):
         return reference
-    with _file(reference) as path:
+    with _file(reference, task) as path:
         found = gates.judge(path, task, reference=None, incumbent=None)
     if found.reference is None:
         raise RejectedError(found.verdict)
@@ -114,7 +115,7 @@ def _profile(reference: Table | Profile | None, task: Task) -> Profile | None:
 
 
 @contextmanager
-def _file(table: object) -> Iterator[Path]:
+def _file(table: object, task: Task) -> Iterator[Path]:
     """Return a table as the file that somebody would have posted, for the gates read files. Raises BadRequestError."""
     if isinstance(table, str | os.PathLike):
         if not Path(table).is_file():
@@ -126,5 +127,20 @@ def _file(table: object) -> Iterator[Path]:
         raise BadRequestError(message, code=Code.DATA_MISSING)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.csv"
-        table.to_csv(path, index=False, lineterminator="\n")
+        _as_written(table, task).to_csv(path, index=False, lineterminator="\n")
         yield path
+
+
+def _as_written(frame: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Return a frame whose numbers have the decimal sign of the task's files, where 1.234 may be another number."""
+    signs = {
+        column.name: sign
+        for column in task.contract.columns
+        if column.is_number and (sign := NumberFormat.of(column.format).decimal) != "."
+    }
+    columns = {
+        name: frame[name].map(lambda value, sign=sign: repr(float(value)).replace(".", sign), na_action="ignore")
+        for name, sign in signs.items()
+        if name in frame.columns and pd.api.types.is_float_dtype(frame[name])
+    }
+    return frame.assign(**columns)

@@ -297,6 +297,7 @@ def _unnamed(places: list[int], width: int) -> Reason:
 def _unknown(unknown: list[str], remedy: str) -> list[Reason]:
     if not unknown:
         return []
+    remedy += "; the task's file leaves a column aside with 'role: ignored', all others with 'extra_columns: ignore'"
     if len(unknown) <= EXAMPLES:
         return [
             reason(

@@ -34,6 +34,17 @@ def test_a_frame_is_judged_trained_on_and_its_model_read_again(task: Path, tmp_p
     assert api.load(tmp_path / "model").predict(reference).equals(answers)
 
 
+def test_numbers_of_a_frame_are_numbers_however_the_files_write_them(task: Path, tmp_path: Path) -> None:
+    task.write_text(TASK.replace("{name: length, type: number}", '{name: length, type: number, format: "1.234,5"}'))
+    old, new = (seals(seed).assign(length=lambda frame: frame["length"] * 1000 + 0.125) for seed in (1, 2))
+    written = new.assign(length=new["length"].map(lambda value: f"{value:,.3f}".translate(str.maketrans(",.", ".,"))))
+    of_frame, of_text = (api.judge(one, task, reference=old) for one in (new, written))
+    assert of_frame.accepted, of_frame.summary()
+    assert of_frame.profile is not None
+    assert of_text.profile is not None
+    assert of_frame.profile.inputs == of_text.profile.inputs
+
+
 def test_what_the_gates_refuse_is_not_trained_on(task: Path, tmp_path: Path) -> None:
     frame = seals(2)
     frame["kind"] = frame["kind"].sample(frac=1, random_state=1).to_numpy()

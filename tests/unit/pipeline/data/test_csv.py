@@ -226,6 +226,7 @@ def test_one_cause_is_one_reason_however_many_columns_it_touches(write: Callable
     assert [reason.code for reason in found][:2] == ["column_unknown", "column_duplicated"]
     assert found[0].message.startswith("20,000 columns are not in the contract: 'c0', 'c1'")
     assert found[0].message.endswith("and 19,995 more")
+    assert "'role: ignored'" in found[0].remedy
 
 
 def test_columns_that_may_be_left_aside_are_no_reason(write: Callable[[bytes], Path]) -> None:

@@ -72,7 +72,8 @@ def test_the_report_runs_nothing_and_loads_nothing(drifted: Verdict) -> None:
 
 def test_the_report_says_which_rows_and_what_to_do(drifted: Verdict) -> None:
     page = report.render(drifted, run_id="run-abc", data_url="https://example.org/data.csv?a=1")
-    assert '<th scope="row">402</th><td class="raw">&lt;script&gt;x&lt;/script&gt;</td><td class="raw culprit">' in page
+    line = '<th scope="row">402</th><td class="raw">&lt;script&gt;x&lt;/script&gt;</td><td class="raw short culprit">'
+    assert line in page
     assert "Example rows as they stand in the file, 1 of 1" in page
     assert "<code>regraft trigger &#39;https://example.org/data.csv?a=1&#39; --wait</code>" in page
     only = drifted.model_copy(update={"reasons": [one for one in drifted.reasons if one.gate == "drift"]})
