@@ -110,14 +110,25 @@ class _StringReader(ColumnReader):
                 return self._typed(values)  # whatever has a place is valid
             except (KeyError, TypeError):
                 return super().read(values)
-        return super().read(values)
+        words = Words(values)
+        return words if self._categories is None and self._fit(words) else super().read(values)
+
+    def _fit(self, words: Words) -> bool:
+        """Whether all values are words of a length that is allowed. What counts them needs their text, too."""
+        try:
+            if not words.text:
+                return True
+        except TypeError:
+            return False
+        lengths = set(map(len, words))
+        return min(lengths) >= self.column.min_length and max(lengths) <= self.column.max_length
 
     def _all_valid(self, values: list[Any]) -> bool:
         if set(map(type, values)) != {str}:
             return not values
         if self._categories is not None:
             return self._categories.issuperset(values)
-        lengths = list(map(len, values))
+        lengths = set(map(len, values))
         return min(lengths) >= self.column.min_length and max(lengths) <= self.column.max_length
 
     def _meant(self, values: list[Any]) -> list[Any]:

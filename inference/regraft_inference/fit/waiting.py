@@ -18,6 +18,9 @@ from regraft_inference.words import SEPARATOR, Choices, Words, words_of
 MOST_CHARACTERS = 1 << 20
 """Characters of a column that wait to be counted at most, beside those of one request."""
 
+FEW_WORDS = 16
+"""Words of a request up to which they are kept and counted with others."""
+
 
 class Waiting(Protocol):
     """Some columns of requests."""
@@ -89,6 +92,7 @@ class Strings:
 
     def _clear(self) -> None:
         self._values: list[str] = []
+        self._found = Counter[str]()
         self._places: list[bytes] = []
         self._texts: list[str] = []
         self._words = self._gaps = self._characters = 0
@@ -105,7 +109,9 @@ class Strings:
         if self._looks_inside and not self._takes_text(words_of(words)):
             return
         self._words += len(words)
-        if self._tells_apart:
+        if self._tells_apart and len(words) > FEW_WORDS:
+            self._found.update(words)  # now, so that they need not stay
+        elif self._tells_apart:
             self._values.extend(words)
         if self._characters > MOST_CHARACTERS:
             self.count()
@@ -129,7 +135,8 @@ class Strings:
 
     def _tally(self) -> Counter[str]:
         """Return how often there is each word, where that is counted."""
-        found = Counter(self._values)
+        found = self._found
+        found.update(self._values)
         if self._places:
             places = np.frombuffer(b"".join(self._places), dtype=np.uint8)
             found.update(dict(zip(self._categories, np.bincount(places).tolist(), strict=False)))
