@@ -26,7 +26,7 @@ FEW_ROWS = 128
 FEW_COLUMNS = 3
 """Columns from which on a table is faster."""
 
-GAP = type(None)
+GAP, NAN = type(None), math.nan
 KINDS: dict[str, set[type]] = {"integer": {int}, "boolean": {bool}, "number": {int, float}}
 """Python types of the values that are right beyond doubt; a float may be a whole number, too."""
 
@@ -48,6 +48,7 @@ class NumberTable:
         self._columns = [(column.name, KINDS[column.type], column.nullable > 0) for column in columns]
         self._gaps = np.array([[column.nullable > 0] for column in columns])
         ranges = np.array([_range(column) for column in columns], dtype=dtype)
+        self._is_unbounded = {(-LARGEST, LARGEST)} == {_range(column) for column in columns}
         self._lowest, self._highest = ranges[:, :1], ranges[:, 1:]
         self._listed = [(column.name, values) for column in columns if (values := _listed(column))]
 
@@ -68,15 +69,22 @@ class NumberTable:
             kinds = set(map(type, values))
             if nullable and GAP in kinds:
                 kinds.remove(GAP)
-                values = [math.nan if value is None else value for value in values]
+                values = [NAN if value is None else value for value in values]
             if not kinds <= known:
                 return None
             try:
                 packed.pack_into(table, place * packed.size, *values)
             except (struct.error, OverflowError):  # a whole number that is too large
                 return None
-        valid = (table >= self._lowest) & (table <= self._highest)  # NaN is neither
+        valid = self._within(table)
         return table if valid.all() or (valid | (np.isnan(table) & self._gaps)).all() else None
+
+    def _within(self, table: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which numbers are within the bounds of their column; NaN is not."""
+        if self._is_unbounded:
+            finite: NDArray[np.bool_] = np.isfinite(table)
+            return finite
+        return (table >= self._lowest) & (table <= self._highest)
 
 
 def number_tables(columns: Iterable[Column]) -> list[NumberTable]:
