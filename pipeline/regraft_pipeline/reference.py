@@ -8,6 +8,7 @@ from pathlib import Path
 from regraft_core import layout
 from regraft_core.codes import Code
 from regraft_core.errors import BadRequestError, NotFoundError, RegraftError
+from regraft_core.listing import first_of
 from regraft_core.logs import get_logger
 from regraft_core.reference import blessed, profile_of_run, read_reference
 from regraft_core.stores.objects import ObjectStore, open_store, put_model
@@ -17,6 +18,9 @@ from regraft_pipeline.settings import PipelineSettings
 from regraft_pipeline.tasks import Task
 
 log = get_logger(__name__)
+
+MOST_NAMED = 3
+"""Most cures that are named of a file that can be no reference."""
 
 
 def current(task: Task, store: ObjectStore) -> Profile:
@@ -74,8 +78,10 @@ def counted(csv: Path, task: Task) -> Profile:
     """Return the profile of a file that can be a reference. Raises BadRequestError (``reference_unfit``)."""
     found = judge(csv, task, reference=None, incumbent=None)
     if found.reference is None:
+        needed = first_of(list(dict.fromkeys(one.remedy for one in found.verdict.errors if one.remedy)), MOST_NAMED)
         raise BadRequestError(
-            f"{csv.name} does not pass the gates, even with nothing to hold it against: {found.verdict.summary()}",
+            f"{csv.name} does not pass the gates, even with nothing to hold it against: {found.verdict.summary()}; "
+            f"needed: {needed}, or a task whose file allows what is there",
             code=Code.REFERENCE_UNFIT,
         )
     return found.reference

@@ -38,7 +38,8 @@ def test_a_run_on_what_is_not_there_starts_no_stack(
 
 def test_a_reference_that_does_not_pass_is_told_by_its_own_name(tmp_path: Path) -> None:
     (tmp_path / "first.csv").write_text("x,y\n1,2\n")
-    with pytest.raises(BadRequestError, match=r"^first\.csv does not pass the gates"):
+    told = r"^first\.csv does not pass the gates.*; needed: .+, or a task whose file allows what is there$"
+    with pytest.raises(BadRequestError, match=told):
         reference.shipped(task_of(read_definition(TASK), tmp_path))
 
 
