@@ -155,7 +155,7 @@ class Column(BaseModel):
             schema["type"] = [schema["type"], "null"]
         if self.format is not None:
             schema[FILE_FORMAT] = self.format
-        if described := " ".join(part for part in (self.description, f"[{self.unit}]" if self.unit else "") if part):
+        if described := " ".join(part for part in (self.description, self._unit_told()) if part):
             schema["description"] = described
         if self.categories is not None:
             schema["enum"] = [*self.categories, None] if self.nullable else list(self.categories)
@@ -165,6 +165,12 @@ class Column(BaseModel):
             limits = {"minimum": self.minimum, "maximum": self.maximum}
             schema |= {name: limit for name, limit in limits.items() if limit is not None}
         return schema
+
+    def _unit_told(self) -> str:
+        """Return the unit as it stands behind a description: not where the name has it, as Distance in km does."""
+        if not self.unit or re.search(rf"(?<!\w){re.escape(self.unit)}(?!\w)", self.name):
+            return ""
+        return f"[{self.unit}]"
 
 
 def _is_time_format(form: str) -> bool:

@@ -43,12 +43,16 @@ PREDICT_PORT = 8080
 log = get_logger(__name__)
 
 
+TIMES: dict[str, Literal["date", "datetime"]] = {"date": "date", "date-time": "datetime"}
+"""Kinds of columns that a browser asks for with a calendar, by the format of their schema."""
+
+
 class Column(BaseModel):
     """A column of a request, as a form may ask for it."""
 
     name: str
     description: str = ""
-    kind: Literal["text", "number", "choice"]
+    kind: Literal["text", "number", "choice", "date", "datetime"]
     integer: bool = False
     boolean: bool = False
     optional: bool = False
@@ -253,6 +257,8 @@ def _column_of(name: str, description: str, items: dict[str, Any]) -> Column:
         return Column(
             name=name, description=description, kind="choice", choices=choices, integer=numeric, start=choices[0]
         )
+    if kind := TIMES.get(items.get("format", "")):
+        return Column(name=name, description=description, kind=kind)
     if items.get("type") == "string":
         return Column(name=name, description=description, kind="text", longest=items.get("maxLength"))
     low, high = items.get("minimum"), items.get("maximum")

@@ -20,6 +20,19 @@ def test_columns_are_the_features_in_order_and_then_the_target() -> None:
     assert [column.name for column in CONTRACT.columns] == ["street", "area", "kind", "price"]
 
 
+@pytest.mark.parametrize(
+    ("name", "unit", "told"),
+    [("Distance in km", "km", None), ("Distance (km)", "km", None), ("temp", "m", "[m]"), ("Luft %", "%", None)],
+)
+def test_a_unit_is_told_once(name: str, unit: str, told: str | None) -> None:
+    assert Column(name=name, type="number", unit=unit).json_schema().get("description") == told
+
+
+def test_how_files_write_a_column_is_told_where_it_is_not_as_json_does() -> None:
+    written = Column(name="seen_on", type="date", format="%d.%m.%Y").json_schema()
+    assert written == {"type": "string", "format": "date", "x-file-format": "%d.%m.%Y"}
+
+
 def test_the_request_schema_says_all_that_the_contract_says() -> None:
     schema = CONTRACT.request_schema()
     assert schema["required"] == ["street", "area", "kind"]

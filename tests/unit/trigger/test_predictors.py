@@ -28,7 +28,8 @@ def test_the_contract_itself_becomes_fields_of_every_type() -> None:
         features=(
             ContractColumn(name="mass", type="number", nullable=True, unit="g"),
             ContractColumn(name="ringed", type="boolean"),
-            ContractColumn(name="seen_on", type="date"),
+            ContractColumn(name="seen_on", type="date", format="%d.%m.%Y"),
+            ContractColumn(name="seen_at", type="datetime", nullable=True),
             ContractColumn(name="island", type="string", categories=("a", "b"), nullable=True),
         ),
         target=ContractColumn(name="species", type="string", categories=("x", "y", "z")),
@@ -39,7 +40,8 @@ def test_the_contract_itself_becomes_fields_of_every_type() -> None:
     assert kinds == [
         ("mass", "number", True),
         ("ringed", "choice", False),
-        ("seen_on", "text", False),
+        ("seen_on", "date", False),
+        ("seen_at", "datetime", True),
         ("island", "choice", True),
     ]
-    assert (columns[1].choices, columns[3].choices) == (["false", "true"], ["a", "b"])
+    assert (columns[1].choices, columns[4].choices) == (["false", "true"], ["a", "b"])
