@@ -38,6 +38,9 @@ MAX_NAME = 24
 SIGN_WIDTH, CODE_WIDTH = 7.2, 7.9
 """About the width of a character of a name, and of raw text."""
 
+VALUE_WIDTH = 54
+"""Width of a value such as -0.0519 beside its bar."""
+
 type Point = tuple[float, float]
 
 
@@ -105,22 +108,24 @@ def bars(found: Sequence[Bar], label: str, *, code: bool = False) -> Chart:
     return Chart(width, math.ceil(y), label, marks)
 
 
-def _left(names: Sequence[str], sign: float) -> float:
-    """Return where bars begin: the names stand to the left of them, and are not cut off at the edge."""
-    longest = max((len(_cut(name)) for name in names), default=0)
+def _left(names: Sequence[str], sign: float, most: int = MAX_NAME) -> float:
+    """Return where the names end that stand to the left of bars, so that none is cut off at the edge."""
+    longest = max((len(_cut(name, most)) for name in names), default=0)
     return max(108, math.ceil(longest * sign) + 12)
 
 
 def balance(found: Sequence[Bar], label: str) -> Chart:
     """Return a bar for each name from a line in the middle: to the right above 0, to the left below."""
-    width, room, middle, thick = 360, 80, 210, 11
+    width, thick, most = 360, 11, 18
+    left = _left([bar.name for bar in found], SIGN_WIDTH, most)
+    middle, room = (left + width) / 2, (width - left) / 2 - VALUE_WIDTH
     largest = max((abs(bar.value) for bar in found), default=0.0) or 1.0
     marks = [_line(middle, 2, middle, 2 + len(found) * (thick + 9), "grid")]
     for number, bar in enumerate(found):
         top, length = 4.0 + number * (thick + 9), room * abs(bar.value) / largest
-        left, at = (middle - length, middle - length - 6) if bar.value < 0 else (middle, middle + length + 6)
-        marks.append(text(8, top + thick - 1, _cut(bar.name, 13), kind="name"))
-        marks.append(rect(left, top, max(length, 0.5), thick, "old" if bar.value < 0 else "new"))
+        begin, at = (middle - length, middle - length - 6) if bar.value < 0 else (middle, middle + length + 6)
+        marks.append(text(8, top + thick - 1, _cut(bar.name, most), kind="name"))
+        marks.append(rect(begin, top, max(length, 0.5), thick, "old" if bar.value < 0 else "new"))
         marks.append(text(at, top + thick - 1, bar.said[0], "end" if bar.value < 0 else "start"))
     return Chart(width, 8 + len(found) * (thick + 9), label, marks)
 

@@ -2,7 +2,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from regraft_core.presentation.charts import Axis, Bar, Chart, Plot, bars, share_bar, short, stack, table
+from regraft_core.presentation.charts import Axis, Bar, Chart, Plot, balance, bars, share_bar, short, stack, table
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '"/><script>alert(1)</script>'
@@ -44,6 +44,17 @@ def test_names_have_the_room_that_they_take(name: str, code: bool) -> None:
     assert float(shown.attrib["x"]) >= len(shown.text or "") * (7.8 if code else 7)
     assert max(widths(chart, "new")) >= 80
     assert len(name) > 24 or shown.text == name
+
+
+@pytest.mark.parametrize("name", ["z", "Startflughafen", "w" * 99])
+def test_values_of_a_balance_stand_beside_the_names(name: str) -> None:
+    chart = balance([Bar(name, -9.0, said=("-0.0519", "")), Bar("b", 9.0, said=("+0.0519", ""))], "x")
+    shown = {one.text: float(one.attrib["x"]) for one in parsed(chart).iter(f"{SVG}text")}
+    (first,) = [text for text in shown if text and text[0] == name[0]]
+    assert first == name or len(first) == 18
+    assert shown[first] + 7.2 * len(first) <= shown["-0.0519"] - 48
+    assert shown["+0.0519"] + 48 <= 360
+    assert min(widths(chart, "new") + widths(chart, "old")) >= 40
 
 
 def test_what_comes_from_outside_is_escaped() -> None:
