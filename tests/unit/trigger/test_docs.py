@@ -7,6 +7,7 @@ from pathlib import Path
 
 from regraft_core import errors
 from regraft_core import kube as kubernetes
+from regraft_core.definition import state, yaml
 from regraft_core.stores import objects, queue
 from regraft_trigger import access, api, bodies, guard, leaving, page, predictors, problems, service, uploads
 from regraft_trigger.backends import local
@@ -17,7 +18,7 @@ DOCUMENT = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 OWN = (access, api, bodies, guard, leaving, local, page, predictors, problems, service, uploads)
 OF_PREDICTORS = {"bundle_missing", "bundle_not_loaded", "no_reasons"}
 """Codes that the service hears from a predictor and answers by itself."""
-OTHERS = (errors, kubernetes, objects, queue)
+OTHERS = (errors, kubernetes, objects, queue, state, yaml)
 
 
 def given(*modules: object) -> set[str]:
