@@ -23,6 +23,7 @@ from regraft_cli.options import (
     AsJson,
     Data,
     Dataset,
+    OneTask,
     TaskName,
     Token,
     Url,
@@ -161,7 +162,7 @@ def trigger(
 
 @app.command()
 def runs(
-    task: TaskName = None,
+    task: OneTask = None,
     limit: Annotated[int, typer.Option(help="Most runs to show")] = 20,
     data: Data = DEFAULT_DATA,
     url: Url = None,

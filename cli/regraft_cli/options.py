@@ -44,6 +44,7 @@ Token = Annotated[
     str | None, typer.Option("--token", envvar=["REGRAFT_TRIGGER_TOKEN", "REGRAFT_READ_TOKEN"], help="Bearer token")
 ]
 TaskName = Annotated[str | None, typer.Option("--task", help="Which task; the first one where none is named")]
+OneTask = Annotated[str | None, typer.Option("--task", help="Of this task alone; of all where none is named")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table")]
 
 DEFAULT_DATA = Path("regraft-data")

@@ -11,14 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from regraft_cli import terminal
-from regraft_cli.options import DEFAULT_DATA, AsJson, Data, settings_of
+from regraft_cli.options import DEFAULT_DATA, AsJson, Data, OneTask, settings_of
 
 if TYPE_CHECKING:
     from regraft_pipeline.prune import Plan
 
 
 def prune(
-    task: Annotated[str | None, typer.Option("--task", help="Of this task alone; of all where none is named")] = None,
+    task: OneTask = None,
     keep: Annotated[int | None, typer.Option(min=1, help="Newest versions of a task to keep")] = None,
     days: Annotated[int | None, typer.Option(min=0, help="Days that runs without a kept version are kept")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go")] = False,
