@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from regraft_trigger import api, leaving, page
 from regraft_trigger.access import Access
 from regraft_trigger.backends.backend import Backend, PredictorPod
+from regraft_trigger.examples import Examples
 from regraft_trigger.feed import Feed
 from regraft_trigger.fit.collector import Collector, Keeps, Pods
 from regraft_trigger.fit.gauges import FitGauges
@@ -30,7 +31,8 @@ def create_app(settings: TriggerSettings, backend: Backend) -> FastAPI:
     """Return the service on a backend, which it closes when it stops."""
     metrics = Metrics(settings.tasks)
     feed = Feed(backend, settings.heartbeat_seconds, metrics.observe)
-    predictors = Predictors(settings.predictor_url, settings.tasks, backend.pods)
+    examples = Examples(backend.objects, backend.serving)
+    predictors = Predictors(settings.predictor_url, settings.tasks, backend.pods, examples.row)
     uploads = Uploads(max_bytes=settings.max_dataset_bytes, at_once=settings.max_uploads)
     collector = Collector(
         backend.objects,

@@ -19,6 +19,7 @@ from regraft_core.errors import BadRequestError, RegraftError, UnavailableError
 from regraft_core.logs import get_logger, log_once
 from regraft_core.runs import Cause
 from regraft_trigger.backends.backend import PredictorPod
+from regraft_trigger.examples import Row
 from regraft_trigger.reasons import Reasons
 from regraft_trigger.traffic import SCRAPE_SECONDS, Tally, Traffic
 
@@ -75,6 +76,15 @@ class Answer(BaseModel):
     milliseconds: float
 
 
+type Example = Callable[[str], Awaitable[Row]]
+"""Return a row that a form of a task may begin with."""
+
+
+async def no_example(_task: str) -> Row:
+    """Know of no row."""
+    return {}
+
+
 type Pods = Callable[[int], Awaitable[Sequence[PredictorPod]]]
 """Return the predictors' processes, each with its address at a port."""
 
@@ -87,12 +97,16 @@ async def no_pods(_port: int) -> Sequence[PredictorPod]:
 class Predictors:
     """The predictors. ``url`` is a task's address, with ``{task}`` for its name; without one nothing is known.
 
-    Behind that address are those that are ready; ``pods`` are asked where none is.
+    Behind that address are those that are ready; ``pods`` are asked where none is. A form begins with the values of
+    ``example``, where there are any.
     """
 
-    def __init__(self, url: str | None, tasks: Sequence[str], pods: Pods = no_pods) -> None:
+    def __init__(
+        self, url: str | None, tasks: Sequence[str], pods: Pods = no_pods, example: Example = no_example
+    ) -> None:
         self._url = url
         self._pods = pods
+        self._example = example
         self._troubles: dict[str, Cause] = {}
         self._columns: dict[str, list[Column]] = {}
         self._reasoning: set[str] = set()
@@ -215,7 +229,8 @@ class Predictors:
         try:
             response = await self._http.get(f"{self._urls[task]}/{task}/schema")
             schema = response.raise_for_status().json()
-            self._columns[task] = read_columns(schema)
+            row = await self._example(task)
+            self._columns[task] = [begun(column, row.get(column.name)) for column in read_columns(schema)]
             self._read[task] = _version_of(response)
             self._reasoning -= {task}
             self._reasoning |= {task} if gives_reasons(schema) else set()
@@ -267,6 +282,20 @@ def _column_of(name: str, description: str, items: dict[str, Any]) -> Column:
     return Column(
         name=name, description=description, kind="number", integer=integer, minimum=low, maximum=high, start=middle
     )
+
+
+def begun(column: Column, value: object) -> Column:
+    """Return a column whose field begins with a value as JSON has it; as it is where that is none for such a field."""
+    if column.boolean and isinstance(value, bool):
+        start = "true" if value else "false"
+    elif column.kind in ("date", "datetime") and isinstance(value, str):
+        start = value[: len("2001-02-03" if column.kind == "date" else "2001-02-03T04:05:06")]
+    elif isinstance(value, bool) or not isinstance(value, str | int | float):
+        return column
+    else:
+        start = str(value)
+    known = column.kind != "choice" or start in column.choices
+    return column.model_copy(update={"start": start}) if known else column
 
 
 def _shown(value: object) -> str:
