@@ -20,14 +20,14 @@ FEW_ROWS = 8
 """Rows up to which objects are written faster than arrays."""
 
 
-def json_of(reasons: Sequence[Reasons]) -> bytes:
-    """Return what reasons tell, as JSON."""
+def json_of(reasons: Sequence[Reasons], before: bytes = b"", behind: bytes = b"") -> bytes:
+    """Return what reasons tell, as JSON, between what stands before and behind it: that of many rows is long."""
     if isinstance(reasons, ReasonsTable) and len(reasons) > FEW_ROWS:
-        return _table_json(reasons)
-    return orjson.dumps([each.told() for each in reasons])
+        return _table_json(reasons, before, behind)
+    return b"%b%b%b" % (before, orjson.dumps([each.told() for each in reasons]), behind)
 
 
-def _table_json(table: ReasonsTable) -> bytes:
+def _table_json(table: ReasonsTable, first: bytes, last: bytes) -> bytes:
     """Return what the reasons of all rows tell: what stands before each number, by its place, and all numbers."""
     rows, columns, outputs = len(table), len(table.names), len(table.scales)
     places = np.empty((rows, columns + 1), dtype=np.int64)
@@ -39,7 +39,8 @@ def _table_json(table: ReasonsTable) -> bytes:
     before: list[bytes] = _before_numbers(table.names, table.scales, table.starts).take(places.ravel()).tolist()
     before[0] = before[0].removeprefix(BETWEEN)
     text = orjson.dumps(numbers.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
-    return (b"[%b" + text[1:-1].replace(b",", b"%b") + b"}]") % tuple(before)
+    format_ = b"%b[%b" + text[1:-1].replace(b",", b"%b") + b"}]%b"
+    return format_ % (first, *before, last)
 
 
 @lru_cache
