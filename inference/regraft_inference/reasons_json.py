@@ -32,8 +32,9 @@ def _table_json(table: ReasonsTable, first: bytes, last: bytes) -> bytes:
     rows, columns, outputs = len(table), len(table.names), len(table.scales)
     places = np.empty((rows, columns + 1), dtype=np.int64)
     numbers = np.empty((rows, columns + 1))
-    np.add(table.order, outputs * columns, out=places[:, :columns])
-    places[:, 0] = table.outputs * columns + table.order[:, 0]
+    np.add(table.order, [0, *[outputs * columns] * (columns - 1)], out=places[:, :columns])
+    if outputs > 1:
+        places[:, 0] += table.outputs * columns
     places[:, columns] = (outputs + 1) * columns
     numbers[:, :columns], numbers[:, columns] = table.added, table.answers
     before: list[bytes] = _before_numbers(table.names, table.scales, table.starts).take(places.ravel()).tolist()
