@@ -10,7 +10,7 @@ import orjson
 from numpy.typing import NDArray
 
 from regraft_inference.estimators import Reasons
-from regraft_inference.reasons_json import json_of
+from regraft_inference.reasons_json import FEW_ROWS, json_of
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -32,7 +32,7 @@ class Answered:
 
     def document(self, name: str, reasons: str, beside: Mapping[str, Any] = NOTHING) -> bytes:
         """Return the JSON that tells the answers and the reasons, each under its name, and what is beside them."""
-        told = orjson.dumps({name: self.values.tolist(), **beside})
-        if self.reasons is None:
-            return told
-        return json_of(self.reasons, b"%b,%b:" % (told[:-1], orjson.dumps(reasons)), b"}")
+        told = {name: self.values.tolist(), **beside}
+        if self.reasons is None or len(self.values) <= FEW_ROWS:
+            return orjson.dumps(told | self.told_reasons(reasons))
+        return json_of(self.reasons, b"%b,%b:" % (orjson.dumps(told)[:-1], orjson.dumps(reasons)), b"}")
