@@ -161,7 +161,7 @@ def _request_formats(contract: Contract, gives: Mapping[str, bool]) -> dict[str,
     items = {column.name: column.json_schema() for column in contract.features}
     limits = {"minItems": 1, "maxItems": contract.max_request_rows}
     others = contract.extra_columns == "ignore"
-    aside = {name: {} for name in contract.ignored if name not in items}
+    aside: dict[str, Any] = {name: {} for name in contract.ignored if name not in items}
     one_row = {"type": "object", "properties": items | aside, "required": list(items), "additionalProperties": others}
     in_order = {"type": "array", "prefixItems": list(items.values()), "minItems": len(items), "maxItems": len(items)}
     records = {"type": "array", "items": one_row, **limits}
@@ -194,7 +194,7 @@ def _request_formats(contract: Contract, gives: Mapping[str, bool]) -> dict[str,
 
 
 def _wrapped(key: str, schema: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    beside = {name: {} for name in BESIDE}
+    beside: dict[str, Any] = {name: {} for name in BESIDE}
     return {
         "type": "object",
         "properties": {**beside, **options, key: schema},
