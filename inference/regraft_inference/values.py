@@ -194,7 +194,7 @@ class _NumberReader(ColumnReader):
     def _check_kind(self, row: int, value: Any) -> None:
         if type(value) not in NUMBERS:
             self._refuse(row, value, Code.WRONG_TYPE, f"type {self.column.type}")
-        if not math.isfinite(value):
+        if type(value) is float and not math.isfinite(value):  # of a whole number that is too large, the bounds tell
             code = Code.VALUE_NAN if math.isnan(value) else Code.VALUE_INFINITE
             self._refuse(row, value, code, "a finite number")
         if self._integer and value != math.floor(value):

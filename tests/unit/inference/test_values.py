@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -187,3 +187,16 @@ def test_numbers_together_are_checked_as_each_alone(
         for times in (1, 20):
             values = [NUMBERS_ASKED[one], NUMBERS_ASKED[other]] * times
             assert passes(partial(reader.read, values)) == (alone[one] and alone[other]), values
+
+
+@pytest.mark.parametrize("rows_", [1, MANY])
+@pytest.mark.parametrize("kind", ["integer", "number"])
+@pytest.mark.parametrize(("value", "code"), [(10**400, "value_too_large"), (-(10**400), "value_too_small")])
+def test_a_whole_number_beyond_all_that_can_be_computed_is_refused(
+    kind: Literal["integer", "number"], value: int, code: str, rows_: int
+) -> None:
+    """A body with NaN is read by Python's parser, whose whole numbers have no end."""
+    for nullable in (False, True):
+        with pytest.raises(ContractError) as refused:
+            reader_of(Column(name="age", type=kind, nullable=nullable)).read([*[1] * (rows_ - 1), value])
+        assert (refused.value.code, refused.value.details["row"]) == (code, rows_ - 1)
