@@ -293,7 +293,7 @@ def begun(column: Column, value: object) -> Column:
     elif isinstance(value, bool) or not isinstance(value, str | int | float):
         return column
     else:
-        start = str(value)
+        start = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
     known = column.kind != "choice" or start in column.choices
     return column.model_copy(update={"start": start}) if known else column
 
