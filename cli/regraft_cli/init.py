@@ -90,7 +90,7 @@ def _told(draft: Draft, written: Written, tasks: Path, *, repeated: int) -> Grou
         Text(),
         Text(f"written: {written.path}, {reference}"),
         *_refused(written),
-        Text(f"next: regraft up{option}", "bold"),
+        Text(f"{'next' if written.halves.accepted else 'then'}: regraft up{option}", "bold"),
     ]
     return Group(*parts)
 

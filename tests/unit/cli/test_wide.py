@@ -36,6 +36,8 @@ def test_a_table_that_tells_nothing_is_refused_with_each_reason_once(
     arguments = ["init", str(tmp_path / "noise.csv"), "--target", "y", "--tasks", str(tmp_path / "tasks")]
     told = CliRunner().invoke(app, arguments).stdout
     assert "one half held against the other: rejected\n" in told
+    assert "bring more or other rows, or edit the file" in told
+    assert "\nthen: regraft up" in told
     assert told.count("hardly predicts the others") == 1
 
 
