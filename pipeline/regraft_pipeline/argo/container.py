@@ -12,7 +12,9 @@ import platform
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -40,7 +42,11 @@ from regraft_pipeline.settings import PipelineSettings
 PROGRESS_VARIABLE = "ARGO_PROGRESS_FILE"
 """Environment variable in which Argo names the file that it reads progress from."""
 
+TERMINATED = 128 + signal.SIGTERM
+"""Exit code of a process that was told to end, as shells have it."""
+
 log = get_logger(__name__)
+_told_to_end = threading.Event()
 
 
 def main(step: str) -> int:
@@ -123,8 +129,32 @@ def record(request: RunRequest, settings: PipelineSettings, failures: Mapping[st
 def _perform(step: str, request: RunRequest, settings: PipelineSettings) -> Result:
     from regraft_pipeline import assembly  # noqa: PLC0415  (the record needs none of it)
 
-    with tempfile.TemporaryDirectory() as workdir:
+    with _ending(), tempfile.TemporaryDirectory() as workdir:
         return assembly.run_step(step, request, settings, progress=report_progress, workdir=Path(workdir))
+
+
+def heed_signals() -> None:
+    """End on SIGTERM by an exception, so that a deploy can put back."""
+
+    def end(*_: object) -> None:
+        _told_to_end.set()
+        sys.exit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, end)
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Let who was told to end do so, whatever a library makes of the exception.
+
+    Raised while an extension in C++ is imported, it comes out as an ImportError: the step would seem to have failed.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _told_to_end.is_set():
+            raise SystemExit(TERMINATED) from error
+        raise
 
 
 def request_from(environment: Mapping[str, str]) -> RunRequest:
@@ -148,5 +178,5 @@ def report_progress(share: float | None, message: str) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a deploy can put back
+    heed_signals()
     sys.exit(main(sys.argv[1]))

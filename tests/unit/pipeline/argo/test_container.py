@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -105,6 +109,37 @@ def test_a_step_that_fails_leaves_the_cause(pod: Pod, error: Exception, code: st
     cause = pod.attempt("download").cause
     assert cause is not None
     assert (cause.code, cause.message) == (code, str(error))
+
+
+@pytest.fixture
+def heeded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(container, "_told_to_end", threading.Event())
+    container.heed_signals()
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("is_caught", [False, True])
+def test_a_step_that_is_told_to_end_has_not_failed(
+    pod: Pod, heeded: None, monkeypatch: pytest.MonkeyPatch, is_caught: bool
+) -> None:
+    def run(_context: Context) -> Result:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except SystemExit as error:
+            if is_caught:
+                raise ImportError("initialization failed") from error
+            raise
+        raise AssertionError("it goes on")
+
+    module = ModuleType("train")
+    module.run = run  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "regraft_pipeline.steps.train", module)
+    with pytest.raises(SystemExit) as ended:
+        main("train")
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert pod.attempt("train").state == StepState.RUNNING
 
 
 def test_a_step_that_left_its_result_before_it_was_killed_is_not_run_again(pod: Pod) -> None:
