@@ -120,6 +120,9 @@ class _StringReader(ColumnReader):
                 return True
         except TypeError:
             return False
+        return self._have_lengths(words)
+
+    def _have_lengths(self, words: list[str]) -> bool:
         lengths = set(map(len, words))
         return min(lengths) >= self.column.min_length and max(lengths) <= self.column.max_length
 
@@ -128,8 +131,7 @@ class _StringReader(ColumnReader):
             return not values
         if self._categories is not None:
             return self._categories.issuperset(values)
-        lengths = set(map(len, values))
-        return min(lengths) >= self.column.min_length and max(lengths) <= self.column.max_length
+        return self._have_lengths(values)
 
     def _meant(self, values: list[Any]) -> list[Any]:
         """Blanks around a word are no part of it, unless the contract names them; in a CSV they are none either."""
