@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from regraft_core.codes import Code
 from regraft_core.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from regraft_cli.embedded.stack import StackRecord
     from regraft_pipeline.settings import PipelineSettings
 
 Dataset = Annotated[
@@ -68,18 +70,19 @@ def settings_of(data: Path) -> PipelineSettings:
 
 def trigger_at(url: str | None, data: Path) -> str:
     """Return where the trigger service is: as somebody said, else of the stack that runs on the folder, else usual."""
-    from regraft_cli.embedded.stack import record_of
-
-    record = None if url is not None else record_of(data)
-    return url or (record.trigger_url if record else DEFAULT_URL)
+    return _address(url, data, lambda stack: stack.trigger_url, DEFAULT_URL)
 
 
 def predictor_at(url: str | None, data: Path) -> str:
     """Return where the predictor is: as somebody said, else of the stack that runs on the folder, else usual."""
+    return _address(url, data, lambda stack: stack.predict_url, DEFAULT_PREDICTOR)
+
+
+def _address(url: str | None, data: Path, of_stack: Callable[[StackRecord], str], usual: str) -> str:
     from regraft_cli.embedded.stack import record_of
 
     record = None if url is not None else record_of(data)
-    return url or (record.predict_url if record else DEFAULT_PREDICTOR)
+    return url or (of_stack(record) if record else usual)
 
 
 def stack_of(url: str | None, task: str, data: Path) -> str | None:
