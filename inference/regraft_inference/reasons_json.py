@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from regraft_inference.estimators.reasons import Reasons, ReasonsTable
+from regraft_inference.estimators.reasons import Cells, Reasons, ReasonsTable
 
 BETWEEN = b"},"
 """Ends the object that a number is the last of, before the next one."""
@@ -18,6 +18,9 @@ BETWEEN = b"},"
 ANSWER = b'}],"answer":'
 FEW_ROWS = 8
 """Rows up to which objects are written faster than arrays."""
+
+MOST_MODELS = 16
+"""Models of which the texts are kept."""
 
 
 def json_of(reasons: Sequence[Reasons], before: bytes = b"", behind: bytes = b"") -> bytes:
@@ -28,6 +31,25 @@ def json_of(reasons: Sequence[Reasons], before: bytes = b"", behind: bytes = b""
 
 
 def _table_json(table: ReasonsTable, first: bytes, last: bytes) -> bytes:
+    if table.cells is not None and table.places is not None:
+        return _from_texts(table, table.cells, table.places, first, last)
+    return _from_numbers(table, first, last)
+
+
+def _from_texts(table: ReasonsTable, cells: Cells, places: NDArray[np.intp], first: bytes, last: bytes) -> bytes:
+    """Return what the reasons of all rows tell, of which all but the answers is written already."""
+    rows, columns = places.shape
+    found = np.empty((rows, columns + 1), dtype=object)
+    texts = _texts(cells, table.names, table.scales, table.starts)
+    found[:, :columns] = texts.take(np.add(places, [0, *[len(cells.added)] * (columns - 1)]))
+    found[:, columns] = [ANSWER + number for number in _numbers(table.answers)]
+    pieces: list[bytes] = found.ravel().tolist()
+    pieces[0] = b"%b[%b" % (first, pieces[0].removeprefix(BETWEEN))
+    pieces.append(b"}]%b" % last)
+    return b"".join(pieces)
+
+
+def _from_numbers(table: ReasonsTable, first: bytes, last: bytes) -> bytes:
     """Return what the reasons of all rows tell: what stands before each number, by its place, and all numbers."""
     rows, columns, outputs = len(table), len(table.names), len(table.scales)
     places = np.empty((rows, columns + 1), dtype=np.int64)
@@ -42,6 +64,20 @@ def _table_json(table: ReasonsTable, first: bytes, last: bytes) -> bytes:
     text = orjson.dumps(numbers.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
     format_ = b"%b[%b" + text[1:-1].replace(b",", b"%b") + b"}]%b"
     return format_ % (first, *before, last)
+
+
+@lru_cache(MOST_MODELS)
+def _texts(cells: Cells, names: tuple[str, ...], scales: tuple[str, ...], starts: tuple[float, ...]) -> NDArray[Any]:
+    """Return what columns add, each with what stands before it: as a row's first, by cell; then as later ones."""
+    before = _before_numbers(names, scales, starts)
+    numbers, columns = np.array(_numbers(cells.added), dtype=object), cells.columns
+    found: NDArray[Any] = np.concatenate([before.take(columns) + numbers, before.take(columns + len(names)) + numbers])
+    return found
+
+
+def _numbers(values: NDArray[np.float64]) -> list[bytes]:
+    """Return each as JSON."""
+    return orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
 
 
 @lru_cache

@@ -25,8 +25,10 @@ from regraft_core.codes import Code
 from regraft_core.errors import BundleError
 from regraft_inference.estimators import bounded
 from regraft_inference.estimators.lookups import Lookups
+from regraft_inference.estimators.reasons import Explained
 
 type Floats = NDArray[np.float64]
+type Indices = NDArray[np.intp]
 
 FILE = "terms.npz"
 MOST_BYTES = 5 << 20
@@ -77,7 +79,7 @@ class AdditiveModel:
         if len(matrix) <= FEW_ROWS:
             return self.scores_of(matrix.tolist())
         total = np.empty((len(matrix), len(self.intercept)))
-        for some, values in self._lookups.of(matrix):
+        for some, _, values in self._lookups.of(matrix):
             np.add.reduce(values, axis=0, out=total[some])  # in the order of the terms
         return total
 
@@ -104,26 +106,37 @@ class AdditiveModel:
         """For each output the intercept and the terms."""
         return [(start, [term.plain(i) for term in self.terms]) for i, start in enumerate(self.intercept.tolist())]
 
-    def explained(self, matrix: Floats) -> tuple[Floats, Floats]:
-        """Return the scores, and what each part adds to them, shape (rows, parts, outputs).
+    @cached_property
+    def cells(self) -> tuple[Indices, Floats] | None:
+        """The part and the scores of each bin, of a model in which each term is of one part and no other is of it."""
+        parts = [term.parts for term in self.terms]
+        if not parts or sorted(parts) != [(part,) for part in range(len(parts))]:
+            return None
+        sizes = [len(term.scores) for term in self.terms]
+        return np.repeat([part for (part,) in parts], sizes), self._lookups.cells
 
-        Of a pair, each part has one half.
-        """
+    def explained(self, matrix: Floats) -> Explained:
+        """Return the scores and what each part adds to them: of a pair, each part has one half."""
         rows, parts = matrix.shape
         total = np.empty((rows, len(self.intercept)))
         found = np.zeros((parts, rows, len(self.intercept)))  # each part is written by itself
+        places = None
         if rows <= FEW_ROWS:
             for place, row in enumerate(matrix.tolist()):
                 for output in range(len(self.intercept)):
                     total[place, output], found[:, place, output] = self._sum_and_added(row, output)
         else:
-            for some, values in self._lookups.of(matrix):
+            if self.cells is not None:
+                places = np.empty((parts, rows), dtype=np.intp)
+            for some, cells, values in self._lookups.of(matrix):
+                if places is not None:
+                    places[[part for term in self.terms for part in term.parts], some] = cells
                 np.add.reduce(values, axis=0, out=total[some])
                 for term, of_term in zip(self.terms, values[1:], strict=True):
                     share = of_term if len(term.parts) == 1 else of_term / 2
                     for part in term.parts:
                         found[part, some] += share
-        return total, found.transpose(1, 0, 2)
+        return Explained(total, found.transpose(1, 0, 2), None if places is None else places.T)
 
     def _sum_and_added(self, row: list[float], output: int) -> tuple[float, list[float]]:
         """Return an output of one row, and what each part adds to it."""

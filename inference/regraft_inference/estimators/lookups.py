@@ -49,17 +49,22 @@ class Lookups:
         self._second = _Axis([rows[parts[1]] for parts, *_ in terms if len(parts) == 2], axes[1])
         self._pairs = np.array([place for place, (parts, *_) in enumerate(terms) if len(parts) == 2], dtype=np.intp)
 
-    def of(self, matrix: Floats) -> Iterator[tuple[slice, Floats]]:
-        """Return some of the rows of a matrix (rows, parts) at a time, and the scores of these.
+    @property
+    def cells(self) -> Floats:
+        """The scores of all bins of all terms, shape (cells, outputs)."""
+        return self._scores
 
-        Scores are of shape (1 + terms, rows, outputs): the intercept stands first.
+    def of(self, matrix: Floats) -> Iterator[tuple[slice, Indices, Floats]]:
+        """Return some of the rows of a matrix (rows, parts) at a time, their cells, and the scores of these.
+
+        Cells are of shape (terms, rows). Scores are of shape (1 + terms, rows, outputs): the intercept stands first.
         """
         step = max(1, MOST_VALUES // ((1 + self._terms) * len(self._intercept)))
         for first in range(0, len(matrix), step):
             some = slice(first, first + step)
-            yield some, self._looked_up(matrix[some])
+            yield some, *self._looked_up(matrix[some])
 
-    def _looked_up(self, matrix: Floats) -> Floats:
+    def _looked_up(self, matrix: Floats) -> tuple[Indices, Floats]:
         places = self._finder.of(matrix)
         indices = self._first.of(places)
         if len(self._pairs):
@@ -67,7 +72,7 @@ class Lookups:
         found = np.empty((1 + self._terms, len(matrix), len(self._intercept)))
         found[0] = self._intercept
         self._scores.take(indices, axis=0, out=found[1:], mode="clip")  # without a check, which needs a copy
-        return found
+        return indices, found
 
 
 class _Axis:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +29,36 @@ class Reasons:
         return {"scale": self.scale, "start": self.start, "columns": columns, "answer": self.answer}
 
 
+class Explained(NamedTuple):
+    """What a model says of rows: its scores, shape (rows, outputs), and what is added to them.
+
+    That is ``added`` by the parts of a matrix, shape (rows, parts, outputs). ``cells``, shape (rows, parts), tell where
+    among all that the parts can add it stands, if that is known.
+    """
+
+    scores: NDArray[np.float64]
+    added: NDArray[np.float64]
+    cells: NDArray[np.intp] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """All that columns can add to the only output, where each adds one of a few numbers.
+
+    Which column, as its place, and what it adds: both of shape (cells,).
+    """
+
+    columns: NDArray[np.intp]
+    added: NDArray[np.float64]
+
+
 @dataclass(slots=True)
 class ReasonsTable(Sequence[Reasons]):
     """The reasons of many answers. Of each output its scale and its start; all else is of each row.
 
     ``outputs`` are the places of their scales, shape (rows,); ``order`` those of the columns, that of the largest
-    first, and ``added`` what these add, shape (rows, columns); ``answers`` of shape (rows,).
+    first, and ``added`` what these add, shape (rows, columns); ``answers`` of shape (rows,). Where there are ``cells``,
+    ``places`` tell which of them is added, shape (rows, columns).
     """
 
     names: tuple[str, ...]
@@ -44,6 +68,8 @@ class ReasonsTable(Sequence[Reasons]):
     order: NDArray[np.int64]
     added: NDArray[np.float64]
     answers: NDArray[np.float64]
+    cells: Cells | None = None
+    places: NDArray[np.intp] | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -57,7 +83,8 @@ class ReasonsTable(Sequence[Reasons]):
         """Return the reasons of one row, or of some."""
         if isinstance(place, slice):
             of_rows = self.outputs[place], self.order[place], self.added[place], self.answers[place]
-            return ReasonsTable(self.names, self.scales, self.starts, *of_rows)
+            places = None if self.places is None else self.places[place]
+            return ReasonsTable(self.names, self.scales, self.starts, *of_rows, self.cells, places)
         return self._of_row(
             self.outputs[place], self.order[place].tolist(), self.added[place].tolist(), self.answers[place]
         )

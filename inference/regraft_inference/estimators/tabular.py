@@ -21,6 +21,7 @@ from regraft_core.errors import BundleError
 from regraft_inference.estimators import Columns, ReasonsTable, TrainingBatches, bounded, rows_of
 from regraft_inference.estimators.additive import FEW_ROWS, AdditiveModel
 from regraft_inference.estimators.encoding import Encoding
+from regraft_inference.estimators.reasons import Cells
 from regraft_inference.estimators.targets import has_heavy_tail
 from regraft_inference.estimators.trees import TreesModel
 
@@ -32,6 +33,8 @@ FILE = "estimator.json"
 MOST_BYTES = 5 << 20
 EXPLAINED_ROWS = 1000
 """Rows of which it is told how much each column adds."""
+MOST_CELLS = 1 << 13
+"""Numbers that columns can add up to which they are told apart, since of each a text is kept."""
 LARGEST_LOG = 40.0
 """Of larger logarithms whole numbers do not fit into 64 bits."""
 
@@ -96,6 +99,7 @@ class TabularEstimator:
         self.logarithms: bool | None = None
         self._fitted: Fitted | None = None
         self._model: AdditiveModel | TreesModel | None = None
+        self._cells: Cells | None = None
 
     @classmethod
     def for_task(cls, contract: Contract, problem: str) -> Self:
@@ -124,6 +128,7 @@ class TabularEstimator:
             state |= {"kind": found.model.kind, "slope": scale * found.slope, "offsets": offsets}
             state |= {"losses": found.losses}
         self._fitted = Fitted(classes=classes, **state)
+        self._cells = self._known_cells()
         return self
 
     def _by_logarithms(self, target: NDArray[Any]) -> bool:
@@ -174,7 +179,7 @@ class TabularEstimator:
         """Return the scores and the reasons of each row, which is looked up once for both."""
         fitted, model = self.fitted, self.model
         matrix = fitted.encoding.matrix(columns)
-        scores, added = model.explained(matrix)
+        scores, added, cells = model.explained(matrix)
         scores, start = self._line(scores), self._line(model.intercept)
         rows, place = np.arange(len(matrix)), np.zeros(len(matrix), dtype=np.int64)
         if fitted.outputs > 1:
@@ -184,14 +189,18 @@ class TabularEstimator:
             by_part = fitted.slope * added[:, :, 0]
         by_column = np.ascontiguousarray(self._by_column(by_part))
         order = np.argsort(-np.abs(by_column), axis=1, kind="stable")
+        ordered = order + rows[:, np.newaxis] * by_column.shape[1]
+        known = None if cells is None else self._cells
         return scores, ReasonsTable(
             names=tuple(self.contract.feature_names),
             scales=tuple(self._scale(output) for output in range(fitted.outputs)),
             starts=tuple(start.tolist()),
             outputs=place,
             order=order,
-            added=by_column.take(order + rows[:, np.newaxis] * by_column.shape[1]),
+            added=by_column.take(ordered),
             answers=start[place] + by_column.sum(axis=1),
+            cells=known,
+            places=None if cells is None or known is None else np.ascontiguousarray(cells).take(ordered),
         )
 
     def explain(self, batches: TrainingBatches) -> dict[str, Any]:
@@ -221,6 +230,7 @@ class TabularEstimator:
         found = cls(fitted.contract, fitted.problem)
         found._fitted = fitted
         found._model = KINDS[fitted.kind].load(folder, parts=len(fitted.encoding.parts), outputs=fitted.outputs)
+        found._cells = found._known_cells()
         return found
 
     def parameters(self) -> dict[str, Any]:
@@ -267,6 +277,15 @@ class TabularEstimator:
             for part in range(first + 1, behind):
                 found[:, column] += added[:, part]
         return found
+
+    def _known_cells(self) -> Cells | None:
+        """Return all that columns can add, where each is one part and adds one of a few numbers to an only output."""
+        fitted, model = self.fitted, self.model
+        cells = model.cells if isinstance(model, AdditiveModel) else None
+        columns = [part.column for part in fitted.encoding.parts]
+        if cells is None or fitted.outputs > 1 or columns != self.contract.feature_names or len(cells[0]) > MOST_CELLS:
+            return None
+        return Cells(cells[0], fitted.slope * (cells[1][:, 0] + 0.0))  # as every sum that begins with 0.0: never -0.0
 
     def _scale(self, place: int) -> str:
         classes, name = self.fitted.classes, self.contract.target.name

@@ -31,8 +31,32 @@ def test_many_rows_are_answered_as_each_alone(outputs: int, seed: int) -> None:
     assert ROWS > FEW_ROWS
     alone = [row[np.newaxis] for row in matrix]
     assert found.scores(matrix).tolist() == [found.scores(row)[0].tolist() for row in alone]
-    scores, added = found.explained(matrix)
+    scores, added, _ = found.explained(matrix)
     assert scores.tolist() == found.scores(matrix).tolist()
     assert added.tolist() == [found.explained(row)[1][0].tolist() for row in alone]
     assert scores.tolist() == [found.explained(row)[0][0].tolist() for row in alone]
     assert found.intercept + added.sum(axis=1) == pytest.approx(found.scores(matrix), abs=1e-12)
+
+
+def test_of_parts_with_one_term_each_it_is_known_all_that_they_add() -> None:
+    rng = np.random.default_rng(1)
+    cuts = [np.sort(rng.normal(size=size)) for size in (0, 3, 5)]
+    terms = [Term((part,), (own,), rng.normal(size=(len(own) + 2, 1))) for part, own in enumerate(cuts)]
+    found = AdditiveModel(np.zeros(1), terms[::-1])
+    matrix = rng.normal(size=(ROWS, len(terms)))
+    matrix[rng.random(matrix.shape) < 0.1] = np.nan
+    _, added, cells = found.explained(matrix)
+    assert found.cells is not None
+    assert cells is not None
+    parts, scores = found.cells
+    assert scores[cells].tolist() == added.tolist()
+    assert parts[cells].tolist() == [[0, 1, 2]] * ROWS
+    assert found.explained(matrix[:1]).cells is None  # a few rows are written one by one
+
+
+@pytest.mark.parametrize("parts", [[], [(1,)], [(0,), (0,)], [(0,), (0, 1)], [(0,), (1,), (0, 1)]])
+def test_of_other_models_it_is_not_known(parts: list[tuple[int, ...]]) -> None:
+    terms = [Term(both, (np.zeros(1),) * len(both), np.ones((*(3,) * len(both), 1))) for both in parts]
+    found = AdditiveModel(np.zeros(1), terms)
+    assert found.cells is None
+    assert found.explained(np.zeros((ROWS, 2))).cells is None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import orjson
 import pytest
 
-from regraft_inference.estimators.reasons import Reasons, ReasonsTable
+from regraft_inference.estimators.reasons import Cells, Reasons, ReasonsTable
 from regraft_inference.reasons_json import FEW_ROWS, json_of
 
 NAMES = ("plain", 'with "quotes", commas, 100 %', "Größe 😀\n")
@@ -37,6 +39,19 @@ def test_arrays_are_written_as_objects_are(columns: int, outputs: int) -> None:
         told = orjson.dumps([each.told() for each in some])
         assert json_of(some) == told
         assert json_of(list(some)) == told
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_texts_that_are_written_once_are_those_of_the_numbers(columns: int) -> None:
+    found, rng = table(50, columns=columns), np.random.default_rng(2)
+    each = 7  # numbers that a column can add
+    cells = Cells(np.repeat(np.arange(columns), each), rng.normal(size=columns * each))
+    cells.added[:3] = 0.0, -0.0, 1e-300
+    places = found.order * each + rng.integers(0, each, found.order.shape)
+    known = replace(found, added=cells.added[places], cells=cells, places=places)
+    for some in (known, known[3:20], known[::2]):
+        assert json_of(some) == json_of(replace(some, cells=None, places=None))
+        assert json_of(some, b"[1,", b"]") == b"[1,%b]" % json_of(list(some))
 
 
 def test_a_row_is_as_it_was_put_in() -> None:

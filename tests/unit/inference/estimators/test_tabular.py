@@ -87,6 +87,24 @@ def test_reasons_add_up_to_the_answer(fitted: Any, kind: Any, contract: Contract
         np.testing.assert_allclose(1 / (1 + np.exp(-sums)), estimator.probabilities(columns)[:, 1], atol=1e-9)
 
 
+@pytest.mark.parametrize("target", ["number", "boolean"])
+def test_what_columns_add_alone_is_known_before_it_is_asked(target: Any) -> None:
+    names = ["a", "b", "c"]
+    contract = Contract(
+        task="alone",
+        target=Column(name="y", type=target),
+        features=[Column(name=name, type="number") for name in names],
+    )
+    rng = np.random.default_rng(8)
+    columns = dict(zip(names, rng.normal(size=(3, 150)), strict=True))
+    score = columns["a"] + rng.normal(size=150)
+    problem, of_rows = ("regression", score) if target == "number" else ("classification", score > 0)
+    found = AdditiveEstimator(contract, problem).fit(columns, of_rows).reasons(columns)
+    assert found.cells is not None
+    np.testing.assert_array_equal(found.cells.added[found.places], found.added)
+    np.testing.assert_array_equal(found.cells.columns[found.places], found.order)
+
+
 @pytest.mark.parametrize(("kind", "contract"), EACH)
 def test_columns_that_tell_more_count_more(fitted: Any, kind: Any, contract: Contract) -> None:
     estimator = fitted(kind, contract)
