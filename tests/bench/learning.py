@@ -1,7 +1,7 @@
 """How well, fast and small the estimators of tables learn, beside their aims: ``python -m tests.bench.learning``.
 
 On generated tables of twelve columns of all kinds, and on heart-disease. Everything is seeded; the times depend on the
-machine. Ends with 1 where an aim is missed.
+machine. Prints a table, puts it into docs/tables.md, and ends with 1 where an aim is missed.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ from regraft_core.contract import Column, Contract
 from regraft_inference.bundle import Bundle
 from regraft_inference.estimators.tabular import AdditiveEstimator, AutoEstimator, BoostedEstimator, TabularEstimator
 from regraft_pipeline.tasks import GateSettings, Task, heart_disease
+from tests.bench import page
 from tests.bench.cases import TWELVE, Case, twelve
 from tests.bench.heart import calibration_error
 from tests.bench.quality import Table
+
+ROOT = Path(__file__).parents[2]
 
 KINDS: tuple[type[TabularEstimator], ...] = (AutoEstimator, AdditiveEstimator, BoostedEstimator)
 FEW, MANY = 1000, 1_000_000
@@ -46,7 +49,7 @@ def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.learning", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="sets that each classifier learns from")
-    parser.add_argument("--quick", action="store_true", help="leave the million rows out")
+    parser.add_argument("--quick", action="store_true", help="leave out the million rows, and docs/tables.md as it is")
     options = parser.parse_args()
     table = Table()
     table.head()
@@ -56,6 +59,7 @@ def main() -> None:
     of_training(table, FEW, seconds=10)
     if not options.quick:
         of_training(table, MANY, seconds=300, mib=1536)
+        page.put(ROOT / "docs" / "tables.md", "learning", table.markdown())
     sys.exit(table.missed)
 
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 import timeit
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -43,6 +43,8 @@ class Table:
     """Prints a row for each figure as soon as it is known, and remembers whether a target was missed."""
 
     missed: bool = False
+    lines: list[str] = field(default_factory=list)
+    """The rows as Markdown."""
 
     def head(self) -> None:
         """Print the head."""
@@ -57,6 +59,12 @@ class Table:
         verdict = "" if target == "none" else "  met" if met else "  MISSED"
         figures = "".join(f"{_figure(value):>12}" for value in (mean, min(values), max(values)))
         print(f"{what:58}{figures}   {target}{verdict}", flush=True)
+        cells = " | ".join(_figure(value) for value in (mean, min(values), max(values)))
+        self.lines.append(f"| {what} | {cells} | {target} | {'' if met else 'missed'} |")
+
+    def markdown(self) -> str:
+        """Return all rows as Markdown."""
+        return "\n".join(["| what | mean | least | most | aim | |", "|---|---:|---:|---:|---|---|", *self.lines]) + "\n"
 
 
 def main() -> None:
