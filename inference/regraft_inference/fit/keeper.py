@@ -36,6 +36,9 @@ MOST_BYTES = 32 << 20
 TOLD_BYTES = 8 << 20
 """About how many bytes are told at a time."""
 
+MOST_VERSIONS = 8
+"""Versions of a task whose last rows wait at most: where nobody fetches them, those of the oldest go."""
+
 log = get_logger(__name__)
 
 
@@ -52,6 +55,7 @@ class Keeper:
     """Keeps rows of one version."""
 
     def __init__(self, bundle: Bundle, share: float, kept: Kept) -> None:
+        self.task = bundle.info.task
         self._bundle = bundle
         self._share = share
         self._kept = kept
@@ -69,15 +73,12 @@ class Keeper:
             if not len(rows):
                 return
             found = {name: _taken(values, rows) for name, values in columns.items()}
+            if not self._waiting:
+                self._kept.has_waiting(self)
             self._waiting.append(_Waiting(request.decode("ascii"), time.time(), rows, found, answers[rows]))
             self._rows_waiting += len(rows)
             if self._rows_waiting >= MOST_WAITING:
                 self._write_out()
-
-    @property
-    def waits(self) -> bool:
-        """Whether rows wait to be written out."""
-        return bool(self._waiting)
 
     def write_out(self) -> None:
         """Leave no row waiting."""
@@ -106,9 +107,10 @@ class Keeper:
         try:
             lines = self._lines(waiting)
         except Exception as error:
-            log_once(log, f"keeper/{self._bundle.info.task}", "rows cannot be kept", error=repr(error))
-            return
-        self._kept.add(self._bundle.info.task, lines)
+            log_once(log, f"keeper/{self.task}", "rows cannot be kept", error=repr(error))
+        else:
+            self._kept.add(self.task, lines)
+        self._kept.has_written(self)
 
     def _lines(self, waiting: list[_Waiting]) -> list[bytes]:
         features = self._bundle.contract.features
@@ -144,15 +146,27 @@ class Kept:
         self._blocks: list[KeptBlock] = []
         self._open: dict[str, list[bytes]] = {}
         self._number = 0
-        self._keepers: list[Keeper] = []
+        self._waiting: dict[str, list[Keeper]] = {}
+        """By task the keepers with rows that wait to be written out. No others are held: each holds a whole bundle."""
 
     def keeper(self, bundle: Bundle) -> Keeper | None:
         """Return what keeps rows of a version, None where its task's file says that none are kept."""
-        if bundle.info.requests.keep <= 0:
-            return None
-        keeper = Keeper(bundle, bundle.info.requests.keep, self)
-        self._keepers = [*self._keepers, keeper][-MOST_KEEPERS:]
-        return keeper
+        share = bundle.info.requests.keep
+        return Keeper(bundle, share, self) if share > 0 else None
+
+    def has_waiting(self, keeper: Keeper) -> None:
+        """Have the rows of a keeper written out before what is kept is told."""
+        with self._lock:
+            keepers = self._waiting.setdefault(keeper.task, [])
+            keepers.append(keeper)
+            del keepers[:-MOST_VERSIONS]
+
+    def has_written(self, keeper: Keeper) -> None:
+        """Let go of a keeper that has written out all its rows."""
+        with self._lock:
+            keepers = self._waiting.get(keeper.task, [])
+            if keeper in keepers:
+                keepers.remove(keeper)
 
     def add(self, task: str, lines: list[bytes]) -> None:
         """Take rows of a task."""
@@ -164,7 +178,9 @@ class Kept:
 
     def told(self, instance: str, after: int = -1) -> KeptTold:
         """Return what has not been fetched; blocks up to ``after`` are fetched and kept elsewhere: they go."""
-        for keeper in self._keepers:
+        with self._lock:
+            waiting = [keeper for keepers in self._waiting.values() for keeper in keepers]
+        for keeper in waiting:
             keeper.write_out()
         with self._lock:
             for task in list(self._open):
@@ -175,7 +191,7 @@ class Kept:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to fetch."""
-        return not (self._blocks or self._open or any(keeper.waits for keeper in self._keepers))
+        return not (self._blocks or self._open or any(self._waiting.values()))
 
     def _close(self, task: str) -> None:
         lines = b"\n".join(self._open.pop(task)).decode()
@@ -185,9 +201,6 @@ class Kept:
             gone = self._blocks.pop(0)
             log.warning("kept rows go: nobody fetches them", task=gone.task)
 
-
-MOST_KEEPERS = 32
-"""Versions whose last rows are looked for: those that came into service last."""
 
 KEPT = Kept()
 """That of this process."""

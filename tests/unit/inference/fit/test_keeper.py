@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +125,43 @@ def test_a_request_is_answered_whatever_becomes_of_its_rows(tmp_path: Path) -> N
     keeping.write_out()
     keeping.keep(b"good", columns(1), np.zeros(1, dtype=np.int64))
     assert [row.id for row in rows(kept)] == ["good"]
+
+
+def test_a_bundle_is_held_no_longer_than_rows_of_it_wait(tmp_path: Path) -> None:
+    kept = Kept()
+    for number in range(3):
+        own = bundle(tmp_path / str(number), 1.0)
+        held, keeping = weakref.ref(own), kept.keeper(own)
+        assert keeping is not None
+        keeping.keep(b"r", columns(1), np.zeros(1, dtype=np.int64))
+        del own, keeping
+        gc.collect()
+        assert held() is not None  # a row of it waits
+        assert len(rows(kept)) == number + 1
+        gc.collect()
+        assert held() is None
+
+
+def test_where_nobody_fetches_rows_the_oldest_versions_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "MOST_VERSIONS", 2)
+    kept, own = Kept(), bundle(tmp_path, 1.0)
+    for name in (b"1", b"2", b"3"):
+        keeping = kept.keeper(own)
+        assert keeping is not None
+        keeping.keep(name, columns(1), np.zeros(1, dtype=np.int64))
+    assert [row.id for row in rows(kept)] == ["2", "3"]
+    assert rows(kept, 10**9) == []
+    assert kept.is_empty
+
+
+def test_rows_of_however_many_tasks_are_told(tmp_path: Path) -> None:
+    kept, keepers = Kept(), []
+    for number in range(40):
+        own = bundle(tmp_path / str(number), 1.0)
+        own.info = own.info.model_copy(update={"task": f"task-{number}"})
+        keeping = kept.keeper(own)
+        assert keeping is not None
+        keepers.append(keeping)
+    for each in keepers:
+        each.keep(b"r", columns(1), np.zeros(1, dtype=np.int64))
+    assert {block.task for block in kept.told(INSTANCE).blocks} == {f"task-{number}" for number in range(40)}
