@@ -13,6 +13,9 @@ DATASETS = "datasets/"
 RUNS = "runs/"
 """Prefix of all that belongs to one run."""
 
+GOLDEN_FILE = "golden.json"
+"""File of a bundle with some rows of its dataset and the trainer's answers to them."""
+
 
 def raw_dataset(sha256: str) -> str:
     """The dataset as it was downloaded."""
@@ -115,6 +118,11 @@ def accepted_of(history_key: str) -> datetime:
 def bundle(run_id: str) -> str:
     """Prefix of the files of the bundle that the run trained; ends with a slash."""
     return f"runs/{run_id}/bundle/"
+
+
+def golden(run_id: str) -> str:
+    """Some rows of the run's dataset, as requests have them, with the trainer's answers: a file of the bundle."""
+    return bundle(run_id) + GOLDEN_FILE
 
 
 def reference(task: str) -> str:

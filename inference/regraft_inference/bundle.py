@@ -38,6 +38,7 @@ from regraft_core.definition import RequestSettings
 from regraft_core.errors import BundleError
 from regraft_core.fit.counts import UNFIT_PSI
 from regraft_core.formats import Versioned
+from regraft_core.layout import GOLDEN_FILE
 from regraft_core.profile import Profile
 from regraft_inference import mlmodel
 from regraft_inference.columns import dtype_of, json_values, typed_values
@@ -124,7 +125,7 @@ def write_bundle(
     _write_json(folder / "bundle.json", info.model_dump(mode="json"))
     _write_json(folder / "contract.json", contract.model_dump(mode="json"))
     _write_json(folder / "profile.json", {} if profile is None else profile.model_dump(mode="json"))
-    _write_json(folder / "golden.json", {"columns": requests, "answers": answers})
+    _write_json(folder / GOLDEN_FILE, {"columns": requests, "answers": answers})
     example = mlmodel.example(requests)
     _write_json(folder / "input_example.json", example)
     _write_json(folder / "serving_input_example.json", {"dataframe_split": example})
@@ -287,7 +288,7 @@ class Bundle:
 
     def check_golden(self) -> None:
         """Raise BundleError (``golden_mismatch``) unless the golden requests are answered as the trainer did."""
-        golden = _read_json(self.folder / "golden.json", _Golden)
+        golden = _read_json(self.folder / GOLDEN_FILE, _Golden)
         answers = self.predict(golden.columns)
         expected = np.asarray(golden.answers)
         for row in range(max(len(expected), len(answers))):

@@ -13,9 +13,6 @@ from regraft_core.logs import get_logger
 from regraft_core.serving import Serving
 from regraft_core.stores.objects import ObjectStore
 
-GOLDEN = "golden.json"
-"""Object of a bundle that holds some rows of its dataset, as requests have them."""
-
 type Row = Mapping[str, Any]
 """Values by the names of their columns, as JSON has them."""
 
@@ -35,7 +32,7 @@ class Examples:
             serving = await self._serving(task)
             if serving is None:
                 return {}
-            content = await asyncio.to_thread(self._objects.get, layout.bundle(serving.run_id) + GOLDEN)
+            content = await asyncio.to_thread(self._objects.get, layout.golden(serving.run_id))
             return {} if content is None else fullest(json.loads(content)["columns"])
         except (RegraftError, ValueError, LookupError, TypeError, AttributeError) as error:
             log.debug("no example of a request can be read", task=task, error=str(error))

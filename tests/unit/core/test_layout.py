@@ -10,6 +10,7 @@ def test_keys_are_where_the_design_says() -> None:
     assert layout.training("run-a") == "runs/run-a/training.json"
     assert layout.record("run-a") == "runs/run-a/record.json"
     assert layout.bundle("run-a") == "runs/run-a/bundle/"
+    assert layout.golden("run-a") == "runs/run-a/bundle/golden.json"
     assert layout.step_result("run-a", "train") == "runs/run-a/train.json"
     assert layout.reference("passwords") == "reference/passwords.json"
     assert layout.serving("passwords") == "serving/passwords.json"

@@ -12,7 +12,7 @@ import pytest
 from regraft_core import layout
 from regraft_core.serving import Serving
 from regraft_core.stores.objects import ObjectStore, open_store
-from regraft_trigger.examples import GOLDEN, Examples, fullest
+from regraft_trigger.examples import Examples, fullest
 from regraft_trigger.predictors import Column, begun
 
 SERVING = Serving(
@@ -34,7 +34,7 @@ def row(store: ObjectStore, task: str = SERVING.task) -> dict[str, object]:
 
 
 def put(store: ObjectStore, content: bytes) -> None:
-    store.put(layout.bundle(SERVING.run_id) + GOLDEN, content)
+    store.put(layout.golden(SERVING.run_id), content)
 
 
 def test_it_is_the_row_with_the_fewest_gaps(store: ObjectStore) -> None:
