@@ -16,8 +16,10 @@ from regraft_inference.options import NO_OPTIONS, PARAMETERS, OptionReader, Opti
 from regraft_inference.tensors import Tensor, values_of
 from regraft_inference.values import (
     LONGEST_NAME,
+    MOST_NAMED,
     ColumnReader,
     Values,
+    columns_missing,
     keys_in,
     kind_of,
     list_of,
@@ -27,9 +29,6 @@ from regraft_inference.values import (
 
 BESIDE = frozenset({*PARAMETERS, "signature_name"})
 """What other servers' clients send beside the rows; but for ``explain`` there is nothing here that it would change."""
-
-MOST_NAMED = 20
-"""Most columns that a message names."""
 
 type Untyped = dict[str, list[Any]]
 """Columns whose names and lengths are right, and whose values nobody has looked at yet."""
@@ -202,14 +201,7 @@ class RequestReader:
                     **where,
                 )
         if missing := [name for name in self._names if name not in names]:
-            told = (
-                f"columns {first_of(list(map(repr, missing)), MOST_NAMED)} are"
-                if len(missing) > 1
-                else f"column {missing[0]!r} is"
-            )
-            raise ContractError(
-                f"{told} missing", code=Code.COLUMN_MISSING, column=missing[0], rule="required", **where
-            )
+            raise columns_missing(missing, **where)
 
     def _are_even(self, columns: dict[str, Any]) -> bool:
         """Whether all columns are lists of one length that is allowed."""

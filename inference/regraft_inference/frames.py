@@ -12,10 +12,7 @@ from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import ContractError
 from regraft_core.listing import first_of
-from regraft_inference.values import Values, reader_of
-
-MOST_NAMED = 20
-"""Most missing columns that are named."""
+from regraft_inference.values import MOST_NAMED, Values, columns_missing, reader_of
 
 
 class FrameReader:
@@ -31,8 +28,7 @@ class FrameReader:
             message = f"a DataFrame with the columns {first_of(self._names, MOST_NAMED)} is needed, not {_kind(frame)}"
             raise ContractError(message, code=Code.WRONG_TYPE, rule="DataFrame")
         if missing := [name for name in self._names if name not in frame.columns]:
-            message = f"{first_of(missing, MOST_NAMED)}: missing from the frame"
-            raise ContractError(message, code=Code.COLUMN_MISSING, column=missing[0], rule="required")
+            raise columns_missing(missing)
         if twice := [name for name in self._names if isinstance(frame[name], pd.DataFrame)]:
             message = f"column {twice[0]!r} is there twice"
             raise ContractError(message, code=Code.DUPLICATE_KEY, column=twice[0], rule="unique name")

@@ -10,7 +10,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, cast
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from regraft_core.codes import Code
 from regraft_core.contract import Column
 from regraft_core.errors import ContractError
+from regraft_core.listing import first_of
 from regraft_core.repeats import repeated_key
 from regraft_inference.columns import TIME, parse_date, parse_time, typed_values
 from regraft_inference.words import MOST_PLACES, Choices, Words
@@ -41,6 +42,9 @@ DEPTH = 6
 
 LONGEST_NAME = 200
 """How much of a name that a client has made up is repeated to it, characters."""
+
+MOST_NAMED = 20
+"""Most columns that a message names."""
 
 KEY_ENDS = re.compile(rb'"[ \t\n\r]*:')
 
@@ -283,6 +287,13 @@ def kind_of(value: Any) -> str:
     """Say of which kind a JSON value is."""
     names = {dict: "an object", list: "an array", str: "a string", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
+
+
+def columns_missing(names: Sequence[str], **where: Any) -> ContractError:
+    """Return the error of columns, at least one, that are not there; ``where`` is told beside."""
+    some = len(names) > 1
+    told = f"columns {first_of(list(map(repr, names)), MOST_NAMED)} are" if some else f"column {names[0]!r} is"
+    return ContractError(f"{told} missing", code=Code.COLUMN_MISSING, column=names[0], rule="required", **where)
 
 
 def list_of(value: Any, what: str) -> list[Any]:

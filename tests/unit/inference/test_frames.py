@@ -140,7 +140,7 @@ def test_what_breaks_the_contract_is_named_as_in_a_request(column: str, value: A
     ("frame", "code", "told"),
     [
         (pd.concat([FRAME, FRAME[["sex"]]], axis=1), "duplicate_key", "'sex' is there twice"),
-        (FRAME.drop(columns=["sex", "size"]), "column_missing", "size, sex: missing"),
+        (FRAME.drop(columns=["sex", "size"]), "column_missing", "columns 'size', 'sex' are missing"),
         ({"sex": ["male"]}, "wrong_type", "a DataFrame with the columns size, .* is needed, not a dict"),
     ],
 )

@@ -42,7 +42,7 @@ def test_mlflow_enforces_the_signature(tmp_path: Path) -> None:
 
 def test_a_frame_without_a_column_is_refused_by_name_where_mlflow_is_not_asked(tmp_path: Path) -> None:
     model = PyfuncModel(Bundle.load(write_heart_bundle(tmp_path / "heart")))
-    with pytest.raises(ContractError, match="age, oldpeak: missing") as caught:
+    with pytest.raises(ContractError, match="columns 'age', 'oldpeak' are missing") as caught:
         model.predict(pd.DataFrame({"sex": [1]}))
     assert (caught.value.code, caught.value.details["column"]) == ("column_missing", "age")
 
