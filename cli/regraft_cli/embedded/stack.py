@@ -6,7 +6,6 @@ A child that dies is started again. When this process ends, however it ends, so 
 from __future__ import annotations
 
 import fcntl
-import math
 import os
 import socket
 import sqlite3
@@ -177,7 +176,7 @@ class Stack:
         is not waited for: ``broken`` says why. One whose first version takes over three minutes is made while the
         others serve: it is ``late``.
         """
-        deadline = math.inf
+        deadline: float | None = None
         with httpx.Client(timeout=2.0, trust_env=False) as http:
             processes = [child.name for child in self.children if child.health_url]
             ready = dict.fromkeys([*processes, *self.tasks], False)
@@ -187,9 +186,9 @@ class Stack:
                 self._look_for_broken()
                 if any(child.deaths >= MOST_DEATHS for child in self.children):
                     raise self._not_ready(ready)
-                if all(ready[name] for name in processes):
-                    deadline = min(deadline, time.monotonic() + FIRST_SECONDS)
-                if time.monotonic() > deadline:
+                if deadline is None and all(ready[name] for name in processes):
+                    deadline = time.monotonic() + FIRST_SECONDS
+                if deadline is not None and time.monotonic() > deadline:
                     break
                 time.sleep(POLL_SECONDS)
                 ready = {name: done or self._answers(http, name) or name in self.broken for name, done in ready.items()}
