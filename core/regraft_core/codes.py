@@ -110,7 +110,7 @@ class Code(StrEnum):
     TOO_MANY_ROWS = "too_many_rows", "The request has more rows than one request may have."
     NO_PROBABILITIES = "no_probabilities", "This model gives no probabilities."
     NO_REASONS = "no_reasons", "This model's estimator gives no reasons of its answers."
-    UNKNOWN_OUTPUT = "unknown_output", "An output was asked for that is not the target."
+    UNKNOWN_OUTPUT = "unknown_output", "An output was asked for that the model does not have."
     BAD_REQUEST = "bad_request", "The request is not valid."
     CONTRACT_BROKEN = "contract_broken", "The request breaks the contract."
     FIELD_MISSING = "field_missing", "A field that must be there is not."

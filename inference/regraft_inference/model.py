@@ -37,7 +37,7 @@ from regraft_inference.headers import header_lines
 from regraft_inference.json_text import parse_json
 from regraft_inference.memory import give_back
 from regraft_inference.tensors import Tensor
-from regraft_inference.values import Values
+from regraft_inference.values import LONGEST_NAME, Values
 
 log = get_logger(__name__)
 
@@ -356,11 +356,15 @@ def _check_envelope(request: InferRequest, version: Version) -> None:
     """Check what KServe leaves unchecked where a V2 request comes in binary."""
     if not isinstance(request.id, str | None) or not isinstance(request.parameters, dict | None):
         raise ContractError("id must be a string and parameters an object", code=Code.WRONG_TYPE)
-    contract, target = version.bundle.contract, version.bundle.contract.target.name
-    known = {target, contract.reasons_name} if version.bundle.gives_reasons else {target}
+    known = [version.bundle.contract.target.name]
+    if version.bundle.gives_reasons:
+        known.append(version.bundle.contract.reasons_name)
     for output in request.request_outputs or []:
-        if output.name not in known or not isinstance(output.parameters, dict | None):
-            raise ContractError(f"the only output is {target!r}", code=Code.UNKNOWN_OUTPUT, column=str(output.name))
+        if output.name not in known:
+            message = f"there is no output {str(output.name)[:LONGEST_NAME]!r}; there is: {', '.join(known)}"
+            raise ContractError(message, code=Code.UNKNOWN_OUTPUT, column=str(output.name)[:LONGEST_NAME])
+        if not isinstance(output.parameters, dict | None):
+            raise ContractError("the parameters of an output must be an object", code=Code.WRONG_TYPE)
 
 
 def _v2_answer(request: InferRequest, version: Version, answered: Answered) -> InferResponse:

@@ -115,6 +115,17 @@ def test_v2_has_them_in_an_output_of_their_own(client: Client, expected: dict[st
     assert len(client.post(path, {"inputs": tensors()} | wanted).json["outputs"]) == 2
 
 
+def test_v2_names_the_outputs_that_there_are(client: Client) -> None:
+    for task, inputs, told in (
+        ("heart-disease", tensors(), "there is: condition, condition_reasons"),
+        ("passwords", [{"name": "Password", "datatype": "BYTES", "shape": [1], "data": ["a"]}], "there is: Times"),
+    ):
+        asked = {"inputs": inputs, "outputs": [{"name": "risk"}]}
+        answer = client.post(f"/v2/models/{task}/infer", asked)
+        assert (answer.status, answer.json["code"]) == (400, "unknown_output")
+        assert told in answer.json["detail"]
+
+
 def test_v2_has_them_in_binary(client: Client, expected: dict[str, Any]) -> None:
     asked = {"inputs": tensors(), "parameters": EXPLAIN | {"binary_data_output": True}}
     body = orjson.dumps(asked)
