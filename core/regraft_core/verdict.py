@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import (
@@ -36,6 +37,11 @@ class Reason(BaseModel):
     rows: list[dict[str, Any]] = Field(
         default_factory=list, description="A few example rows: 'line' (1-based line of the CSV) and the values as read"
     )
+
+
+def refuses(reasons: Iterable[Reason]) -> bool:
+    """Whether any of some reasons rejects a dataset."""
+    return any(reason.severity == "error" for reason in reasons)
 
 
 class Verdict(Versioned):

@@ -16,7 +16,7 @@ import pandas as pd
 from regraft_core.changes import comparable
 from regraft_core.fit.asked import Asked
 from regraft_core.profile import Profile
-from regraft_core.verdict import Reason, Verdict
+from regraft_core.verdict import Reason, Verdict, refuses
 from regraft_inference.bundle import Bundle
 from regraft_pipeline.data.dataset import Dataset, TemporaryFolder
 from regraft_pipeline.data.profile import profile_of, tallies_of
@@ -143,8 +143,7 @@ def _measured_alike(reference: Profile, task: Task) -> bool:
 
 def _verdict(task: Task, reasons: list[Reason], **details: object) -> Verdict:
     ordered = sorted(reasons, key=lambda reason: reason.severity == "warning")
-    accepted = not any(reason.severity == "error" for reason in reasons)
-    return Verdict.model_validate({"task": task.name, "accepted": accepted, "reasons": ordered, **details})
+    return Verdict.model_validate({"task": task.name, "accepted": not refuses(reasons), "reasons": ordered, **details})
 
 
 def _sha256(path: Path) -> str:

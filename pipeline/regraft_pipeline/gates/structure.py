@@ -16,7 +16,7 @@ from pandera.errors import SchemaErrors
 
 from regraft_core.codes import Code
 from regraft_core.contract import Column, Contract
-from regraft_core.verdict import Reason
+from regraft_core.verdict import Reason, refuses
 from regraft_pipeline.data import csv as reading
 from regraft_pipeline.data.content import has_more_lines
 from regraft_pipeline.data.dataset import Dataset, Shuffle
@@ -70,14 +70,13 @@ def check(path: Path, task: Task, folder: Path) -> Structure:
     found = rows.repeats()
     data = shuffle.write(folder / CLEAN_FILE, task.contract, keep=found.others)
     left = len(found.others)
-    refused = any(one.severity == "error" for one in reasons)
     lost = sheet.text_rows - left > MAX_LOST_SHARE * sheet.text_rows
-    if refused and lost and sheet.text_rows >= task.gates.min_rows:
+    if refuses(reasons) and lost and sheet.text_rows >= task.gates.min_rows:
         # What is left says nothing of the whole; what would be found in it follows from what is refused already.
         return Structure(data, sheet.rows, reasons, representative=False)
     reasons += repeats.check(rows, found, plain, task)
     if len(data) < task.gates.min_rows:
-        if sheet.rows >= task.gates.min_rows and any(one.severity == "error" for one in reasons):
+        if sheet.rows >= task.gates.min_rows and refuses(reasons):
             return Structure(data, sheet.rows, reasons, representative=False)  # that few are left follows from these
         reasons.append(_too_few(len(data), sheet.rows, task.gates.min_rows))
     targets = rows.targets()[found.others]
