@@ -22,6 +22,7 @@ from regraft_inference.estimators import Columns, ReasonsTable, TrainingBatches,
 from regraft_inference.estimators.additive import FEW_ROWS, AdditiveModel
 from regraft_inference.estimators.encoding import Encoding
 from regraft_inference.estimators.reasons import Cells
+from regraft_inference.estimators.shapes import shape_of
 from regraft_inference.estimators.targets import has_heavy_tail
 from regraft_inference.estimators.trees import TreesModel
 
@@ -204,15 +205,25 @@ class TabularEstimator:
         )
 
     def explain(self, batches: TrainingBatches) -> dict[str, Any]:
-        """Return how much each column adds to the answers of some training rows, in the mean, the largest first."""
+        """Return what each column adds to the answers of some training rows, those that add most first.
+
+        ``importance``: how much, in the mean. ``shapes``: at which of its values (``shape_of``), on the ``scale``; of
+        more than two classes there are none, since each row's reasons are those of the class that it is answered.
+        """
         columns, _ = next(iter(batches()))
-        found = self.reasons({name: values[:EXPLAINED_ROWS] for name, values in columns.items()})
-        added = dict.fromkeys(self.contract.feature_names, 0.0)
-        for reasons in found:
-            for name, one in zip(reasons.columns, reasons.added, strict=True):
-                added[name] += abs(one) / len(found)
-        ordered = sorted(added.items(), key=lambda item: -item[1])
-        return {"importance": [{"column": name, "added": mean} for name, mean in ordered]}
+        columns = {name: values[:EXPLAINED_ROWS] for name, values in columns.items()}
+        found = self.reasons(columns)
+        added = np.empty_like(found.added)
+        np.put_along_axis(added, found.order, found.added, axis=1)
+        means, features = np.abs(added).mean(axis=0), self.contract.features
+        order = np.argsort(-means, kind="stable").tolist()
+        told: dict[str, Any] = {
+            "importance": [{"column": features[place].name, "added": float(means[place])} for place in order]
+        }
+        if self.fitted.outputs == 1:
+            shapes = [shape_of(features[place], columns[features[place].name], added[:, place]) for place in order]
+            told |= {"scale": self._scale(0), "shapes": [shape for shape in shapes if shape is not None]}
+        return told
 
     def save(self, folder: Path) -> None:
         """Write the model, and what is known besides."""

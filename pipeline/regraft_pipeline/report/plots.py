@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from regraft_core.contract import Column
-from regraft_core.presentation.charts import Axis, Bar, Chart, Plot, bars, share_bar, short, stack, table
+from regraft_core.presentation.charts import Axis, Bar, Chart, Plot, balance, bars, share_bar, short, stack, table
 from regraft_core.presentation.distributions import compared
 from regraft_core.verdict import Verdict
 
@@ -24,6 +24,9 @@ MAX_NAMED = 12
 
 MOST_COLUMNS = 25
 """Most columns whose importance is drawn."""
+
+SHAPE_SIZE = 360, 220
+"""Width and height of the shape of a column; bars are as wide."""
 
 HEAVY_TAIL = 100.0
 """Largest value from which on the axes are logarithmic."""
@@ -67,12 +70,34 @@ class Importance(BaseModel):
     added: float
 
 
+class Shape(BaseModel):
+    """What a column adds to an answer, in the mean, at each of its values; None is a gap."""
+
+    column: str
+    unit: str = ""
+    values: list[float | str | None]
+    added: list[float]
+
+    @property
+    def of_gaps(self) -> float | None:
+        """What it adds where there is no value, None where there always is one."""
+        return next((added for value, added in zip(self.values, self.added, strict=True) if value is None), None)
+
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        """What it adds at each number; none of words."""
+        pairs = zip(self.values, self.added, strict=True)
+        return [(value, added) for value, added in pairs if isinstance(value, float)]
+
+
 class Training(BaseModel):
     """What an estimator tells of its training; what it does not tell is empty."""
 
     learning_curve: list[CurvePoint] = Field(default_factory=list)
     top_ngrams: dict[str, list[Ngram]] = Field(default_factory=dict, description="By level, the most telling first")
     importance: list[Importance] = Field(default_factory=list, description="By column, the largest first")
+    shapes: list[Shape] = Field(default_factory=list, description="By column, that which adds most first")
+    scale: str = Field("", description="What shapes are told on, in words")
 
 
 def draw(
@@ -93,6 +118,8 @@ def draw(
         files["top-ngrams"] = top_ngrams(training.top_ngrams, label)
     if training.importance:
         files["importance"] = importance(training.importance, label)
+    if training.shapes:
+        files["shapes"] = shapes(training.shapes, training.scale)
     folder.mkdir(parents=True, exist_ok=True)
     for name, document in files.items():
         (folder / f"{name}.svg").write_text(document, encoding="utf-8")
@@ -204,6 +231,30 @@ def importance(found: list[Importance], label: str) -> str:
     said = f"How much each column adds to {label}: " + ", ".join(f"{bar.name} {bar.said[0]}" for bar in named)
     note = "mean of what it adds or takes away, on the model's scale"
     return bars(named, said).document("How much each column counts", note)
+
+
+def shapes(found: list[Shape], scale: str) -> str:
+    """Return a chart for each column: what it adds at its values; numbers share their upward axis."""
+    drawn = found[:MOST_COLUMNS]
+    y = Axis.over("", (added for one in drawn for _, added in one.points), zero=True)
+    parts = [(_titled(one), _shape(one, y)) for one in drawn]
+    return stack(parts).document("What each column adds at its values", f"in the mean, on the scale: {scale}")
+
+
+def _titled(shape: Shape) -> str:
+    gaps = "" if not shape.points or shape.of_gaps is None else f", without a value {shape.of_gaps:+.3g}"
+    return f"{shape.column}{gaps}"
+
+
+def _shape(shape: Shape, y: Axis) -> Chart:
+    label = f"from {min(shape.added):+.3g} to {max(shape.added):+.3g}"
+    if not shape.points:
+        names = ["no value" if value is None else str(value) for value in shape.values]
+        pairs = zip(names, shape.added, strict=True)
+        return balance([Bar(name, added, said=(f"{added:+.3g}", "")) for name, added in pairs], label)
+    x = Axis.over(shape.unit, (number for number, _ in shape.points))
+    plot = Plot(x, y, label, width=SHAPE_SIZE[0], height=SHAPE_SIZE[1])
+    return plot.line([(x.low, 0), (x.high, 0)], "ideal").line(shape.points).points(shape.points).chart()
 
 
 def _visible(ngram: str) -> str:

@@ -101,6 +101,23 @@ def test_what_the_estimator_tells_of_its_training_is_drawn(tmp_path: Path, passw
     assert "ca 1.23 age 0.1" in plots["importance"]
 
 
+def test_the_shape_of_each_column_is_drawn(tmp_path: Path, passwords: Task) -> None:
+    training = Training.model_validate(
+        {
+            "scale": "log odds of rain",
+            "shapes": [
+                {"column": "wind", "unit": "m/s", "values": [0.0, 1.5, 9.0, None], "added": [-1.5, 0.25, 3.0, 0.125]},
+                {"column": "sky", "values": ["grey", "blue", None], "added": [0.5, -0.75, 0.0]},
+                {"column": "moon", "values": [None], "added": [0.0]},
+            ],
+        }
+    )
+    found = drawn(tmp_path, passwords, HeldOut(np.array([0.0, 1.0]), np.array([0.0, 1.0])), training=training)["shapes"]
+    for told in ("on the scale: log odds of rain", "wind, without a value +0.125", "m/s", "grey", "-0.75", "no value"):
+        assert told in found
+    assert "from -1.5 to +3" in found
+
+
 def test_what_the_gates_left_is_read(tmp_path: Path) -> None:
     path = tmp_path / "held-out.parquet"
     pd.DataFrame({"target": [1, 0], "predicted": [1, 1], "probability": [0.9, 0.6]}).to_parquet(path, index=False)

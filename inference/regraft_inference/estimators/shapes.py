@@ -1,0 +1,77 @@
+"""What a column adds to answers at each of its values: the shape of a model, column by column."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft_core.contract import Column
+
+type Floats = NDArray[np.float64]
+
+MOST_NUMBERS = 50
+"""Numbers that a shape has at most; where there are more, each stands for as many rows that are neighbours."""
+
+MOST_WORDS = 12
+"""Words that a shape has at most: the most frequent ones."""
+
+DAYS_IN_YEAR = 365.2425
+EPOCH = 1970
+
+
+def shape_of(column: Column, values: Any, added: Floats) -> dict[str, Any] | None:
+    """Return, as plain JSON, the mean of what a column has added where it had these values, shape (rows,) both.
+
+    ``values`` and ``added`` stand side by side: numbers ascending (of times, the years), words by their frequency, a
+    gap (None) last. None of texts, which are all different, and of no values.
+    """
+    if column.type == "text" or not len(values):
+        return None
+    if column.type in ("string", "boolean"):
+        told, groups = _by_word(_words(column, values))
+    else:
+        told, groups = _by_number(_numbers(column, values))
+    known = groups >= 0
+    counts = np.bincount(groups[known], minlength=len(told))
+    means = np.bincount(groups[known], added[known], minlength=len(told)) / counts
+    unit = "year" if column.is_time else column.unit or ""
+    return {"column": column.name, "unit": unit, "values": told, "added": means.tolist()}
+
+
+def _words(column: Column, values: Any) -> list[str | None]:
+    if column.type == "string":
+        return list(values)
+    return [None if value != value else str(bool(value)).lower() for value in values]  # noqa: PLR0124  (NaN: a gap)
+
+
+def _numbers(column: Column, values: Any) -> Floats:
+    if not column.is_time:
+        return np.asarray(values, dtype=np.float64)
+    days: Floats = (values - np.datetime64(0, "us")) / np.timedelta64(1, "D")
+    return EPOCH + days / DAYS_IN_YEAR
+
+
+def _by_word(words: list[str | None]) -> tuple[list[Any], NDArray[np.int64]]:
+    """Return the words that are told, and which of them each row has; -1 for another."""
+    told: list[Any] = [word for word, _ in Counter(word for word in words if word is not None).most_common(MOST_WORDS)]
+    told += [None] * (None in words)
+    places = {word: place for place, word in enumerate(told)}
+    return told, np.array([places.get(word, -1) for word in words], dtype=np.int64)
+
+
+def _by_number(numbers: Floats) -> tuple[list[Any], NDArray[np.int64]]:
+    """Return the numbers that are told, and which of them each row stands for."""
+    gaps = np.isnan(numbers)
+    there = numbers[~gaps]
+    lowest = np.unique(there)
+    is_all = len(lowest) <= MOST_NUMBERS
+    if not is_all:
+        lowest = np.unique(np.quantile(there, np.arange(MOST_NUMBERS) / MOST_NUMBERS, method="lower"))
+    groups = np.searchsorted(lowest, numbers, side="right") - 1
+    counts = np.bincount(groups[~gaps], minlength=len(lowest))
+    told = lowest if is_all else np.bincount(groups[~gaps], there, minlength=len(lowest)) / counts
+    groups[gaps] = len(lowest)
+    return [*told.tolist(), *([None] * bool(gaps.any()))], groups

@@ -1,0 +1,96 @@
+"""The shape of a column: what it adds at its values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regraft_core.contract import Column, Contract
+from regraft_inference.estimators.shapes import MOST_NUMBERS, MOST_WORDS, shape_of
+from regraft_inference.estimators.tabular import AdditiveEstimator
+
+TIME = np.array(["2024-01-01", "NaT", "2026-01-01", "2024-01-01"], dtype="datetime64[us]")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "told"),
+    [
+        (
+            Column(name="x", type="number", unit="mm"),
+            np.array([2.5, 1.0, np.nan, 2.5]),
+            {1.0: 2.0, 2.5: 2.0, None: 4.0},
+        ),
+        (Column(name="x", type="integer"), np.array([2, 1, 0, 2]), {0.0: 4.0, 1.0: 2.0, 2.0: 2.0}),
+        (Column(name="x", type="boolean"), np.array([True, False, False, True]), {"true": 2.0, "false": 3.0}),
+        (
+            Column(name="x", type="boolean", nullable=True),
+            np.array([1.0, 0.0, np.nan, 1.0]),
+            {"true": 2.0, "false": 2.0, None: 4.0},
+        ),
+        (Column(name="x", type="string"), ["b", "a", None, "b"], {"b": 2.0, "a": 2.0, None: 4.0}),
+        (Column(name="x", type="number", nullable=True), np.full(4, np.nan), {None: 2.5}),
+    ],
+)
+def test_each_value_has_the_mean_of_what_was_added_there(column: Column, values: Any, told: dict[Any, float]) -> None:
+    found = shape_of(column, values, np.array([1.0, 2.0, 4.0, 3.0]))
+    expected = {"column": "x", "unit": column.unit or "", "values": list(told), "added": list(told.values())}
+    assert found == expected
+
+
+def test_times_stand_at_their_years_and_texts_have_no_shape() -> None:
+    found = shape_of(Column(name="d", type="date", nullable=True), TIME, np.array([1.0, 2.0, 4.0, 3.0]))
+    assert found is not None
+    assert found["unit"] == "year"
+    assert found["values"][:2] == pytest.approx([2024, 2026], abs=0.01)
+    assert found["added"] == [2.0, 4.0, 2.0]
+    assert shape_of(Column(name="t", type="text"), ["a"], np.zeros(1)) is None
+    assert shape_of(Column(name="n", type="number"), np.zeros(0), np.zeros(0)) is None
+
+
+@given(st.lists(st.sampled_from([float(number // 3) for number in range(300)]), min_size=1, max_size=400))
+def test_many_numbers_stand_for_as_many_neighbours(numbers: list[float]) -> None:
+    values = np.array(numbers)
+    found = shape_of(Column(name="n", type="number"), values, 2 * values)
+    assert found is not None
+    assert len(found["values"]) <= MOST_NUMBERS
+    assert found["values"] == sorted(set(found["values"]))
+    assert found["added"] == pytest.approx([2 * value for value in found["values"]])
+
+
+def test_of_many_words_the_most_frequent_are_told() -> None:
+    words = [f"w{number}" for number in range(30) for _ in range(30 - number)]
+    found = shape_of(Column(name="w", type="string"), words, np.ones(len(words)))
+    assert found is not None
+    assert found["values"] == [f"w{number}" for number in range(MOST_WORDS)]
+
+
+def test_an_estimator_tells_the_shapes_of_its_columns_on_its_scale() -> None:
+    rng = np.random.default_rng(1)
+    features = (Column(name="bent", type="number"), Column(name="kind", type="string", categories=("k", "l")))
+    columns: dict[str, Any] = {"bent": rng.normal(size=190), "kind": ["k", "l"] * 95}
+    target = np.where(columns["bent"] > 0, 5.0, 0.0) + np.array([0.0, 1.0] * 95)
+    contract = Contract(task="t", features=features, target=Column(name="y", type="number"))
+    told = AdditiveEstimator(contract, "regression").fit(columns, target).explain(lambda: [(columns, target)])
+    assert told["scale"] == "y"
+    bent, kind = told["shapes"]
+    assert [one["column"] for one in told["importance"]] == [bent["column"], kind["column"]] == ["bent", "kind"]
+    assert bent["added"][-1] - bent["added"][0] == pytest.approx(5, abs=0.8)
+    assert kind["added"][kind["values"].index("l")] - kind["added"][kind["values"].index("k")] == pytest.approx(
+        1, abs=0.3
+    )
+
+
+def test_of_more_than_two_classes_there_are_none() -> None:
+    rng = np.random.default_rng(1)
+    contract = Contract(
+        task="t",
+        features=(Column(name="n", type="number"),),
+        target=Column(name="y", type="string", categories=("a", "b", "c")),
+    )
+    columns, target = {"n": rng.normal(size=60)}, np.array(["a", "b", "c"] * 20, dtype=object)
+    told = AdditiveEstimator(contract, "classification").fit(columns, target).explain(lambda: [(columns, target)])
+    assert list(told) == ["importance"]
