@@ -80,9 +80,11 @@ class Contender:
             self.process = subprocess.Popen(
                 pinned(0, self.command), stdout=log, stderr=log, env=environment, process_group=0, cwd=self.home
             )
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() - began > READY_SECONDS:
-                raise FailedError(f"{self.name} does not answer:\n{self.end_of_log()}")
+        while (refusal := self._refusal()) is not None:
+            if (code := self.process.poll()) is not None:
+                raise FailedError(f"it has ended with {code}:\n{self.end_of_log()}")
+            if time.monotonic() - began > READY_SECONDS:
+                raise FailedError(f"no good answer within {READY_SECONDS:.0f} s, but {refusal}:\n{self.end_of_log()}")
             time.sleep(0.02)
         self.starts.append(time.monotonic() - began)
         self._check()
@@ -127,11 +129,13 @@ class Contender:
         """Return the median of the requests a second."""
         return statistics.median(load.rate for load in self.loads[rows])
 
-    def _answers(self) -> bool:
+    def _refusal(self) -> str | None:
+        """Return what a request is told that is not answered well, None where it is."""
         try:
-            return httpx.post(self.url, json=self.bodies[1], trust_env=False, timeout=10).is_success
-        except httpx.TransportError:
-            return False
+            answer = httpx.post(self.url, json=self.bodies[1], trust_env=False, timeout=10)
+        except httpx.TransportError as error:
+            return repr(error)
+        return None if answer.is_success else f"{answer.status_code} {answer.text[:200]}"
 
     def _check(self) -> None:
         """Hold the answers to those of the model that is served by all."""

@@ -50,6 +50,9 @@ KEPT = CACHE / "servers"
 FIXED_RATE = 100.0
 """Requests a second that all servers manage."""
 
+MOST_SAID = 400
+"""Characters of the reason why a server is left out."""
+
 Figures = dict[str, dict[str, Any]]
 """What was measured of each server, as it is kept."""
 
@@ -136,9 +139,12 @@ def play(contenders: Sequence[Contender], failed: dict[str, str], rounds: int, s
             each(loaded)
         print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
     each(lambda contender: contender.paced.append(contender.load(1, seconds, rate=FIXED_RATE)))
-    for contender in contenders:
-        if contender.name in (OURS, LIMIT) and contender.name not in failed:
+
+    def halfway(contender: Contender) -> None:
+        if contender.name in (OURS, LIMIT):
             contender.half += [contender.load(1, seconds, rate=contender.rate(1) / 2) for _ in range(rounds)]
+
+    each(halfway)
 
 
 def figures(one: Contender) -> dict[str, Any]:
@@ -215,7 +221,7 @@ def section(case: str, kept: dict[str, Any]) -> str:
     lines += [
         f"| {what} | {ratio:.2f} | {aim} | {'' if met else 'missed'} |" for what, ratio, aim, met in judged(case, found)
     ]
-    lines += [f"\n{name} is left out: {_last(why)}" for name, why in kept["failed"].items()]
+    lines += [f"\n{name} is left out: {_in_short(why)}" for name, why in kept["failed"].items()]
     return "\n".join(lines) + "\n"
 
 
@@ -231,8 +237,10 @@ def machine() -> str:
 SERVERS = ("bentoml==", "granian==", "interpret-core==", "litserve==", "mosec==", "ray==")
 
 
-def _last(why: str) -> str:
-    return " ".join(why.split())[-300:]
+def _in_short(why: str) -> str:
+    """Return the beginning and the end of what may have a log in it."""
+    words = " ".join(why.split())
+    return words if len(words) <= MOST_SAID else f"{words[: MOST_SAID // 2]} ... {words[-MOST_SAID // 2 :]}"
 
 
 def _processor() -> str:
