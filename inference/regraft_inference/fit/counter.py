@@ -65,6 +65,8 @@ class VersionCounter:
         self._sureness = None if known.confidence is None else SurenessCounts(known.confidence.of)
         self._history = History(began=time.time())
         self._noted = time.monotonic()
+        self._noting = threading.RLock()
+        """Held by who notes or looks at the history: threads that answer large requests do, beside the event loop."""
         self._state = ("unknown", datetime.now(UTC))
 
     def saw(self, columns: Mapping[str, Values], answers: NDArray[Any], scores: NDArray[Any] | None = None) -> None:
@@ -114,8 +116,8 @@ class VersionCounter:
 
     def fit(self, window: Window) -> Fit:
         """Return whether the version fits what this process was asked lately."""
-        moment = self._note()
-        counts = self._history.within(moment - WINDOWS[window])
+        with self._noting:
+            counts = self._history.within(self._note() - WINDOWS[window])
         found = fit_of(self.known, counts, window=window, since=self._state[1])
         if found.state != self._state[0] and window == "day":
             self._state = (found.state, datetime.now(UTC))
@@ -123,9 +125,11 @@ class VersionCounter:
         return found
 
     def _note(self) -> float:
-        self._noted, moment = time.monotonic(), time.time()
-        self._history.note(moment, self.counts())
-        return moment
+        """Note what has been counted until now, and return the moment, seconds since 1970."""
+        with self._noting:
+            self._noted, moment = time.monotonic(), time.time()
+            self._history.note(moment, self.counts())
+            return moment
 
     def _count_waiting(self) -> None:
         self._room = self._most_waiting

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import threading
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +239,34 @@ def test_threads_lose_nothing_and_what_waits_is_bounded(profile: Profile) -> Non
     for thread in threads:
         thread.join()
     assert asked.counts().rows == 12_000
+
+
+def test_the_fit_can_be_asked_while_threads_count(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = counter(profile)
+    part, answers, failed = typed(rows(1), 0, 10), np.zeros(10), []
+    moments = itertools.count(1_700_000_000, 600)
+    monkeypatch.setattr(counting, "MINUTE", -1.0)  # each request notes what has been counted
+    monkeypatch.setattr(time, "time", lambda: float(next(moments)))  # and ten minutes later, so that the oldest go
+
+    def many(call: Callable[[], object]) -> None:
+        for _ in range(100):
+            try:
+                call()
+            except Exception as error:
+                failed.append(error)
+
+    calls = [partial(asked.saw, part, answers)] * 3 + [partial(asked.fit, "day")]
+    threads = [threading.Thread(target=many, args=(call,)) for call in calls]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert failed == []
 
 
 @pytest.mark.parametrize(("rows_each", "values", "most"), [(1, 1 << 20, 9), (10, 1 << 20, 3), (1, 100, 2)])
