@@ -84,11 +84,12 @@ class Version:
         self._keeper = KEPT.keeper(bundle)
 
     @classmethod
-    def load(cls, folder: Path) -> Version:
-        """Load a bundle and let it repeat its golden requests. Raises BundleError with the reason where it cannot."""
+    def load(cls, folder: Path, task: str) -> Version:
+        """Load a task's bundle and let it repeat its golden requests. Raises BundleError with the reason."""
         try:
             # The folder may be a link that points elsewhere a moment later.
             bundle = Bundle.load(folder.resolve())
+            bundle.check_task(task)
             bundle.check_golden()
             return cls(bundle)
         except BundleError:
@@ -213,8 +214,7 @@ class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
     def load(self) -> bool:
         """Take the bundle in the folder into service, or keep what serves and raise BundleError."""
         try:
-            version = Version.load(self.folder)
-            version.bundle.check_task(self.name)
+            version = Version.load(self.folder, self.name)
         except BundleError as error:
             self.reason = error
             metrics.count_load_failure(self.name, error.code)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from regraft_inference.fit.counter import COUNTERS
 from regraft_inference.model import TaskModel, TaskRepository
 from tests.unit.inference.asking import Client, client_of, v2
 from tests.unit.inference.bundles import (
@@ -38,11 +39,12 @@ def test_a_server_without_bundles_says_so(tmp_path: Path) -> None:
 
 
 def test_a_bundle_of_another_task_is_never_asked(tmp_path: Path) -> None:
-    write_heart_bundle(tmp_path / "passwords")
+    write_heart_bundle(tmp_path / "passwords", version="4711")
     repository = TaskRepository(models_dir=tmp_path)
     repository.load_all()
     client = client_of(repository)
     assert client.get("/passwords/health").json["code"] == "bundle_of_another_task"
+    assert "4711" not in {counter.known.version for counter in COUNTERS.all()}  # nothing is counted for it
     client.runner.close()
 
 

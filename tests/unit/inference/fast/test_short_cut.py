@@ -163,7 +163,8 @@ def test_a_version_that_is_replaced_between_answers_what_it_has_checked(
 ) -> None:
     """The new version comes when the request is in the batch: values and headers are still the old one's."""
     model = passwords_of(front)
-    old, new = model.version, Version.load(write_passwords_bundle(tmp_path / "new", answer=2.5, version="8"))
+    folder = write_passwords_bundle(tmp_path / "new", answer=2.5, version="8")
+    old, new = model.version, Version.load(folder, "passwords")
     ask_old = old.answer_soon
 
     def replace(asked: bytes, body: bytes, done: Any) -> bool:
