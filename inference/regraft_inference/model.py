@@ -112,7 +112,7 @@ class Version:
         return answered.document(self._target, self.reasons_name)
 
     def answer_soon(self, request: bytes, body: bytes, tell: Tell) -> bool:
-        """Let ``tell`` have soon what ``answer`` gives; False where a request may ask for more than reasons.
+        """Let ``tell`` have soon what ``answer`` gives; False where a request asks for probabilities.
 
         Raises ContractError.
         """

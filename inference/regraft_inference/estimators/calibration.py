@@ -9,7 +9,10 @@ from scipy.optimize import minimize
 type Floats = NDArray[np.float64]
 
 SLOPES = (0.2, 2.0)
+"""Least and largest slope."""
+
 PRIOR = 1e-3
+"""Factor of the squared distance from slope 1 and offsets 0 in the loss."""
 
 
 def line_of(scores: Floats, target: Floats, classes: int) -> tuple[float, Floats]:

@@ -42,7 +42,11 @@ MOST_ROWS_ALONE = 100_000
 """Of more rows the additive model, where nothing else is wanted, learns from so many."""
 
 FEW_ROWS = 1_000
+"""Of fewer rows, trees are small and machines learn fast and smooth little: there is little to see."""
+
 ROWS_FOR_PAIRS = 200
+"""Of fewer rows, pairs of parts tell chance."""
+
 PARTS_FOR_PAIRS = 100
 """Of more parts the pairs are too many to look through."""
 

@@ -26,6 +26,8 @@ type Floats = NDArray[np.float64]
 FILE = "trees.txt"
 MOST_BYTES = 5 << 20
 FLOAT64, RAW, CONTRIBUTIONS = 1, 1, 3
+"""What LightGBM's ``c_api.h`` calls the type of the numbers, and the kinds of predictions."""
+
 PARAMETERS = b"num_threads=1"
 
 HEADER = {"tree", "version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "objective",
@@ -93,7 +95,7 @@ class TreesModel:
 
 
 def checked(text: str, *, parts: int, outputs: int) -> str:
-    """Return a text model that LightGBM can read without harm. Raises ValueError for any other.
+    """Return a text model that LightGBM can read without harm. Raises ValueError or KeyError for any other.
 
     Each tree must be one: every inner node and leaf is the child of just one node, children come after their parents,
     splits are of parts that are there, all numbers are finite, no split is by a set of categories.
