@@ -175,6 +175,7 @@ __all__ = [
     "ReasonsTable",
     "ScoringEstimator",
     "StreamingEstimator",
+    "TailedEstimator",
     "TrainingBatches",
     "bounded",
     "estimator_class",
