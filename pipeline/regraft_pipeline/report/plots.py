@@ -28,6 +28,9 @@ MOST_COLUMNS = 25
 SHAPE_SIZE = 360, 220
 """Width and height of the shape of a column; bars are as wide."""
 
+COUNTS, COUNTS_NOTE = "How much each column counts", "mean of what it adds or takes away, on the model's scale"
+ADDS = "What each column adds at its values"
+
 HEAVY_TAIL = 100.0
 """Largest value from which on the axes are logarithmic."""
 
@@ -117,9 +120,9 @@ def draw(
     if any(training.top_ngrams.values()):
         files["top-ngrams"] = top_ngrams(training.top_ngrams, label)
     if training.importance:
-        files["importance"] = importance(training.importance, label)
+        files["importance"] = importance(training.importance, label).document(COUNTS, COUNTS_NOTE)
     if training.shapes:
-        files["shapes"] = shapes(training.shapes, training.scale)
+        files["shapes"] = stack(shapes(training.shapes)).document(ADDS, f"in the mean, on the scale: {training.scale}")
     folder.mkdir(parents=True, exist_ok=True)
     for name, document in files.items():
         (folder / f"{name}.svg").write_text(document, encoding="utf-8")
@@ -225,20 +228,19 @@ def top_ngrams(levels: dict[str, list[Ngram]], label: str) -> str:
     return stack(parts).document("Most telling n-grams of each level", "by weight; ^ and $ are the ends, ␣ is a space")
 
 
-def importance(found: list[Importance], label: str) -> str:
+def importance(found: list[Importance], label: str) -> Chart:
     """Return a bar for each column: how much it adds to answers, in the mean; the smallest are left out."""
     named = [Bar(one.column, one.added, said=(f"{one.added:.3g}", "")) for one in found[:MOST_COLUMNS]]
-    said = f"How much each column adds to {label}: " + ", ".join(f"{bar.name} {bar.said[0]}" for bar in named)
-    note = "mean of what it adds or takes away, on the model's scale"
-    return bars(named, said).document("How much each column counts", note)
+    return bars(
+        named, f"How much each column adds to {label}: " + ", ".join(f"{bar.name} {bar.said[0]}" for bar in named)
+    )
 
 
-def shapes(found: list[Shape], scale: str) -> str:
-    """Return a chart for each column: what it adds at its values; numbers share their upward axis."""
+def shapes(found: list[Shape]) -> list[tuple[str, Chart]]:
+    """Return a title and a chart for each column: what it adds at its values; numbers share their upward axis."""
     drawn = found[:MOST_COLUMNS]
     y = Axis.over("", (added for one in drawn for _, added in one.points), zero=True)
-    parts = [(_titled(one), _shape(one, y)) for one in drawn]
-    return stack(parts).document("What each column adds at its values", f"in the mean, on the scale: {scale}")
+    return [(_titled(one), _shape(one, y)) for one in drawn]
 
 
 def _titled(shape: Shape) -> str:

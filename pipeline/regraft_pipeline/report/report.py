@@ -14,11 +14,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from regraft_core.addresses import can_be_posted
 from regraft_core.presentation import palette, words
+from regraft_core.presentation.charts import Chart
 from regraft_core.presentation.distributions import Distribution, compared, groups_of
 from regraft_core.presentation.figures import figure, figure_name
 from regraft_core.profile import Profile
 from regraft_core.verdict import Reason, Verdict
 from regraft_pipeline.gates import GATES
+from regraft_pipeline.report.plots import COUNTS, COUNTS_NOTE, Training, importance, shapes
 
 METRICS = {
     "skill": "1 is always right, 0 no better than a constant",
@@ -92,6 +94,15 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A chart with what stands above it."""
+
+    title: str
+    note: str
+    chart: Chart
+
+
+@dataclass(frozen=True)
 class Report:
     """What is said of a dataset. Without ``run_id`` it is a file that was judged, not a run."""
 
@@ -145,10 +156,15 @@ def report_of(
     )
 
 
-def render(verdict: Verdict, *, run_id: str, data_url: str | None) -> str:
-    """Return the report of a verdict as HTML. Everything that comes from outside is escaped; it loads nothing."""
+def render(verdict: Verdict, *, run_id: str, data_url: str | None, training: Training | None = None) -> str:
+    """Return the report of a verdict as HTML, with what a model has learned from the dataset where there is one.
+
+    Everything that comes from outside is escaped; it loads nothing.
+    """
     report = report_of(verdict, run_id=run_id, data_url=data_url)
-    return _environment().get_template("report.html").render(report=report, verdict=verdict, QUESTIONS=QUESTIONS)
+    template = _environment().get_template("report.html")
+    learned = _learned(training or Training())
+    return template.render(report=report, verdict=verdict, QUESTIONS=QUESTIONS, learned=learned)
 
 
 def next_steps(verdict: Verdict, run_id: str | None, data_url: str | None, commands: Commands) -> list[Step]:
@@ -187,6 +203,12 @@ def _because(verdict: Verdict) -> str:
     others = len(verdict.errors) - 1
     more = f" {_counted(others, 'more reason')} below." if others else ""
     return f"{verdict.errors[0].message.rstrip('.')}.{more}"
+
+
+def _learned(training: Training) -> list[Figure]:
+    """Return charts of what a model has learned: how much each column counts, and what it adds at its values."""
+    counts = [Figure(COUNTS, COUNTS_NOTE, importance(training.importance, "answers"))] if training.importance else []
+    return [*counts, *(Figure(title, f"added to {training.scale}", chart) for title, chart in shapes(training.shapes))]
 
 
 def _counted(number: int, thing: str) -> str:

@@ -12,7 +12,7 @@ from regraft_core.verdict import Verdict
 from regraft_inference.bundle import VERSION_FILE, version_json
 from regraft_pipeline.registry import notes
 from regraft_pipeline.registry.version import Dataset, Tracking
-from regraft_pipeline.report import plots
+from regraft_pipeline.report import plots, report
 from regraft_pipeline.report.plots import HeldOut, Training
 from regraft_pipeline.steps import Context, DownloadResult, RegisterResult, TrainResult
 
@@ -87,11 +87,13 @@ def _of_data(verdict: Verdict) -> dict[str, float]:
 
 
 def _log_artifacts(context: Context, tracking: Tracking, verdict: Verdict, training: Training) -> None:
-    """Copy verdict and report, and draw the plots."""
+    """Copy the verdict, tell in the report what the model has learned, and draw the plots."""
     folder = context.workdir / "artifacts"
     run_id = context.request.run_id
     _fetch(context, layout.verdict(run_id), folder / "verdict.json")
-    _fetch(context, layout.report(run_id), folder / "report.html")
+    page = report.render(verdict, run_id=run_id, data_url=context.request.data_url, training=training)
+    context.store.put(layout.report(run_id), page.encode())
+    (folder / "report.html").write_bytes(page.encode())
     held_out = context.workdir / "held-out.parquet"
     context.store.get_file(layout.held_out(run_id), held_out)
     plots.draw(

@@ -9,6 +9,7 @@ from regraft_core.addresses import upload_address
 from regraft_core.verdict import Reason, Verdict
 from regraft_pipeline import gates
 from regraft_pipeline.report import report
+from regraft_pipeline.report.plots import Training
 from regraft_pipeline.tasks import passwords
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
@@ -121,7 +122,11 @@ def test_everything_from_outside_is_escaped() -> None:
         rows=[{"line": 2, HOSTILE: HOSTILE}],
     )
     verdict = Verdict(task="passwords", accepted=False, reasons=[reason])
-    page = report.render(verdict, run_id=HOSTILE, data_url=HOSTILE)
+    shape = {"column": HOSTILE, "unit": HOSTILE, "values": [HOSTILE], "added": [1.0]}
+    learned = {"importance": [{"column": HOSTILE, "added": 1.0}], "shapes": [shape], "scale": HOSTILE}
+    training = Training.model_validate(learned)
+    page = report.render(verdict, run_id=HOSTILE, data_url=HOSTILE, training=training)
+    assert page.count("<figure") == 2
     assert "<script" not in page
     assert "<img" not in page
 
@@ -135,6 +140,28 @@ def test_an_accepted_dataset_without_reference_has_its_own_distributions(tmp_pat
     assert "Characters of Password" in page
     assert "Held against" not in page
     assert "this dataset and the reference" not in page
+
+
+def test_the_report_tells_what_a_model_has_learned() -> None:
+    verdict = Verdict(task="heart-disease", accepted=True)
+    training = Training.model_validate(
+        {
+            "importance": [{"column": "age", "added": 0.5}, {"column": "thal", "added": 0.25}],
+            "scale": "log odds that condition is 1",
+            "shapes": [
+                {"column": "age", "unit": "years", "values": [30.0, 60.0, None], "added": [-0.75, 0.5, 0.125]},
+                {"column": "thal", "values": ["normal", "fixed"], "added": [-0.25, 0.25]},
+            ],
+        }
+    )
+    page = report.render(verdict, run_id="run-abc", data_url=None, training=training)
+    for told in ("What the model has learned", "How much each column counts", "age, without a value +0.125", "normal"):
+        assert told in page
+    assert page.count("added to log odds that condition is 1") == 2
+    classes = set(re.findall(r'class="(\w+)"', "".join(re.findall(r"<svg.*?</svg>", page))))
+    style = page[: page.index("</style>")]
+    assert all(f".{one} {{" in style or f".{one}," in style for one in classes)
+    assert "What the model has learned" not in report.render(verdict, run_id="run-abc", data_url=None)
 
 
 def test_a_verdict_without_rows_is_a_short_report() -> None:
