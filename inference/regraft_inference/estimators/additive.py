@@ -126,7 +126,7 @@ class AdditiveModel:
                 for output in range(len(self.intercept)):
                     total[place, output], found[:, place, output] = self._sum_and_added(row, output)
         else:
-            if self.cells is not None:
+            if self.cells is not None and len(self.terms) == parts:  # of a part without a term nothing is known
                 places = np.empty((parts, rows), dtype=np.intp)
             for some, cells, values in self._lookups.of(matrix):
                 if places is not None:

@@ -59,9 +59,9 @@ class Lookups:
 
         Cells are of shape (terms, rows). Scores are of shape (1 + terms, rows, outputs): the intercept stands first.
         """
-        step = max(1, MOST_VALUES // ((1 + self._terms) * len(self._intercept)))
-        for first in range(0, len(matrix), step):
-            some = slice(first, first + step)
+        step = max(2, MOST_VALUES // ((1 + self._terms) * len(self._intercept)))
+        ends = [*range(step, len(matrix) - 1, step), len(matrix)]  # numpy adds what is of one row in another order
+        for some in map(slice, [0, *ends], ends):
             yield some, *self._looked_up(matrix[some])
 
     def _looked_up(self, matrix: Floats) -> tuple[Indices, Floats]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from regraft_inference.estimators.additive import FEW_ROWS, AdditiveModel, Term
+from regraft_inference.estimators.lookups import MOST_VALUES
 
 ROWS = 60
 PARTS = [(0,), (1,), (2,), (0, 1), (2, 0), (1, 3)]
@@ -60,3 +61,23 @@ def test_of_other_models_it_is_not_known(parts: list[tuple[int, ...]]) -> None:
     found = AdditiveModel(np.zeros(1), terms)
     assert found.cells is None
     assert found.explained(np.zeros((ROWS, 2))).cells is None
+
+
+@pytest.mark.parametrize("varying", [[0, 1], [1, 2], [0, 2]])
+def test_where_a_part_has_no_term_it_is_not_known(varying: list[int]) -> None:
+    terms = [Term((part,), (np.zeros(1),), np.ones((3, 1))) for part in varying]
+    _, added, cells = AdditiveModel(np.zeros(1), terms).explained(np.zeros((ROWS, 3)))
+    assert cells is None
+    assert added.sum(axis=(0, 2)).tolist() == [ROWS if part in varying else 0 for part in range(3)]
+
+
+@pytest.mark.parametrize("more", [0, 1, 2])
+def test_the_last_of_very_many_rows_are_answered_as_each_alone(more: int) -> None:
+    rng, parts = np.random.default_rng(1), 40
+    cuts = np.linspace(-2, 2, 50)
+    found = AdditiveModel(np.ones(1), [Term((part,), (cuts,), rng.normal(size=(52, 1))) for part in range(parts)])
+    rows = 2 * (MOST_VALUES // (parts + 1)) + more
+    matrix = rng.normal(size=(rows, parts))
+    alone = np.concatenate([found.scores(matrix[-place:][:1]) for place in (3, 2, 1)])
+    assert found.scores(matrix)[-3:].tolist() == alone.tolist()
+    assert found.explained(matrix).scores[-3:].tolist() == alone.tolist()
