@@ -21,6 +21,7 @@ from kserve import Model, ModelRepository
 from kserve.protocol.infer_type import InferOutput, InferRequest, InferResponse
 
 from regraft_core.codes import Code
+from regraft_core.contract import EXPLAIN
 from regraft_core.errors import BundleError, ContractError, NotFoundError, UnavailableError
 from regraft_core.fit.kept import InputsAnswered, InputsAsked
 from regraft_core.logs import get_logger
@@ -240,9 +241,8 @@ class TaskModel(Model):  # type: ignore[misc]  # kserve has no types
         """Answer V1 (a dict, or bytes where the content type is not JSON) or V2."""
         version = self._answering()
         if isinstance(payload, InferRequest):
-            _check_envelope(payload, version)
+            asks = _asks_for_reasons(payload, version)
             tensors = [Tensor(tensor.name, tensor.datatype, tensor.shape, tensor.data) for tensor in payload.inputs]
-            asks = version.reader.options.in_parameters(payload.parameters) is True
             return _v2_answer(payload, version, await _predict(version, version.reader.read_tensors(tensors), asks))
         if isinstance(payload, bytes):
             payload = parse_json(payload)
@@ -352,19 +352,23 @@ async def _predict(version: Version, columns: Mapping[str, Values], asks: bool) 
     return await asyncio.to_thread(answer) if rows_of(columns) > BACKGROUND_ROWS else answer()
 
 
-def _check_envelope(request: InferRequest, version: Version) -> None:
-    """Check what KServe leaves unchecked where a V2 request comes in binary."""
+def _asks_for_reasons(request: InferRequest, version: Version) -> bool:
+    """Check what KServe leaves unchecked where a V2 request comes in binary, and the outputs. Raises ContractError."""
     if not isinstance(request.id, str | None) or not isinstance(request.parameters, dict | None):
         raise ContractError("id must be a string and parameters an object", code=Code.WRONG_TYPE)
-    known = [version.bundle.contract.target.name]
-    if version.bundle.gives_reasons:
-        known.append(version.bundle.contract.reasons_name)
+    contract, asks = version.bundle.contract, version.reader.options.in_parameters(request.parameters) is True
+    known = [contract.target.name, *([contract.reasons_name] * asks)]
+    hint = ""
+    if version.bundle.gives_reasons and not asks:
+        hint = f", and {contract.reasons_name} where the request's parameters have {EXPLAIN!r}: true"
     for output in request.request_outputs or []:
         if output.name not in known:
-            message = f"there is no output {str(output.name)[:LONGEST_NAME]!r}; there is: {', '.join(known)}"
-            raise ContractError(message, code=Code.UNKNOWN_OUTPUT, column=str(output.name)[:LONGEST_NAME])
+            name = str(output.name)[:LONGEST_NAME]
+            message = f"there is no output {name!r}; there is: {', '.join(known)}{hint}"
+            raise ContractError(message, code=Code.UNKNOWN_OUTPUT, column=name)
         if not isinstance(output.parameters, dict | None):
             raise ContractError("the parameters of an output must be an object", code=Code.WRONG_TYPE)
+    return asks
 
 
 def _v2_answer(request: InferRequest, version: Version, answered: Answered) -> InferResponse:

@@ -113,11 +113,14 @@ def test_v2_has_them_in_an_output_of_their_own(client: Client, expected: dict[st
     assert len(client.post(path, {"inputs": tensors()}).json["outputs"]) == 1
     wanted = {"outputs": [{"name": "condition_reasons"}, {"name": "condition"}], "parameters": EXPLAIN}
     assert len(client.post(path, {"inputs": tensors()} | wanted).json["outputs"]) == 2
+    refused = client.post(path, {"inputs": tensors(), "outputs": [{"name": "condition_reasons"}]})
+    assert (refused.status, refused.json["code"]) == (400, "unknown_output")
+    assert "'explain': true" in refused.json["detail"]
 
 
 def test_v2_names_the_outputs_that_there_are(client: Client) -> None:
     for task, inputs, told in (
-        ("heart-disease", tensors(), "there is: condition, condition_reasons"),
+        ("heart-disease", tensors(), "there is: condition, and condition_reasons where"),
         ("passwords", [{"name": "Password", "datatype": "BYTES", "shape": [1], "data": ["a"]}], "there is: Times"),
     ):
         asked = {"inputs": inputs, "outputs": [{"name": "risk"}]}
