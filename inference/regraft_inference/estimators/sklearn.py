@@ -19,6 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from regraft_core.codes import Code
 from regraft_core.errors import BundleError
 from regraft_inference.estimators import Columns
+from regraft_inference.estimators.targets import integers_of
 
 MODEL_FILE = "model.skops"
 SETTINGS_FILE = "settings.json"
@@ -68,7 +69,7 @@ class SklearnEstimator:
         answers = self.model.predict(self._matrix(columns))
         if answers.dtype.kind in "OUb":
             return answers.astype(np.bool_ if answers.dtype.kind == "b" else object)  # type: ignore[no-any-return]
-        return np.rint(answers).astype(np.int64) if self.integer else np.asarray(answers, dtype=np.float64)
+        return integers_of(answers) if self.integer else np.asarray(answers, dtype=np.float64)
 
     @available_if(lambda self: hasattr(self.model, "predict_proba"))  # type: ignore[untyped-decorator]
     def probabilities(self, columns: Columns) -> NDArray[np.float64]:

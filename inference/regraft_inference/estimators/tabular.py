@@ -23,7 +23,7 @@ from regraft_inference.estimators.additive import FEW_ROWS, AdditiveModel
 from regraft_inference.estimators.encoding import Encoding
 from regraft_inference.estimators.reasons import Cells
 from regraft_inference.estimators.shapes import shape_of
-from regraft_inference.estimators.targets import has_heavy_tail
+from regraft_inference.estimators.targets import has_heavy_tail, integers_of
 from regraft_inference.estimators.trees import TreesModel
 
 type Floats = NDArray[np.float64]
@@ -36,8 +36,8 @@ EXPLAINED_ROWS = 1000
 """Rows of which it is told how much each column adds."""
 MOST_CELLS = 1 << 13
 """Numbers that columns can add up to which they are told apart, since of each a text is kept."""
-LARGEST_LOG = 40.0
-"""Of larger logarithms whole numbers do not fit into 64 bits."""
+LARGEST_LOG = 709.0
+"""Of larger logarithms numbers do not fit into 64 bits."""
 
 KINDS: dict[str, type[AdditiveModel] | type[TreesModel]] = {"additive": AdditiveModel, "boosted": TreesModel}
 
@@ -146,7 +146,7 @@ class TabularEstimator:
         fitted = self.fitted
         if not fitted.classes:
             numbers = np.expm1(np.clip(scores[:, 0], 0, LARGEST_LOG)) if fitted.link == "log1p" else scores[:, 0]
-            return np.rint(numbers).astype(np.int64) if self.contract.target.type == "integer" else numbers
+            return integers_of(numbers) if self.contract.target.type == "integer" else numbers
         places = (scores[:, 0] > 0).astype(np.int64) if fitted.outputs == 1 else scores.argmax(axis=1)
         if len(fitted.classes) == 1:
             places = np.zeros(len(scores), dtype=np.int64)

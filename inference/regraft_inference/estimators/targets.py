@@ -1,4 +1,4 @@
-"""How a target is distributed, as training and the gates have to know alike."""
+"""How a target is distributed, as training and the gates have to know alike, and numbers as integers of a target."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ HEAVY_TAIL = 10.0
 
 LOPSIDED = 1.05
 """A target is lopsided where its mean is wrong by so many times more than its median, in the mean over the rows."""
+
+SMALLEST, LARGEST = -(2.0**63), float(np.nextafter(2.0**63, 0))
+"""The smallest and the largest float64 that is an int64."""
 
 
 def has_heavy_tail(target: NDArray[Any]) -> bool:
@@ -37,3 +40,8 @@ def is_lopsided(target: NDArray[Any]) -> bool:
     """
     of_median, of_mean = (np.abs(target - middle(target)).mean() for middle in (np.median, np.mean))
     return bool(of_mean > LOPSIDED * of_median)
+
+
+def integers_of(numbers: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the nearest integers; of numbers beyond 64 bits the outermost, where a cast would change the sign."""
+    return np.minimum(np.maximum(np.rint(numbers), SMALLEST), LARGEST).astype(np.int64)

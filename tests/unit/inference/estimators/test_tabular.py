@@ -343,3 +343,25 @@ def test_a_heavy_tail_is_learned_on_its_logarithm(kind: type[TabularEstimator], 
     assert round(np.expm1(max(first.answer, 0))) == answers[0]
     estimator.save(tmp_path)
     assert kind.load(tmp_path).predict(columns).tolist() == answers.tolist()
+
+
+@pytest.mark.parametrize("kind", [AdditiveEstimator, BoostedEstimator])
+@pytest.mark.parametrize("of", [lambda score: 2**63 - 1 - (score > 0), lambda score: np.where(score > 0, 2**63 - 1, 0)])
+def test_integers_stay_within_64_bits(kind: type[TabularEstimator], of: Callable[[Any], Any]) -> None:
+    columns, score = table(200)
+    contract = NUMBER.model_copy(update={"target": Column(name="y", type="integer")})
+    estimator = kind(contract, "regression").fit(columns, of(score).astype(np.int64))
+    answers, reasons = estimator.predict(columns), estimator.reasons(columns)
+    assert answers.min() > -(2**62)
+    assert answers.max() > 2**62
+    assert answers.tolist() == pytest.approx([min(one.answer, 2**63) for one in reasons])
+
+
+@pytest.mark.parametrize("kind", [AdditiveEstimator, BoostedEstimator])
+def test_of_a_heavy_tail_the_answer_is_that_of_the_reasons(kind: type[TabularEstimator]) -> None:
+    columns, score = table(300)
+    estimator = kind(NUMBER, "regression").fit(columns, 1e20 * np.exp(3 * score))
+    answers, reasons = estimator.predict(columns), estimator.reasons(columns)
+    assert reasons[0].scale == "log(1 + y)"
+    assert answers.tolist() == pytest.approx([np.expm1(one.answer) for one in reasons], rel=1e-6)
+    assert np.isfinite(estimator.answers_of(np.array([[1000.0]]))).all()
