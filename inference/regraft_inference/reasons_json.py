@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import orjson
@@ -19,8 +20,11 @@ ANSWER = b'}],"answer":'
 FEW_ROWS = 8
 """Rows up to which objects are written faster than arrays."""
 
-MOST_MODELS = 16
-"""Models of which the texts are kept."""
+type Model = tuple[tuple[str, ...], tuple[str, ...], tuple[float, ...]]
+"""Names of the columns, scales and starts."""
+
+TEXTS: WeakKeyDictionary[Cells, tuple[Model, NDArray[Any]]] = WeakKeyDictionary()
+"""What is written once, of as many models as there are, as long as they are there."""
 
 
 def json_of(reasons: Sequence[Reasons], before: bytes = b"", behind: bytes = b"") -> bytes:
@@ -40,7 +44,7 @@ def _from_texts(table: ReasonsTable, cells: Cells, places: NDArray[np.intp], fir
     """Return what the reasons of all rows tell, of which all but the answers is written already."""
     rows, columns = places.shape
     found = np.empty((rows, columns + 1), dtype=object)
-    texts = _texts(cells, table.names, table.scales, table.starts)
+    texts = _texts(cells, (table.names, table.scales, table.starts))
     found[:, :columns] = texts.take(np.add(places, [0, *[len(cells.added)] * (columns - 1)]))
     found[:, columns] = [ANSWER + number for number in _numbers(table.answers)]
     pieces: list[bytes] = found.ravel().tolist()
@@ -66,13 +70,14 @@ def _from_numbers(table: ReasonsTable, first: bytes, last: bytes) -> bytes:
     return format_ % (first, *before, last)
 
 
-@lru_cache(MOST_MODELS)
-def _texts(cells: Cells, names: tuple[str, ...], scales: tuple[str, ...], starts: tuple[float, ...]) -> NDArray[Any]:
+def _texts(cells: Cells, model: Model) -> NDArray[Any]:
     """Return what columns add, each with what stands before it: as a row's first, by cell; then as later ones."""
-    before = _before_numbers(names, scales, starts)
-    numbers, columns = np.array(_numbers(cells.added), dtype=object), cells.columns
-    found: NDArray[Any] = np.concatenate([before.take(columns) + numbers, before.take(columns + len(names)) + numbers])
-    return found
+    known = TEXTS.get(cells)
+    if known is None or known[0] != model:
+        before, numbers = _before_numbers(*model), np.array(_numbers(cells.added), dtype=object)
+        places = cells.columns, cells.columns + len(model[0])
+        known = TEXTS[cells] = model, np.concatenate([before.take(each) + numbers for each in places])
+    return known[1]
 
 
 def _numbers(values: NDArray[np.float64]) -> list[bytes]:

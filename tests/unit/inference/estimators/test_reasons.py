@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import orjson
 import pytest
 
 from regraft_inference.estimators.reasons import Cells, Reasons, ReasonsTable
-from regraft_inference.reasons_json import FEW_ROWS, json_of
+from regraft_inference.reasons_json import FEW_ROWS, TEXTS, json_of
 
 NAMES = ("plain", 'with "quotes", commas, 100 %', "Größe 😀\n")
 
@@ -52,6 +53,21 @@ def test_texts_that_are_written_once_are_those_of_the_numbers(columns: int) -> N
     for some in (known, known[3:20], known[::2]):
         assert json_of(some) == json_of(replace(some, cells=None, places=None))
         assert json_of(some, b"[1,", b"]") == b"[1,%b]" % json_of(list(some))
+
+
+def test_texts_are_kept_of_many_models_and_go_with_them() -> None:
+    gc.collect()
+    before, rows = len(TEXTS), FEW_ROWS + 1
+    many = [replace(table(rows, seed=seed), cells=Cells(np.arange(3), np.arange(3.0) + seed)) for seed in range(40)]
+    many = [
+        replace(each, added=each.order.astype(np.float64) + seed, places=each.order) for seed, each in enumerate(many)
+    ]
+    for each in (*many, *(replace(each, starts=(0.5,)) for each in many)):
+        assert json_of(each) == json_of(list(each))
+    assert len(TEXTS) == before + len(many)
+    del many, each
+    gc.collect()
+    assert len(TEXTS) == before
 
 
 def test_a_row_is_as_it_was_put_in() -> None:
