@@ -23,12 +23,9 @@ from regraft_inference.estimators import rows_of
 FEW_ROWS = 128
 """Rows up to which lists are checked faster, column by column."""
 
-FEW_COLUMNS = 3
-"""Columns from which on a table is faster."""
-
 GAP, NAN = type(None), math.nan
-KINDS: dict[str, set[type]] = {"integer": {int}, "boolean": {bool}, "number": {int, float}}
-"""Python types of the values that are right beyond doubt; a float may be a whole number, too."""
+KINDS: dict[str, tuple[type, ...]] = {"integer": (int,), "boolean": (bool,), "number": (float, int)}
+"""Python types of the values that are right beyond doubt, the usual one first; a float may be a whole number, too."""
 
 LETTERS = {"int64": "q", "bool": "?", "float64": "d"}
 """What ``struct`` calls the types of arrays."""
@@ -66,12 +63,14 @@ class NumberTable:
         packed = struct.Struct(f"{rows}{LETTERS[self._dtype.name]}")
         for place, (name, known, nullable) in enumerate(self._columns):
             values = columns[name]
-            kinds = set(map(type, values))
-            if nullable and GAP in kinds:
-                kinds.remove(GAP)
-                values = [NAN if value is None else value for value in values]
-            if not kinds <= known:
-                return None
+            kinds = list(map(type, values))
+            if kinds.count(known[0]) < rows:  # which is faster than to make a set of them
+                rest = set(kinds)
+                if nullable and GAP in rest:
+                    rest.remove(GAP)
+                    values = [NAN if value is None else value for value in values]
+                if not rest.issubset(known):
+                    return None
             try:
                 packed.pack_into(table, place * packed.size, *values)
             except (struct.error, OverflowError):  # a whole number that is too large
@@ -88,13 +87,13 @@ class NumberTable:
 
 
 def number_tables(columns: Iterable[Column]) -> list[NumberTable]:
-    """Return the tables of a contract's columns, one for each type of arrays that many have."""
+    """Return the tables of a contract's columns, one for each type of arrays."""
     found: dict[np.dtype[Any], list[Column]] = {}
     for column in columns:
         dtype = dtype_of(column)
         if dtype is not None and dtype.name in LETTERS:
             found.setdefault(dtype, []).append(column)
-    return [NumberTable(of_type, dtype) for dtype, of_type in found.items() if len(of_type) >= FEW_COLUMNS]
+    return [NumberTable(of_type, dtype) for dtype, of_type in found.items()]
 
 
 def _range(column: Column) -> tuple[float, float]:
