@@ -202,6 +202,8 @@ def rmsle(predicted: Floats, actual: Floats) -> float:
 
 
 def _figure(value: float) -> str:
+    if 0 < abs(value) < 1e-4:
+        return f"{value:.1e}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.4f}"
 
 
