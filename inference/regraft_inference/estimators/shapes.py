@@ -25,13 +25,13 @@ EPOCH = 1970
 def shape_of(column: Column, values: Any, added: Floats) -> dict[str, Any] | None:
     """Return, as plain JSON, the mean of what a column has added where it had these values, shape (rows,) both.
 
-    ``values`` and ``added`` stand side by side: numbers ascending (of times, the years), words by their frequency, a
-    gap (None) last. None of texts, which are all different, and of no values.
+    ``values`` and ``added`` stand side by side: numbers ascending (of times, the years), categories as the contract has
+    them, other words by their frequency, a gap (None) last. None of texts, which are all different, and of no values.
     """
     if column.type == "text" or not len(values):
         return None
-    if column.type in ("string", "boolean"):
-        told, groups = _by_word(_words(column, values))
+    if column.type in ("string", "boolean") or column.categories is not None:
+        told, groups = _by_word(_words(column, values), list(map(_word, column.categories or ())))
     else:
         told, groups = _by_number(_numbers(column, values))
     known = groups >= 0
@@ -44,7 +44,16 @@ def shape_of(column: Column, values: Any, added: Floats) -> dict[str, Any] | Non
 def _words(column: Column, values: Any) -> list[str | None]:
     if column.type == "string":
         return list(values)
-    return [None if value != value else str(bool(value)).lower() for value in values]  # noqa: PLR0124  (NaN: a gap)
+    kind = bool if column.type == "boolean" else float
+    return [None if value != value else _word(kind(value)) for value in values]  # noqa: PLR0124  (NaN: a gap)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(int(value) if value == int(value) else value)
 
 
 def _numbers(column: Column, values: Any) -> Floats:
@@ -54,9 +63,11 @@ def _numbers(column: Column, values: Any) -> Floats:
     return EPOCH + days / DAYS_IN_YEAR
 
 
-def _by_word(words: list[str | None]) -> tuple[list[Any], NDArray[np.int64]]:
+def _by_word(words: list[str | None], order: list[str]) -> tuple[list[Any], NDArray[np.int64]]:
     """Return the words that are told, and which of them each row has; -1 for another."""
     told: list[Any] = [word for word, _ in Counter(word for word in words if word is not None).most_common(MOST_WORDS)]
+    ranks = {word: rank for rank, word in enumerate(order)}
+    told.sort(key=lambda word: ranks.get(word, len(ranks)))  # where there is no order, it stays
     told += [None] * (None in words)
     places = {word: place for place, word in enumerate(told)}
     return told, np.array([places.get(word, -1) for word in words], dtype=np.int64)

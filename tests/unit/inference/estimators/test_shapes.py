@@ -32,6 +32,17 @@ TIME = np.array(["2024-01-01", "NaT", "2026-01-01", "2024-01-01"], dtype="dateti
             {"true": 2.0, "false": 2.0, None: 4.0},
         ),
         (Column(name="x", type="string"), ["b", "a", None, "b"], {"b": 2.0, "a": 2.0, None: 4.0}),
+        (Column(name="x", type="string", categories=("a", "b")), ["b", "a", "a", "b"], {"a": 3.0, "b": 2.0}),
+        (
+            Column(name="x", type="integer", categories=(0, 2, 10)),
+            np.array([10, 2, 0, 10]),
+            {"0": 4.0, "2": 2.0, "10": 2.0},
+        ),
+        (
+            Column(name="x", type="integer", nullable=True, categories=(0, 2)),
+            np.array([2.0, 0.0, np.nan, 2.0]),
+            {"0": 2.0, "2": 2.0, None: 4.0},
+        ),
         (Column(name="x", type="number", nullable=True), np.full(4, np.nan), {None: 2.5}),
     ],
 )
