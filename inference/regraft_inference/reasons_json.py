@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from regraft_inference.estimators.reasons import Cells, Reasons, ReasonsTable
+from regraft_inference.estimators.reasons import Cells, Placed, Reasons, ReasonsTable
 
 BETWEEN = b"},"
 """Ends the object that a number is the last of, before the next one."""
@@ -35,13 +35,14 @@ def json_of(reasons: Sequence[Reasons], before: bytes = b"", behind: bytes = b""
 
 
 def _table_json(table: ReasonsTable, first: bytes, last: bytes) -> bytes:
-    if table.cells is not None and table.places is not None:
-        return _from_texts(table, table.cells, table.places, first, last)
+    if table.placed is not None:
+        return _from_texts(table, table.placed, first, last)
     return _from_numbers(table, first, last)
 
 
-def _from_texts(table: ReasonsTable, cells: Cells, places: NDArray[np.intp], first: bytes, last: bytes) -> bytes:
+def _from_texts(table: ReasonsTable, placed: Placed, first: bytes, last: bytes) -> bytes:
     """Return what the reasons of all rows tell, of which all but the answers is written already."""
+    cells, places = placed
     rows, columns = places.shape
     found = np.empty((rows, columns + 1), dtype=object)
     texts = _texts(cells, (table.names, table.scales, table.starts))

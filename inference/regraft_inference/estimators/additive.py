@@ -25,7 +25,6 @@ from regraft_core.codes import Code
 from regraft_core.errors import BundleError
 from regraft_inference.estimators import bounded
 from regraft_inference.estimators.lookups import Lookups
-from regraft_inference.estimators.reasons import Explained
 
 type Floats = NDArray[np.float64]
 type Indices = NDArray[np.intp]
@@ -106,37 +105,44 @@ class AdditiveModel:
         """For each output the intercept and the terms."""
         return [(start, [term.plain(i) for term in self.terms]) for i, start in enumerate(self.intercept.tolist())]
 
-    @cached_property
-    def cells(self) -> tuple[Indices, Floats] | None:
-        """The part and the scores of each bin, of a model in which each term is of one part and no other is of it."""
-        parts = [term.parts for term in self.terms]
-        if not parts or sorted(parts) != [(part,) for part in range(len(parts))]:
-            return None
-        sizes = [len(term.scores) for term in self.terms]
-        return np.repeat([part for (part,) in parts], sizes), self._lookups.cells
+    def has_one_term_for_each(self, parts: int) -> bool:
+        """Whether each of so many parts has a term by itself, and there are no others: it adds one of a few numbers."""
+        return sorted(term.parts for term in self.terms) == [(part,) for part in range(parts)]
 
-    def explained(self, matrix: Floats) -> Explained:
-        """Return the scores and what each part adds to them: of a pair, each part has one half."""
+    @cached_property
+    def _firsts(self) -> Indices:
+        """The first part of each term, which is its only one where each part has a term by itself."""
+        return np.array([term.parts[0] for term in self.terms], dtype=np.intp)
+
+    def cells(self) -> tuple[Indices, Floats]:
+        """Return the part of each bin, shape (cells,), and its scores, shape (cells, outputs), if each part has one."""
+        return np.repeat(self._firsts, [len(term.scores) for term in self.terms]), self._lookups.cells
+
+    def placed(self, matrix: Floats) -> tuple[Floats, Indices]:
+        """Return the scores, and the cell of each part, shape (rows, parts), if each part has one term."""
+        total, places = np.empty((len(matrix), len(self.intercept))), np.empty(matrix.shape[::-1], dtype=np.intp)
+        for some, cells, values in self._lookups.of(matrix):
+            np.add.reduce(values, axis=0, out=total[some])
+            places[self._firsts, some] = cells
+        return total, np.ascontiguousarray(places.T)
+
+    def explained(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """Return the scores, and what each part adds to them, shape (rows, parts, outputs): of a pair, one half."""
         rows, parts = matrix.shape
         total = np.empty((rows, len(self.intercept)))
         found = np.zeros((parts, rows, len(self.intercept)))  # each part is written by itself
-        places = None
         if rows <= FEW_ROWS:
             for place, row in enumerate(matrix.tolist()):
                 for output in range(len(self.intercept)):
                     total[place, output], found[:, place, output] = self._sum_and_added(row, output)
         else:
-            if self.cells is not None and len(self.terms) == parts:  # of a part without a term nothing is known
-                places = np.empty((parts, rows), dtype=np.intp)
-            for some, cells, values in self._lookups.of(matrix):
-                if places is not None:
-                    places[[part for term in self.terms for part in term.parts], some] = cells
+            for some, _, values in self._lookups.of(matrix):
                 np.add.reduce(values, axis=0, out=total[some])
                 for term, of_term in zip(self.terms, values[1:], strict=True):
                     share = of_term if len(term.parts) == 1 else of_term / 2
                     for part in term.parts:
                         found[part, some] += share
-        return Explained(total, found.transpose(1, 0, 2), None if places is None else places.T)
+        return total, found.transpose(1, 0, 2)
 
     def _sum_and_added(self, row: list[float], output: int) -> tuple[float, list[float]]:
         """Return an output of one row, and what each part adds to it."""

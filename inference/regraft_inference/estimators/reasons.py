@@ -29,18 +29,6 @@ class Reasons:
         return {"scale": self.scale, "start": self.start, "columns": columns, "answer": self.answer}
 
 
-class Explained(NamedTuple):
-    """What a model says of rows: its scores, shape (rows, outputs), and what is added to them.
-
-    That is ``added`` by the parts of a matrix, shape (rows, parts, outputs). ``cells``, shape (rows, parts), tell where
-    among all that the parts can add it stands, if that is known.
-    """
-
-    scores: NDArray[np.float64]
-    added: NDArray[np.float64]
-    cells: NDArray[np.intp] | None = None
-
-
 @dataclass(frozen=True, eq=False)
 class Cells:
     """All that columns can add to the only output, where each adds one of a few numbers.
@@ -52,13 +40,20 @@ class Cells:
     added: NDArray[np.float64]
 
 
+class Placed(NamedTuple):
+    """Which of the cells are added to many rows: ``places`` of shape (rows, columns)."""
+
+    cells: Cells
+    places: NDArray[np.intp]
+
+
 @dataclass(slots=True)
 class ReasonsTable(Sequence[Reasons]):
     """The reasons of many answers. Of each output its scale and its start; all else is of each row.
 
     ``outputs`` are the places of their scales, shape (rows,); ``order`` those of the columns, that of the largest
-    first, and ``added`` what these add, shape (rows, columns); ``answers`` of shape (rows,). Where there are ``cells``,
-    ``places`` tell which of them is added, shape (rows, columns).
+    first, and ``added`` what these add, shape (rows, columns); ``answers`` of shape (rows,). Where all that columns
+    can add is known, ``placed`` tells which of it ``added`` is.
     """
 
     names: tuple[str, ...]
@@ -68,8 +63,7 @@ class ReasonsTable(Sequence[Reasons]):
     order: NDArray[np.int64]
     added: NDArray[np.float64]
     answers: NDArray[np.float64]
-    cells: Cells | None = None
-    places: NDArray[np.intp] | None = None
+    placed: Placed | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -83,8 +77,8 @@ class ReasonsTable(Sequence[Reasons]):
         """Return the reasons of one row, or of some."""
         if isinstance(place, slice):
             of_rows = self.outputs[place], self.order[place], self.added[place], self.answers[place]
-            places = None if self.places is None else self.places[place]
-            return ReasonsTable(self.names, self.scales, self.starts, *of_rows, self.cells, places)
+            placed = None if self.placed is None else Placed(self.placed.cells, self.placed.places[place])
+            return ReasonsTable(self.names, self.scales, self.starts, *of_rows, placed)
         return self._of_row(
             self.outputs[place], self.order[place].tolist(), self.added[place].tolist(), self.answers[place]
         )

@@ -22,8 +22,10 @@ DAYS_IN_YEAR = 365.2425
 EPOCH = 1970
 
 
-def shape_of(column: Column, values: Any, added: Floats) -> dict[str, Any] | None:
+def shape_of(column: Column, values: Any, added: Floats, answer: str | None = None) -> dict[str, Any] | None:
     """Return, as plain JSON, the mean of what a column has added where it had these values, shape (rows,) both.
+
+    ``answer`` is the class that it has added to the score of, where there are several scores.
 
     ``values`` and ``added`` stand side by side: numbers ascending (of times, the years), categories as the contract has
     them, other words by their frequency, a gap (None) last. None of texts, which are all different, and of no values.
@@ -38,7 +40,7 @@ def shape_of(column: Column, values: Any, added: Floats) -> dict[str, Any] | Non
     counts = np.bincount(groups[known], minlength=len(told))
     means = np.bincount(groups[known], added[known], minlength=len(told)) / counts
     unit = "year" if column.is_time else column.unit or ""
-    return {"column": column.name, "unit": unit, "values": told, "added": means.tolist()}
+    return {"column": column.name, "unit": unit, "answer": answer, "values": told, "added": means.tolist()}
 
 
 def _words(column: Column, values: Any) -> list[str | None]:

@@ -21,7 +21,7 @@ from regraft_core.errors import BundleError
 from regraft_inference.estimators import Columns, ReasonsTable, TrainingBatches, bounded, rows_of
 from regraft_inference.estimators.additive import FEW_ROWS, AdditiveModel
 from regraft_inference.estimators.encoding import Encoding
-from regraft_inference.estimators.reasons import Cells
+from regraft_inference.estimators.reasons import Cells, Placed
 from regraft_inference.estimators.shapes import shape_of
 from regraft_inference.estimators.targets import has_heavy_tail, integers_of
 from regraft_inference.estimators.trees import TreesModel
@@ -36,6 +36,9 @@ EXPLAINED_ROWS = 1000
 """Rows of which it is told how much each column adds."""
 MOST_CELLS = 1 << 13
 """Numbers that columns can add up to which they are told apart, since of each a text is kept."""
+MOST_SHAPES = 100
+"""Shapes that are told of a model: those of the columns that add most."""
+LESS_MEAN = ", less the mean of all classes"
 LARGEST_LOG = 709.0
 """Of larger logarithms numbers do not fit into 64 bits."""
 
@@ -178,52 +181,71 @@ class TabularEstimator:
 
     def explained(self, columns: Columns) -> tuple[Floats, ReasonsTable]:
         """Return the scores and the reasons of each row, which is looked up once for both."""
-        fitted, model = self.fitted, self.model
-        matrix = fitted.encoding.matrix(columns)
-        scores, added, cells = model.explained(matrix)
-        scores, start = self._line(scores), self._line(model.intercept)
-        rows, place = np.arange(len(matrix)), np.zeros(len(matrix), dtype=np.int64)
-        if fitted.outputs > 1:
-            place, added, start = scores.argmax(axis=1), fitted.slope * added, start - start.mean()
-            by_part = (added - added.mean(axis=2, keepdims=True))[rows, :, place]
-        else:
-            by_part = fitted.slope * added[:, :, 0]
-        by_column = np.ascontiguousarray(self._by_column(by_part))
-        order = np.argsort(-np.abs(by_column), axis=1, kind="stable")
-        ordered = order + rows[:, np.newaxis] * by_column.shape[1]
-        known = None if cells is None else self._cells
-        return scores, ReasonsTable(
+        matrix, model, cells = self.fitted.encoding.matrix(columns), self.model, self._cells
+        if cells is not None and isinstance(model, AdditiveModel) and len(matrix) > FEW_ROWS:
+            scores, places = model.placed(matrix)
+            return self._line(scores), self._table(np.zeros_like(places[:, 0]), cells.added.take(places), cells, places)
+        scores, added = self._added(matrix)
+        return scores, self._table(scores.argmax(axis=1), np.ascontiguousarray(_of_answers(scores, added)))
+
+    def _added(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """Return the scores, and what each column adds to them, shape (rows, columns, outputs).
+
+        Of more than two classes, less what it adds to all of them in the mean.
+        """
+        scores, added = self.model.explained(matrix)
+        added = self.fitted.slope * added
+        if self.fitted.outputs > 1:
+            added = added - added.mean(axis=2, keepdims=True)
+        return self._line(scores), self._by_column(added)
+
+    def _table(
+        self,
+        outputs: NDArray[np.int64],
+        added: Floats,
+        cells: Cells | None = None,
+        places: NDArray[np.intp] | None = None,
+    ) -> ReasonsTable:
+        """Return what columns ``added`` to one of the outputs of each row, the largest first."""
+        start = self._line(self.model.intercept)
+        if self.fitted.outputs > 1:
+            start = start - start.mean()
+        order = np.argsort(-np.abs(added), axis=1, kind="stable")
+        ordered = order + np.arange(len(added))[:, np.newaxis] * added.shape[1]
+        return ReasonsTable(
             names=tuple(self.contract.feature_names),
-            scales=tuple(self._scale(output) for output in range(fitted.outputs)),
+            scales=tuple(self._scale(output) for output in range(self.fitted.outputs)),
             starts=tuple(start.tolist()),
-            outputs=place,
+            outputs=outputs,
             order=order,
-            added=by_column.take(ordered),
-            answers=start[place] + by_column.sum(axis=1),
-            cells=known,
-            places=None if cells is None or known is None else np.ascontiguousarray(cells).take(ordered),
+            added=added.take(ordered),
+            answers=start[outputs] + added.sum(axis=1),
+            placed=None if cells is None or places is None else Placed(cells, places.take(ordered)),
         )
 
     def explain(self, batches: TrainingBatches) -> dict[str, Any]:
         """Return what each column adds to the answers of some training rows, those that add most first.
 
         ``importance``: how much, in the mean. ``shapes``: at which of its values (``shape_of``), on the ``scale``; of
-        more than two classes there are none, since each row's reasons are those of the class that it is answered.
+        more than two classes to the score of each, which is its ``answer``. There are at most ``MOST_SHAPES``.
         """
         columns, _ = next(iter(batches()))
         columns = {name: values[:EXPLAINED_ROWS] for name, values in columns.items()}
-        found = self.reasons(columns)
-        added = np.empty_like(found.added)
-        np.put_along_axis(added, found.order, found.added, axis=1)
-        means, features = np.abs(added).mean(axis=0), self.contract.features
+        fitted, features = self.fitted, self.contract.features
+        scores, added = self._added(fitted.encoding.matrix(columns))
+        means = np.abs(_of_answers(scores, added)).mean(axis=0)
         order = np.argsort(-means, kind="stable").tolist()
-        told: dict[str, Any] = {
-            "importance": [{"column": features[place].name, "added": float(means[place])} for place in order]
+        answers = [str(one) for one in fitted.classes] if fitted.outputs > 1 else [None]
+        shapes = [
+            shape_of(features[place], columns[features[place].name], added[:, place, output], answer)
+            for place in order[: MOST_SHAPES // len(answers)]
+            for output, answer in enumerate(answers)
+        ]
+        return {
+            "importance": [{"column": features[place].name, "added": float(means[place])} for place in order],
+            "scale": self._scale(0) if fitted.outputs == 1 else f"score of {self.contract.target.name}{LESS_MEAN}",
+            "shapes": [shape for shape in shapes if shape is not None],
         }
-        if self.fitted.outputs == 1:
-            shapes = [shape_of(features[place], columns[features[place].name], added[:, place]) for place in order]
-            told |= {"scale": self._scale(0), "shapes": [shape for shape in shapes if shape is not None]}
-        return told
 
     def save(self, folder: Path) -> None:
         """Write the model, and what is known besides."""
@@ -278,7 +300,7 @@ class TabularEstimator:
         return self.fitted.starts + self.fitted.slope * scores
 
     def _by_column(self, added: Floats) -> Floats:
-        """Return the sums over the parts of each column, shape (rows, columns)."""
+        """Return the sums over the parts of each column, shape (rows, columns, outputs)."""
         columns = [part.column for part in self.fitted.encoding.parts]
         firsts = [place for place, name in enumerate(columns) if not place or name != columns[place - 1]]
         if len(firsts) == len(columns):
@@ -292,11 +314,15 @@ class TabularEstimator:
     def _known_cells(self) -> Cells | None:
         """Return all that columns can add, where each is one part and adds one of a few numbers to an only output."""
         fitted, model = self.fitted, self.model
-        cells = model.cells if isinstance(model, AdditiveModel) else None
         columns = [part.column for part in fitted.encoding.parts]
-        if cells is None or fitted.outputs > 1 or columns != self.contract.feature_names or len(cells[0]) > MOST_CELLS:
+        if not isinstance(model, AdditiveModel) or fitted.outputs > 1 or columns != self.contract.feature_names:
             return None
-        return Cells(cells[0], fitted.slope * (cells[1][:, 0] + 0.0))  # as every sum that begins with 0.0: never -0.0
+        if not model.has_one_term_for_each(len(columns)):
+            return None
+        parts, scores = model.cells()
+        if len(parts) > MOST_CELLS:
+            return None
+        return Cells(parts, fitted.slope * (scores[:, 0] + 0.0))  # as every sum that begins with 0.0: never -0.0
 
     def _scale(self, place: int) -> str:
         classes, name = self.fitted.classes, self.contract.target.name
@@ -305,7 +331,7 @@ class TabularEstimator:
         if len(classes) <= 2:
             last = classes[-1]
             return f"log odds that {name} is {str(last).lower() if isinstance(last, bool) else last}"
-        return f"score of {name} {classes[place]}, less the mean of all classes"
+        return f"score of {name} {classes[place]}{LESS_MEAN}"
 
     def _numbers(self, target: NDArray[Any]) -> tuple[Floats, list[Any], float, float]:
         """Return the target as numbers, its classes, and of a regression mean and deviation."""
@@ -315,6 +341,14 @@ class TabularEstimator:
         values = target.astype(np.float64)
         center, scale = float(values.mean()), float(values.std())
         return (values - center) / (scale or 1.0), [], center, scale
+
+
+def _of_answers(scores: Floats, added: Floats) -> Floats:
+    """Return what columns added, shape (rows, columns, outputs), to the largest score of each row."""
+    if added.shape[2] == 1:
+        return added[:, :, 0]
+    found: Floats = added[np.arange(len(added)), :, scores.argmax(axis=1)]
+    return found
 
 
 class AdditiveEstimator(TabularEstimator):

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from regraft_core.codes import Code
 from regraft_core.errors import BundleError
 from regraft_inference.estimators import bounded
-from regraft_inference.estimators.reasons import Explained
 
 type Floats = NDArray[np.float64]
 
@@ -59,9 +58,9 @@ class TreesModel:
         """Return the sums over all trees for the rows of a matrix."""
         return self._predict(matrix, RAW)[:, :, 0]
 
-    def explained(self, matrix: Floats) -> Explained:
-        """Return the scores, and what each part adds to ``intercept`` (TreeSHAP)."""
-        return Explained(self.scores(matrix), self._predict(matrix, CONTRIBUTIONS)[:, :, :-1].transpose(0, 2, 1))
+    def explained(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """Return the scores, and what each part adds to ``intercept`` (TreeSHAP), shape (rows, parts, outputs)."""
+        return self.scores(matrix), self._predict(matrix, CONTRIBUTIONS)[:, :, :-1].transpose(0, 2, 1)
 
     def save(self, folder: Path) -> None:
         """Write the text."""

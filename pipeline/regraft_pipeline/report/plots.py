@@ -78,6 +78,7 @@ class Shape(BaseModel):
 
     column: str
     unit: str = ""
+    answer: str | None = Field(None, description="Of several classes the one whose score it is added to")
     values: list[float | str | None]
     added: list[float]
 
@@ -238,14 +239,14 @@ def importance(found: list[Importance], label: str) -> Chart:
 
 def shapes(found: list[Shape]) -> list[tuple[str, Chart]]:
     """Return a title and a chart for each column: what it adds at its values; numbers share their upward axis."""
-    drawn = found[:MOST_COLUMNS]
+    drawn = found[: MOST_COLUMNS * max(1, len({one.answer for one in found}))]
     y = Axis.over("", (added for one in drawn for _, added in one.points), zero=True)
     return [(_titled(one), _shape(one, y)) for one in drawn]
 
 
 def _titled(shape: Shape) -> str:
     gaps = "" if not shape.points or shape.of_gaps is None else f", without a value {shape.of_gaps:+.3g}"
-    return f"{shape.column}{gaps}"
+    return f"{shape.column}{'' if shape.answer is None else f' for {shape.answer}'}{gaps}"
 
 
 def _shape(shape: Shape, y: Axis) -> Chart:

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from regraft_inference.estimators.reasons import Cells, Reasons, ReasonsTable
+from regraft_inference.estimators.reasons import Cells, Placed, Reasons, ReasonsTable
 from regraft_inference.reasons_json import FEW_ROWS, TEXTS, json_of
 
 NAMES = ("plain", 'with "quotes", commas, 100 %', "Größe 😀\n")
@@ -49,23 +49,23 @@ def test_texts_that_are_written_once_are_those_of_the_numbers(columns: int) -> N
     cells = Cells(np.repeat(np.arange(columns), each), rng.normal(size=columns * each))
     cells.added[:3] = 0.0, -0.0, 1e-300
     places = found.order * each + rng.integers(0, each, found.order.shape)
-    known = replace(found, added=cells.added[places], cells=cells, places=places)
+    known = replace(found, added=cells.added[places], placed=Placed(cells, places))
     for some in (known, known[3:20], known[::2]):
-        assert json_of(some) == json_of(replace(some, cells=None, places=None))
+        assert json_of(some) == json_of(replace(some, placed=None))
         assert json_of(some, b"[1,", b"]") == b"[1,%b]" % json_of(list(some))
 
 
 def test_texts_are_kept_of_many_models_and_go_with_them() -> None:
     gc.collect()
     before, rows = len(TEXTS), FEW_ROWS + 1
-    many = [replace(table(rows, seed=seed), cells=Cells(np.arange(3), np.arange(3.0) + seed)) for seed in range(40)]
-    many = [
-        replace(each, added=each.order.astype(np.float64) + seed, places=each.order) for seed, each in enumerate(many)
-    ]
+    many = []
+    for seed in range(40):
+        found, cells = table(rows, seed=seed), Cells(np.arange(3), np.arange(3.0) + seed)
+        many.append(replace(found, added=cells.added[found.order], placed=Placed(cells, found.order)))
     for each in (*many, *(replace(each, starts=(0.5,)) for each in many)):
         assert json_of(each) == json_of(list(each))
     assert len(TEXTS) == before + len(many)
-    del many, each
+    del many, each, found, cells
     gc.collect()
     assert len(TEXTS) == before
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from regraft_core.contract import Column, Contract
 from regraft_inference.estimators.shapes import MOST_NUMBERS, MOST_WORDS, shape_of
-from regraft_inference.estimators.tabular import AdditiveEstimator
+from regraft_inference.estimators.tabular import MOST_SHAPES, AdditiveEstimator
 
 TIME = np.array(["2024-01-01", "NaT", "2026-01-01", "2024-01-01"], dtype="datetime64[us]")
 
@@ -48,7 +48,13 @@ TIME = np.array(["2024-01-01", "NaT", "2026-01-01", "2024-01-01"], dtype="dateti
 )
 def test_each_value_has_the_mean_of_what_was_added_there(column: Column, values: Any, told: dict[Any, float]) -> None:
     found = shape_of(column, values, np.array([1.0, 2.0, 4.0, 3.0]))
-    expected = {"column": "x", "unit": column.unit or "", "values": list(told), "added": list(told.values())}
+    expected = {
+        "column": "x",
+        "unit": column.unit or "",
+        "answer": None,
+        "values": list(told),
+        "added": list(told.values()),
+    }
     assert found == expected
 
 
@@ -95,13 +101,36 @@ def test_an_estimator_tells_the_shapes_of_its_columns_on_its_scale() -> None:
     )
 
 
-def test_of_more_than_two_classes_there_are_none() -> None:
+def test_of_more_than_two_classes_each_has_its_shapes() -> None:
     rng = np.random.default_rng(1)
+    features = (Column(name="n", type="number"), Column(name="noise", type="number"))
+    target = Column(name="y", type="string", categories=("a", "b", "c"))
+    contract = Contract(task="t", features=features, target=target)
+    answers = np.array(["a", "b", "c"] * 60, dtype=object)
+    columns = {"n": rng.normal(size=180) + [0.0, 3.0, 6.0] * 60, "noise": rng.normal(size=180)}
+    told = AdditiveEstimator(contract, "classification").fit(columns, answers).explain(lambda: [(columns, answers)])
+    assert told["scale"] == "score of y, less the mean of all classes"
+    assert [(one["column"], one["answer"]) for one in told["shapes"]] == [
+        (column, answer) for column in ("n", "noise") for answer in "abc"
+    ]
+    low, middle, high = (one["added"] for one in told["shapes"][:3])
+    assert low[0] > low[-1]
+    assert high[0] < high[-1]
+    assert np.sum([low, middle, high], axis=0) == pytest.approx(0, abs=1e-9)
+
+
+def test_of_very_many_classes_the_columns_that_add_most_are_told() -> None:
+    classes = MOST_SHAPES // 2
+    names = [f"c{place:02}" for place in range(classes)]
     contract = Contract(
         task="t",
-        features=(Column(name="n", type="number"),),
-        target=Column(name="y", type="string", categories=("a", "b", "c")),
+        features=tuple(Column(name=name, type="number") for name in ("flat", "first", "second")),
+        target=Column(name="y", type="string", categories=tuple(names)),
     )
-    columns, target = {"n": rng.normal(size=60)}, np.array(["a", "b", "c"] * 20, dtype=object)
+    rng, places = np.random.default_rng(1), np.arange(classes * 4) % classes
+    columns = {"flat": np.zeros(len(places)), "first": places + rng.normal(size=len(places)), "second": 1.0 * places}
+    target = np.array(names, dtype=object)[places]
     told = AdditiveEstimator(contract, "classification").fit(columns, target).explain(lambda: [(columns, target)])
-    assert list(told) == ["importance"]
+    assert len(told["importance"]) == 3
+    assert len(told["shapes"]) == MOST_SHAPES
+    assert {one["column"] for one in told["shapes"]} == {"first", "second"}

@@ -100,9 +100,10 @@ def test_what_columns_add_alone_is_known_before_it_is_asked(target: Any) -> None
     score = columns["a"] + rng.normal(size=150)
     problem, of_rows = ("regression", score) if target == "number" else ("classification", score > 0)
     found = AdditiveEstimator(contract, problem).fit(columns, of_rows).reasons(columns)
-    assert found.cells is not None
-    np.testing.assert_array_equal(found.cells.added[found.places], found.added)
-    np.testing.assert_array_equal(found.cells.columns[found.places], found.order)
+    assert found.placed is not None
+    cells, places = found.placed
+    np.testing.assert_array_equal(cells.added[places], found.added)
+    np.testing.assert_array_equal(cells.columns[places], found.order)
 
 
 @pytest.mark.parametrize(("kind", "contract"), EACH)

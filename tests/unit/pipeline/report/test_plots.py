@@ -7,7 +7,7 @@ import pytest
 
 from regraft_core.profile import Comparison
 from regraft_core.verdict import Verdict
-from regraft_pipeline.report.plots import HeldOut, Training, draw
+from regraft_pipeline.report.plots import MOST_COLUMNS, HeldOut, Shape, Training, draw, shapes
 from regraft_pipeline.tasks import Task, load_task
 
 COMPARED = Comparison(
@@ -116,6 +116,17 @@ def test_the_shape_of_each_column_is_drawn(tmp_path: Path, passwords: Task) -> N
     for told in ("on the scale: log odds of rain", "wind, without a value +0.125", "m/s", "grey", "-0.75", "no value"):
         assert told in found
     assert "from -1.5 to +3" in found
+
+
+def test_of_several_classes_each_is_drawn_for_as_many_columns_as_of_two() -> None:
+    found = [
+        Shape(column=f"column {place}", answer=answer, values=[0.0, 1.0], added=[0.0, 1.0])
+        for place in range(MOST_COLUMNS + 1)
+        for answer in ("red", "blue")
+    ]
+    titles = [title for title, _ in shapes(found)]
+    assert len(titles) == 2 * MOST_COLUMNS
+    assert titles[:3] == ["column 0 for red", "column 0 for blue", "column 1 for red"]
 
 
 def test_what_the_gates_left_is_read(tmp_path: Path) -> None:
