@@ -30,6 +30,9 @@ ROWS = 1000
 EXACT = 1 << 53
 """Below this, a float that is whole is that very number."""
 
+WHOLE = r"[+-]?\d+"
+"""A number that is written as a whole one, which a float may not hold."""
+
 BAR_CELLS = 20
 """Length of the longest bar to either side, in characters."""
 
@@ -116,7 +119,7 @@ def _bar(added: float, largest: float) -> Text:
 
 def _rows(values: Sequence[str], known: Collection[str]) -> list[dict[str, str]]:
     """Return the rows of a file, or the one row that is written as NAME=VALUE. Raises RegraftError."""
-    if len(values) == 1 and "=" not in values[0]:
+    if len(values) == 1 and _is_path(values[0], known):
         return list(_of_file(Path(values[0]), known))
     row = dict[str, str]()
     for value in values:
@@ -125,6 +128,12 @@ def _rows(values: Sequence[str], known: Collection[str]) -> list[dict[str, str]]
             raise RegraftError(f"{value!r} must be NAME=VALUE, each name once", code=Code.FIELD_INVALID)
         row[name] = text
     return [row]
+
+
+def _is_path(value: str, known: Collection[str]) -> bool:
+    """Whether an only value names a file: no column is named before its sign, and there may be such a file."""
+    name, sign, _ = value.partition("=")
+    return not sign or (name not in known and Path(value).is_file())
 
 
 def _of_file(path: Path, known: Collection[str]) -> Iterator[dict[str, str]]:
@@ -177,6 +186,8 @@ def json_value(value: str, items: Mapping[str, Any]) -> Any:
     number = float(text) if re.fullmatch(NUMBER, text, re.ASCII) else math.nan
     if not math.isfinite(number):
         return value
+    if re.fullmatch(WHOLE, text, re.ASCII):
+        return int(text)
     return int(number) if number.is_integer() and abs(number) < EXACT else number
 
 

@@ -90,7 +90,8 @@ def _log_artifacts(context: Context, tracking: Tracking, verdict: Verdict, train
     """Copy the verdict, tell in the report what the model has learned, and draw the plots."""
     folder = context.workdir / "artifacts"
     run_id = context.request.run_id
-    _fetch(context, layout.verdict(run_id), folder / "verdict.json")
+    folder.mkdir(parents=True, exist_ok=True)
+    context.store.get_file(layout.verdict(run_id), folder / "verdict.json")
     page = report.render(verdict, run_id=run_id, data_url=context.request.data_url, training=training)
     context.store.put(layout.report(run_id), page.encode())
     (folder / "report.html").write_bytes(page.encode())
@@ -105,11 +106,6 @@ def _log_artifacts(context: Context, tracking: Tracking, verdict: Verdict, train
         training=training,
     )
     _folder(context, tracking.artifact_uri).upload(folder)
-
-
-def _fetch(context: Context, key: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    context.store.get_file(key, path)
 
 
 def _folder(context: Context, uri: str) -> Folder:

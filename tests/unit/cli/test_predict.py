@@ -53,6 +53,7 @@ def test_a_file_is_answered_row_by_row(url: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("age,sex,oldpeak,condition\n63,1,4.5,0\n40,0,0,1\n")
     assert json.loads(ask(url, str(path), *HEART, "--json").stdout) == {"condition": [1, 0]}
+    path = tmp_path / "day=1.csv"
     path.write_text("Password\n" + "x\n" * 1500)
     assert json.loads(ask(url, str(path), "--json").stdout) == {"Times": [1.5] * 1500}
 
@@ -81,12 +82,22 @@ def test_a_file_is_answered_as_the_task_s_files_are_written(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    ("value", "sent"),
+    [("9007199254740993", 9007199254740993), ("+7", 7), ("-0012", -12), ("7.0", 7), ("1e3", 1000), ("0.5", 0.5)],
+)
+def test_whole_numbers_are_sent_as_they_are_written(value: str, sent: float) -> None:
+    found = json_value(value, {"type": "integer"})
+    assert (found, type(found)) == (sent, type(sent))
+
+
+@pytest.mark.parametrize(
     ("arguments", "code"),
     [
         (("age=63", *HEART), "column_missing"),
         (("age=old", "sex=1", "oldpeak=1", *HEART), "wrong_type"),
         (("age=63", "age=64"), "field_invalid"),
         (("nowhere.csv",), "data_missing"),
+        (("day=nowhere.csv", *HEART), "column_unknown"),
         (("Password=a", "--task", "none"), "path_unknown"),
     ],
 )
