@@ -26,6 +26,9 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans
 """).substitute(LIGHT)
 """Style of a chart in a file of its own; where a chart stands in a page, the page has the same classes."""
 
+WIDTH = 360
+"""Of a chart that stands beside another one."""
+
 LEAST_WIDTH = 480
 """Of a chart in a file of its own: its title needs this room."""
 
@@ -87,7 +90,7 @@ def share_bar(name: str, share: float, reference: float | None = None) -> Bar:
 
 def bars(found: Sequence[Bar], label: str, *, code: bool = False) -> Chart:
     """Return a bar for each name, or a pair of them where there is a reference. ``code``: names are raw text."""
-    width, left = 360, _left([bar.name for bar in found], CODE_WIDTH if code else SIGN_WIDTH)
+    width, left = WIDTH, _left([bar.name for bar in found], CODE_WIDTH if code else SIGN_WIDTH)
     room = width - 62 - left
     thick, pitch = (12, 38) if len(found) <= FEW_BARS else (11, 31)
     largest = max((abs(value) for bar in found for value in (bar.value, bar.reference or 0.0)), default=0.0) or 1.0
@@ -116,7 +119,7 @@ def _left(names: Sequence[str], sign: float, most: int = MAX_NAME) -> float:
 
 def balance(found: Sequence[Bar], label: str) -> Chart:
     """Return a bar for each name from a line in the middle: to the right above 0, to the left below."""
-    width, thick, most = 360, 11, 18
+    width, thick, most = WIDTH, 11, 18
     left = _left([bar.name for bar in found], SIGN_WIDTH, most)
     middle, room = (left + width) / 2, (width - left) / 2 - VALUE_WIDTH
     largest = max((abs(bar.value) for bar in found), default=0.0) or 1.0
@@ -130,28 +133,76 @@ def balance(found: Sequence[Bar], label: str) -> Chart:
     return Chart(width, 8 + len(found) * (thick + 9), label, marks)
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: what is written in it, and how strong its colour is, from 0 to 1."""
+
+    words: str
+    strength: float
+    kind: str = "cell"
+
+
 def table(names: tuple[Sequence[str], Sequence[str]], counts: Sequence[Sequence[int]], axes: tuple[str, str]) -> Chart:
     """Return how often each row's name came with each column's, darker for more. ``axes``: what rows, columns are."""
     rows, columns = names
-    cell_width, cell_height, left, top = max(48, min(84, 460 // len(columns))), 34, 120, 46
     largest = max((count for row in counts for count in row), default=0) or 1
-    marks = [text(left, 16, f"{axes[1]} →"), text(left - 12, 38, f"{axes[0]} ↓", "end")]
-    marks += [text(left + (i + 0.5) * cell_width, 38, _cut(n, 9), "middle", "name") for i, n in enumerate(columns)]
-    for y, (name, row) in enumerate(zip(rows, counts, strict=True)):
-        middle = top + (y + 0.5) * cell_height + 4
-        marks.append(text(left - 12, middle, _cut(name, 14), "end", "name"))
-        for x, count in enumerate(row):
-            strength = 0.06 + 0.94 * math.sqrt(count / largest) if count else 0.0
-            at = left + x * cell_width
-            cell = rect(at, top + y * cell_height, cell_width - 2, cell_height - 2, "cell")
-            marks.append(cell.replace("/>", f' fill-opacity="{strength:.2f}"/>'))
-            kind = "on" if strength > 0.5 else "name"
-            marks.append(text(at + cell_width / 2 - 1, middle, f"{count:,}", "middle", kind))
+    cells = [
+        [Cell(f"{count:,}", 0.06 + 0.94 * math.sqrt(count / largest) if count else 0.0) for count in row]
+        for row in counts
+    ]
     label = f"How often each {axes[0]} came with each {axes[1]}; " + "; ".join(
         f"{name}: " + ", ".join(f"{count:,} as {column}" for column, count in zip(columns, row, strict=True))
         for name, row in zip(rows, counts, strict=True)
     )
-    return Chart(max(360, left + cell_width * len(columns) + 12), top + cell_height * len(rows) + 8, label, marks)
+    return _grid(names, cells, axes, label, left=120, cell_width=max(48, min(84, 460 // len(columns))))
+
+
+def surface(
+    names: tuple[Sequence[str], Sequence[str]], added: Sequence[Sequence[float | None]], axes: tuple[str, str]
+) -> Chart:
+    """Return what is added where each row's name comes with each column's, in one colour above 0, in another below."""
+    known = [one for row in added for one in row if one is not None]
+    largest = max(map(abs, known), default=0.0) or 1.0
+    unit = 1.0 if 0.1 <= largest < 1e4 else 10.0 ** (3 * math.floor(math.log10(largest) / 3))
+    decimals = max(0, 1 - math.floor(math.log10(largest / unit)))
+    cells = [
+        [
+            Cell("", 0.0)
+            if one is None
+            else Cell(f"{one / unit:+.{decimals}f}", abs(one) / largest, "old" if one < 0 else "cell")
+            for one in row
+        ]
+        for row in added
+    ]
+    label = f"from {min(known, default=0.0):+.3g} to {max(known, default=0.0):+.3g}"
+    told = "" if unit == 1.0 else f", numbers in {unit:g}"
+    return _grid(names, cells, (axes[0], f"{axes[1]}{told}"), label, left=96, cell_width=(WIDTH - 96) // len(names[1]))
+
+
+def _grid(
+    names: tuple[Sequence[str], Sequence[str]],
+    cells: Sequence[Sequence[Cell]],
+    axes: tuple[str, str],
+    label: str,
+    *,
+    left: int,
+    cell_width: int,
+) -> Chart:
+    rows, columns = names
+    cell_height, top = 34, 46
+    most = max(4, round(cell_width / SIGN_WIDTH))
+    marks = [text(left, 16, f"{axes[1]} →"), text(left - 12, 38, f"{_cut(axes[0], left // 8)} ↓", "end")]
+    marks += [text(left + (i + 0.5) * cell_width, 38, _cut(n, most), "middle", "name") for i, n in enumerate(columns)]
+    for y, (name, row) in enumerate(zip(rows, cells, strict=True)):
+        middle = top + (y + 0.5) * cell_height + 4
+        marks.append(text(left - 12, middle, _cut(name, left // 8), "end", "name"))
+        for x, cell in enumerate(row):
+            at = left + x * cell_width
+            drawn = rect(at, top + y * cell_height, cell_width - 2, cell_height - 2, cell.kind)
+            marks.append(drawn.replace("/>", f' fill-opacity="{cell.strength:.2f}"/>'))
+            kind = "on" if cell.strength > 0.5 and cell.kind == "cell" else "name"
+            marks.append(text(at + cell_width / 2 - 1, middle, cell.words, "middle", kind))
+    return Chart(max(WIDTH, left + cell_width * len(columns) + 12), top + cell_height * len(rows) + 8, label, marks)
 
 
 @dataclass(frozen=True)

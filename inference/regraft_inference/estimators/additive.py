@@ -134,7 +134,7 @@ class AdditiveModel:
         if rows <= FEW_ROWS:
             for place, row in enumerate(matrix.tolist()):
                 for output in range(len(self.intercept)):
-                    total[place, output], found[:, place, output] = self._sum_and_added(row, output)
+                    total[place, output], found[:, place, output] = self.sum_and_added(row, output)
         else:
             for some, _, values in self._lookups.of(matrix):
                 np.add.reduce(values, axis=0, out=total[some])
@@ -144,8 +144,13 @@ class AdditiveModel:
                         found[part, some] += share
         return total, found.transpose(1, 0, 2)
 
-    def _sum_and_added(self, row: list[float], output: int) -> tuple[float, list[float]]:
-        """Return an output of one row, and what each part adds to it."""
+    def pairs(self, matrix: Floats) -> list[tuple[tuple[int, ...], Floats]]:
+        """Return the two parts of each term of a pair, and what it adds to the first output, shape (rows,)."""
+        added = np.concatenate([values[1:, :, 0] for *_, values in self._lookups.of(matrix)], axis=1)
+        return [(term.parts, one) for term, one in zip(self.terms, added, strict=True) if len(term.parts) == 2]
+
+    def sum_and_added(self, row: Sequence[float], output: int) -> tuple[float, list[float]]:
+        """Return an output of one row of plain numbers, and what each part adds to it, as ``explained`` does."""
         added = [0.0] * len(row)
         total, terms = self._plain[output]
         for part, cuts, scores, other in terms:

@@ -6,6 +6,7 @@ taken apart into what each column added (``reasons``), exactly for the additive 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -16,13 +17,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 
 from regraft_core.codes import Code
-from regraft_core.contract import Contract
+from regraft_core.contract import Column, Contract
 from regraft_core.errors import BundleError
 from regraft_inference.estimators import Columns, ReasonsTable, TrainingBatches, bounded, rows_of
 from regraft_inference.estimators.additive import FEW_ROWS, AdditiveModel
 from regraft_inference.estimators.encoding import Encoding
-from regraft_inference.estimators.reasons import Cells, Placed
-from regraft_inference.estimators.shapes import shape_of
+from regraft_inference.estimators.reasons import Cells, Placed, Reasons
+from regraft_inference.estimators.shapes import pair_of, shape_of
 from regraft_inference.estimators.targets import has_heavy_tail, integers_of
 from regraft_inference.estimators.trees import TreesModel
 
@@ -77,6 +78,12 @@ class Fitted(BaseModel):
     def starts(self) -> Floats:
         """The offsets as an array."""
         return np.array(self.offsets)
+
+    @cached_property
+    def columns_of_parts(self) -> list[int]:
+        """Of each part of the matrix the place of its column."""
+        places = {name: place for place, name in enumerate(self.contract.feature_names)}
+        return [places[part.column] for part in self.encoding.parts]
 
     @cached_property
     def answers(self) -> NDArray[Any]:
@@ -172,21 +179,46 @@ class TabularEstimator:
         found: Floats = odds / odds.sum(axis=1, keepdims=True)
         return found
 
-    def reasons(self, columns: Columns) -> ReasonsTable:
+    def reasons(self, columns: Columns) -> Sequence[Reasons]:
         """Return what each column added to the answer, largest first.
 
         Of more than two classes, to the score of the class that is answered, less the mean score of all classes.
         """
         return self.explained(columns)[1]
 
-    def explained(self, columns: Columns) -> tuple[Floats, ReasonsTable]:
+    def explained(self, columns: Columns) -> tuple[Floats, Sequence[Reasons]]:
         """Return the scores and the reasons of each row, which is looked up once for both."""
-        matrix, model, cells = self.fitted.encoding.matrix(columns), self.model, self._cells
+        model, cells = self.model, self._cells
+        if isinstance(model, AdditiveModel) and self.fitted.outputs == 1 and 0 < rows_of(columns) <= FEW_ROWS:
+            return self._explained_few(model, self.fitted.encoding.rows(columns))
+        matrix = self.fitted.encoding.matrix(columns)
         if cells is not None and isinstance(model, AdditiveModel) and len(matrix) > FEW_ROWS:
             scores, places = model.placed(matrix)
             return self._line(scores), self._table(np.zeros_like(places[:, 0]), cells.added.take(places), cells, places)
         scores, added = self._added(matrix)
         return scores, self._table(scores.argmax(axis=1), np.ascontiguousarray(_of_answers(scores, added)))
+
+    def _explained_few(self, model: AdditiveModel, rows: Sequence[Sequence[float]]) -> tuple[Floats, list[Reasons]]:
+        """Do as ``explained`` for rows of plain numbers and an only output, without arrays, which cost more here."""
+        names, scale, slope = self.contract.feature_names, self._scale(0), self.fitted.slope
+        start = self.fitted.offsets[0] + slope * float(model.intercept[0])
+        found = [model.sum_and_added(row, 0) for row in rows]
+        by_column = [self._by_column_of([slope * one for one in added]) for _, added in found]
+        answers = (start + np.array(by_column).sum(axis=1)).tolist()
+        reasons = []
+        for added, answer in zip(by_column, answers, strict=True):
+            order = sorted(range(len(added)), key=[-abs(one) for one in added].__getitem__)
+            reasons.append(Reasons(scale, start, [names[one] for one in order], [added[one] for one in order], answer))
+        return self._line(np.array([[total] for total, _ in found])), reasons
+
+    def _by_column_of(self, added: list[float]) -> list[float]:
+        """Return the sums over the parts of each column of one row, as ``_by_column`` does."""
+        if len(added) == len(self.contract.features):
+            return added
+        found = [0.0] * len(self.contract.features)
+        for column, one in zip(self.fitted.columns_of_parts, added, strict=True):
+            found[column] += one
+        return found
 
     def _added(self, matrix: Floats) -> tuple[Floats, Floats]:
         """Return the scores, and what each column adds to them, shape (rows, columns, outputs).
@@ -194,10 +226,11 @@ class TabularEstimator:
         Of more than two classes, less what it adds to all of them in the mean.
         """
         scores, added = self.model.explained(matrix)
-        added = self.fitted.slope * added
-        if self.fitted.outputs > 1:
-            added = added - added.mean(axis=2, keepdims=True)
-        return self._line(scores), self._by_column(added)
+        return self._line(scores), self._by_column(self._less_mean(self.fitted.slope * added))
+
+    def _less_mean(self, added: Floats) -> Floats:
+        """Return what is added to several outputs, the last axis, less the mean of them; to an only one as it is."""
+        return added if self.fitted.outputs == 1 else added - added.mean(axis=-1, keepdims=True)
 
     def _table(
         self,
@@ -227,12 +260,15 @@ class TabularEstimator:
         """Return what each column adds to the answers of some training rows, those that add most first.
 
         ``importance``: how much, in the mean. ``shapes``: at which of its values (``shape_of``), on the ``scale``; of
-        more than two classes to the score of each, which is its ``answer``. There are at most ``MOST_SHAPES``.
+        more than two classes to the score of each, which is its ``answer``. ``pairs``: what two columns add together
+        (``pair_of``), a half of which counts for each; where there are more than two classes, models have no pairs.
+        There are at most ``MOST_SHAPES`` of either.
         """
         columns, _ = next(iter(batches()))
         columns = {name: values[:EXPLAINED_ROWS] for name, values in columns.items()}
         fitted, features = self.fitted, self.contract.features
-        scores, added = self._added(fitted.encoding.matrix(columns))
+        matrix = fitted.encoding.matrix(columns)
+        scores, added = self._added(matrix)
         means = np.abs(_of_answers(scores, added)).mean(axis=0)
         order = np.argsort(-means, kind="stable").tolist()
         answers = [str(one) for one in fitted.classes] if fitted.outputs > 1 else [None]
@@ -241,11 +277,28 @@ class TabularEstimator:
             for place in order[: MOST_SHAPES // len(answers)]
             for output, answer in enumerate(answers)
         ]
+        pairs = [
+            pair_of(both, (columns[both[0].name], columns[both[1].name]), of_pair)
+            for both, of_pair in self._pairs(matrix)[:MOST_SHAPES]
+        ]
         return {
             "importance": [{"column": features[place].name, "added": float(means[place])} for place in order],
             "scale": self._scale(0) if fitted.outputs == 1 else f"score of {self.contract.target.name}{LESS_MEAN}",
             "shapes": [shape for shape in shapes if shape is not None],
+            "pairs": [pair for pair in pairs if pair is not None],
         }
+
+    def _pairs(self, matrix: Floats) -> list[tuple[tuple[Column, Column], Floats]]:
+        """Return which two columns add something together to an only output, and what; the largest first."""
+        if not isinstance(self.model, AdditiveModel) or self.fitted.outputs > 1:
+            return []
+        columns, features, slope = self.fitted.columns_of_parts, self.contract.features, self.fitted.slope
+        found = [
+            ((features[columns[first]], features[columns[second]]), slope * added)
+            for (first, second), added in self.model.pairs(matrix)
+            if columns[first] != columns[second]
+        ]
+        return sorted(found, key=lambda one: -float(np.abs(one[1]).mean()))
 
     def save(self, folder: Path) -> None:
         """Write the model, and what is known besides."""
@@ -301,8 +354,8 @@ class TabularEstimator:
 
     def _by_column(self, added: Floats) -> Floats:
         """Return the sums over the parts of each column, shape (rows, columns, outputs)."""
-        columns = [part.column for part in self.fitted.encoding.parts]
-        firsts = [place for place, name in enumerate(columns) if not place or name != columns[place - 1]]
+        columns = self.fitted.columns_of_parts
+        firsts = [place for place, column in enumerate(columns) if not place or column != columns[place - 1]]
         if len(firsts) == len(columns):
             return added
         found: Floats = np.add(added[:, firsts], 0.0, order="C")  # as every sum that begins with 0.0: never -0.0
@@ -314,15 +367,15 @@ class TabularEstimator:
     def _known_cells(self) -> Cells | None:
         """Return all that columns can add, where each is one part and adds one of a few numbers to an only output."""
         fitted, model = self.fitted, self.model
-        columns = [part.column for part in fitted.encoding.parts]
-        if not isinstance(model, AdditiveModel) or fitted.outputs > 1 or columns != self.contract.feature_names:
+        parts = len(fitted.encoding.parts)
+        if not isinstance(model, AdditiveModel) or fitted.outputs > 1 or parts > len(self.contract.features):
             return None
-        if not model.has_one_term_for_each(len(columns)):
+        if not model.has_one_term_for_each(parts):
             return None
-        parts, scores = model.cells()
-        if len(parts) > MOST_CELLS:
+        columns, scores = model.cells()
+        if len(columns) > MOST_CELLS:
             return None
-        return Cells(parts, fitted.slope * (scores[:, 0] + 0.0))  # as every sum that begins with 0.0: never -0.0
+        return Cells(columns, fitted.slope * (scores[:, 0] + 0.0))  # as every sum that begins with 0.0: never -0.0
 
     def _scale(self, place: int) -> str:
         classes, name = self.fitted.classes, self.contract.target.name

@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from regraft_core.contract import Column
-from regraft_core.presentation.charts import Axis, Bar, Chart, Plot, balance, bars, share_bar, short, stack, table
+from regraft_core.presentation.charts import (
+    Axis,
+    Bar,
+    Chart,
+    Plot,
+    balance,
+    bars,
+    share_bar,
+    short,
+    stack,
+    surface,
+    table,
+)
 from regraft_core.presentation.distributions import compared
 from regraft_core.verdict import Verdict
 
@@ -94,6 +106,14 @@ class Shape(BaseModel):
         return [(value, added) for value, added in pairs if isinstance(value, float)]
 
 
+class Pair(BaseModel):
+    """What two columns add to an answer together, in the mean, by the values of both; None where none came."""
+
+    columns: tuple[str, str]
+    values: tuple[list[float | str | None], list[float | str | None]]
+    added: list[list[float | None]]
+
+
 class Training(BaseModel):
     """What an estimator tells of its training; what it does not tell is empty."""
 
@@ -101,7 +121,8 @@ class Training(BaseModel):
     top_ngrams: dict[str, list[Ngram]] = Field(default_factory=dict, description="By level, the most telling first")
     importance: list[Importance] = Field(default_factory=list, description="By column, the largest first")
     shapes: list[Shape] = Field(default_factory=list, description="By column, that which adds most first")
-    scale: str = Field("", description="What shapes are told on, in words")
+    pairs: list[Pair] = Field(default_factory=list, description="The one that adds most first")
+    scale: str = Field("", description="What shapes and pairs are told on, in words")
 
 
 def draw(
@@ -123,7 +144,8 @@ def draw(
     if training.importance:
         files["importance"] = importance(training.importance, label).document(COUNTS, COUNTS_NOTE)
     if training.shapes:
-        files["shapes"] = stack(shapes(training.shapes)).document(ADDS, f"in the mean, on the scale: {training.scale}")
+        drawn = [*shapes(training.shapes), *pairs(training.pairs)]
+        files["shapes"] = stack(drawn).document(ADDS, f"in the mean, on the scale: {training.scale}")
     folder.mkdir(parents=True, exist_ok=True)
     for name, document in files.items():
         (folder / f"{name}.svg").write_text(document, encoding="utf-8")
@@ -244,17 +266,29 @@ def shapes(found: list[Shape]) -> list[tuple[str, Chart]]:
     return [(_titled(one), _shape(one, y)) for one in drawn]
 
 
+def pairs(found: list[Pair]) -> list[tuple[str, Chart]]:
+    """Return a title and a chart for each pair of columns: what they add together, beyond what each adds alone."""
+    drawn = []
+    for one in found[:MOST_COLUMNS]:
+        first, second = ([_value(value) for value in values] for values in one.values)
+        drawn.append((" with ".join(one.columns), surface((first, second), one.added, one.columns)))
+    return drawn
+
+
 def _titled(shape: Shape) -> str:
     gaps = "" if not shape.points or shape.of_gaps is None else f", without a value {shape.of_gaps:+.3g}"
     return f"{shape.column}{'' if shape.answer is None else f' for {shape.answer}'}{gaps}"
 
 
+def _value(value: float | str | None) -> str:
+    return "no value" if value is None else f"{value:.3g}" if isinstance(value, float) else value
+
+
 def _shape(shape: Shape, y: Axis) -> Chart:
     label = f"from {min(shape.added):+.3g} to {max(shape.added):+.3g}"
     if not shape.points:
-        names = ["no value" if value is None else str(value) for value in shape.values]
-        pairs = zip(names, shape.added, strict=True)
-        return balance([Bar(name, added, said=(f"{added:+.3g}", "")) for name, added in pairs], label)
+        both = zip(map(_value, shape.values), shape.added, strict=True)
+        return balance([Bar(name, added, said=(f"{added:+.3g}", "")) for name, added in both], label)
     x = Axis.over(shape.unit, (number for number, _ in shape.points))
     plot = Plot(x, y, label, width=SHAPE_SIZE[0], height=SHAPE_SIZE[1])
     return plot.line([(x.low, 0), (x.high, 0)], "ideal").line(shape.points).points(shape.points).chart()

@@ -20,7 +20,7 @@ from regraft_core.presentation.figures import figure, figure_name
 from regraft_core.profile import Profile
 from regraft_core.verdict import Reason, Verdict
 from regraft_pipeline.gates import GATES
-from regraft_pipeline.report.plots import COUNTS, COUNTS_NOTE, Training, importance, shapes
+from regraft_pipeline.report.plots import COUNTS, COUNTS_NOTE, Training, importance, pairs, shapes
 
 METRICS = {
     "skill": "1 is always right, 0 no better than a constant",
@@ -208,7 +208,12 @@ def _because(verdict: Verdict) -> str:
 def _learned(training: Training) -> list[Figure]:
     """Return charts of what a model has learned: how much each column counts, and what it adds at its values."""
     counts = [Figure(COUNTS, COUNTS_NOTE, importance(training.importance, "answers"))] if training.importance else []
-    return [*counts, *(Figure(title, f"added to {training.scale}", chart) for title, chart in shapes(training.shapes))]
+    alone = [Figure(title, f"added to {training.scale}", chart) for title, chart in shapes(training.shapes)]
+    together = [
+        Figure(title, f"added together to {training.scale}, a half of it for each", chart)
+        for title, chart in pairs(training.pairs)
+    ]
+    return [*counts, *alone, *together]
 
 
 def _counted(number: int, thing: str) -> str:

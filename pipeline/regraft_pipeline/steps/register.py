@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from regraft_core import layout
 from regraft_core.profile import Profile
 from regraft_core.stores.folders import Folder

@@ -189,13 +189,20 @@ def report(found: Sequence[Skills]) -> str:
     cells = " | ".join(f"{seconds[name]:.1f} s" for name in names)
     lines.append(f"| training, median | | | | {cells} | | |")
     shares = [one.share for one in telling]
+    whole = [one.share for one in telling if one.cuts == CUTS]
     mean_ranks = ", ".join(f"{name} {_mean_rank(telling, name):.1f}" for name in names)
     weak = ", ".join(one.table for one in found if one not in telling)
     lines += [
         "",
         f"{len(telling)} tables whose best skill is over {LEAST_SKILL}: of the best other learner's skill `auto` has "
         f"{np.mean(shares):.3f} in the mean (aim {MEAN}) and {min(shares):.3f} on the worst table (aim {WORST}). "
-        f"Mean rank among the seven: {mean_ranks}." + (f" Nobody does better than that on {weak}." if weak else ""),
+        + (
+            f"Of the {len(whole)} that were cut {CUTS} times: {np.mean(whole):.3f} and {min(whole):.3f}. "
+            if whole
+            else ""
+        )
+        + f"Mean rank among the seven: {mean_ranks}."
+        + (f" Nobody does better than that on {weak}." if weak else ""),
     ]
     return "\n".join(lines) + "\n"
 

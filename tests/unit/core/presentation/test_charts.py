@@ -2,7 +2,19 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from regraft_core.presentation.charts import Axis, Bar, Chart, Plot, balance, bars, share_bar, short, stack, table
+from regraft_core.presentation.charts import (
+    Axis,
+    Bar,
+    Chart,
+    Plot,
+    balance,
+    bars,
+    share_bar,
+    short,
+    stack,
+    surface,
+    table,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '"/><script>alert(1)</script>'
@@ -55,6 +67,33 @@ def test_values_of_a_balance_stand_beside_the_names(name: str) -> None:
     assert shown[first] + 7.2 * len(first) <= shown["-0.0519"] - 48
     assert shown["+0.0519"] + 48 <= 360
     assert min(widths(chart, "new") + widths(chart, "old")) >= 40
+
+
+def test_what_is_added_together_is_told_in_two_colours() -> None:
+    chart = surface((["low", "high"], ["red", "blue"]), [[-0.5, None], [1.0, 0.25]], ("age", "colour"))
+    cells = [one for one in parsed(chart).iter(f"{SVG}rect") if one.attrib["class"] != "ground"]
+    told = [(one.attrib["class"], float(one.attrib["fill-opacity"])) for one in cells]
+    assert told == [("old", 0.5), ("cell", 0.0), ("cell", 1.0), ("cell", 0.25)]
+    assert {"-0.5", "+1.0", "+0.2", "low", "high", "red", "blue", "colour →", "age ↓"} <= set(texts(chart))
+    assert chart.label == "from -0.5 to +1"
+
+
+@pytest.mark.parametrize(
+    ("added", "told"),
+    [
+        (0.00871, {"+8.7", "b, numbers in 0.001 →"}),
+        (0.4, {"+0.40", "b →"}),
+        (87.1, {"+87", "b →"}),
+        (-9876.0, {"-9876", "b →"}),
+        (2.5e7, {"+25", "b, numbers in 1e+06 →"}),
+    ],
+)
+def test_what_is_added_together_is_told_in_few_digits(added: float, told: set[str]) -> None:
+    assert told <= set(texts(surface((["x"], ["y"]), [[added]], ("a", "b"))))
+
+
+def test_a_surface_without_values_is_empty() -> None:
+    assert "from +0 to +0" in surface((["a"], ["b"]), [[None]], ("x", "y")).label
 
 
 def test_what_comes_from_outside_is_escaped() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regraft_core.contract import Column, Contract
-from regraft_inference.estimators.shapes import MOST_NUMBERS, MOST_WORDS, shape_of
+from regraft_inference.estimators.shapes import FEW, MOST_NUMBERS, MOST_WORDS, pair_of, shape_of
 from regraft_inference.estimators.tabular import MOST_SHAPES, AdditiveEstimator
 
 TIME = np.array(["2024-01-01", "NaT", "2026-01-01", "2024-01-01"], dtype="datetime64[us]")
@@ -83,6 +83,44 @@ def test_of_many_words_the_most_frequent_are_told() -> None:
     found = shape_of(Column(name="w", type="string"), words, np.ones(len(words)))
     assert found is not None
     assert found["values"] == [f"w{number}" for number in range(MOST_WORDS)]
+
+
+def test_values_of_two_columns_that_came_together_have_the_mean_of_what_was_added_there() -> None:
+    columns = Column(name="n", type="number", nullable=True), Column(name="w", type="string", categories=("k", "l"))
+    numbers, words = np.array([1.0, 1.0, 2.0, np.nan]), ["k", "k", "l", "l"]
+    assert pair_of(columns, (numbers, words), np.array([1.0, 2.0, 3.0, -4.0])) == {
+        "columns": ["n", "w"],
+        "values": [[1.0, 2.0, None], ["k", "l"]],
+        "added": [[1.5, None], [None, 3.0], [None, -4.0]],
+    }
+
+
+def test_of_two_columns_few_values_are_told() -> None:
+    columns = Column(name="n", type="number"), Column(name="w", type="string")
+    numbers, words = np.arange(700.0), [f"w{number}" for number in range(7) for _ in range(100)]
+    found = pair_of(columns, (numbers, words), np.ones(700))
+    assert found is not None
+    assert [len(values) for values in found["values"]] == [FEW, FEW]
+    assert found["values"][1] == ["w0", "w1", "w2", "w3", "w4"]
+    assert {one for row in found["added"] for one in row} == {1.0, None}
+
+
+def test_of_texts_and_of_no_rows_nothing_is_told_together() -> None:
+    number, text = Column(name="n", type="number"), Column(name="t", type="text")
+    assert pair_of((number, text), (np.ones(1), ["a"]), np.ones(1)) is None
+    assert pair_of((number, number), (np.ones(0), np.ones(0)), np.ones(0)) is None
+
+
+def test_what_two_columns_add_together_is_told() -> None:
+    rng, names = np.random.default_rng(1), ("first", "second", "third")
+    features = tuple(Column(name=name, type="number") for name in names)
+    contract = Contract(task="t", features=features, target=Column(name="y", type="boolean"))
+    columns = {name: rng.uniform(-1, 1, 1200) for name in names}
+    target = columns["second"] * columns["third"] > 0
+    told = AdditiveEstimator(contract, "classification").fit(columns, target).explain(lambda: [(columns, target)])
+    added = told["pairs"][0]["added"]
+    assert told["pairs"][0]["columns"] == ["second", "third"]
+    assert min(added[0][0], added[-1][-1]) > 0 > max(added[0][-1], added[-1][0])
 
 
 def test_an_estimator_tells_the_shapes_of_its_columns_on_its_scale() -> None:

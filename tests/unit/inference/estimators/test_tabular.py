@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from regraft_core.contract import Column, Contract
 from regraft_core.errors import BundleError
-from regraft_inference.estimators.additive import AdditiveModel, Term
+from regraft_inference.estimators.additive import FEW_ROWS, AdditiveModel, Term
 from regraft_inference.estimators.encoding import Encoding
+from regraft_inference.estimators.reasons import ReasonsTable
 from regraft_inference.estimators.tabular import AdditiveEstimator, BoostedEstimator, TabularEstimator
 from regraft_inference.estimators.training import additive_model
 from regraft_inference.estimators.trees import checked
@@ -87,6 +88,21 @@ def test_reasons_add_up_to_the_answer(fitted: Any, kind: Any, contract: Contract
         np.testing.assert_allclose(1 / (1 + np.exp(-sums)), estimator.probabilities(columns)[:, 1], atol=1e-9)
 
 
+@pytest.mark.parametrize(("kind", "contract"), EACH)
+def test_reasons_of_a_row_are_the_same_alone_and_among_many(fitted: Any, kind: Any, contract: Contract) -> None:
+    estimator = fitted(kind, contract)
+    columns, _ = table(60, seed=3)
+    scores, many = estimator.explained(columns)
+    for rows in (1, 3, FEW_ROWS, FEW_ROWS + 1):
+        for first in range(0, 60 - rows, 7):
+            some = {name: values[first : first + rows] for name, values in columns.items()}
+            of_some, reasons = estimator.explained(some)
+            assert of_some.tolist() == scores[first : first + rows].tolist()
+            assert [each.told() for each in reasons] == [each.told() for each in many[first : first + rows]]
+    none = {name: values[:0] for name, values in columns.items()}
+    assert len(estimator.reasons(none)) == 0
+
+
 @pytest.mark.parametrize("target", ["number", "boolean"])
 def test_what_columns_add_alone_is_known_before_it_is_asked(target: Any) -> None:
     names = ["a", "b", "c"]
@@ -100,6 +116,7 @@ def test_what_columns_add_alone_is_known_before_it_is_asked(target: Any) -> None
     score = columns["a"] + rng.normal(size=150)
     problem, of_rows = ("regression", score) if target == "number" else ("classification", score > 0)
     found = AdditiveEstimator(contract, problem).fit(columns, of_rows).reasons(columns)
+    assert isinstance(found, ReasonsTable)
     assert found.placed is not None
     cells, places = found.placed
     np.testing.assert_array_equal(cells.added[places], found.added)

@@ -110,12 +110,22 @@ def test_the_shape_of_each_column_is_drawn(tmp_path: Path, passwords: Task) -> N
                 {"column": "sky", "values": ["grey", "blue", None], "added": [0.5, -0.75, 0.0]},
                 {"column": "moon", "values": [None], "added": [0.0]},
             ],
+            "pairs": [
+                {
+                    "columns": ["wind", "sky"],
+                    "values": [[0.5, None], ["grey", "blue"]],
+                    "added": [[-0.375, None], [0.75, 0.0]],
+                }
+            ],
         }
     )
     found = drawn(tmp_path, passwords, HeldOut(np.array([0.0, 1.0]), np.array([0.0, 1.0])), training=training)["shapes"]
     for told in ("on the scale: log odds of rain", "wind, without a value +0.125", "m/s", "grey", "-0.75", "no value"):
         assert told in found
     assert "from -1.5 to +3" in found
+    assert "wind with sky" in found
+    assert "-0.38" in found
+    assert "+0.75" in found
 
 
 def test_of_several_classes_each_is_drawn_for_as_many_columns_as_of_two() -> None:

@@ -123,10 +123,11 @@ def test_everything_from_outside_is_escaped() -> None:
     )
     verdict = Verdict(task="passwords", accepted=False, reasons=[reason])
     shape = {"column": HOSTILE, "unit": HOSTILE, "values": [HOSTILE], "added": [1.0]}
-    learned = {"importance": [{"column": HOSTILE, "added": 1.0}], "shapes": [shape], "scale": HOSTILE}
+    pair = {"columns": [HOSTILE, HOSTILE], "values": [[HOSTILE], [HOSTILE]], "added": [[1.0]]}
+    learned = {"importance": [{"column": HOSTILE, "added": 1.0}], "shapes": [shape], "pairs": [pair], "scale": HOSTILE}
     training = Training.model_validate(learned)
     page = report.render(verdict, run_id=HOSTILE, data_url=HOSTILE, training=training)
-    assert page.count("<figure") == 2
+    assert page.count("<figure") == 3
     assert "<script" not in page
     assert "<img" not in page
 
@@ -152,12 +153,15 @@ def test_the_report_tells_what_a_model_has_learned() -> None:
                 {"column": "age", "unit": "years", "values": [30.0, 60.0, None], "added": [-0.75, 0.5, 0.125]},
                 {"column": "thal", "values": ["normal", "fixed"], "added": [-0.25, 0.25]},
             ],
+            "pairs": [{"columns": ["age", "thal"], "values": [[30.0], ["normal", None]], "added": [[-0.5, None]]}],
         }
     )
     page = report.render(verdict, run_id="run-abc", data_url=None, training=training)
     for told in ("What the model has learned", "How much each column counts", "age, without a value +0.125", "normal"):
         assert told in page
     assert page.count("added to log odds that condition is 1") == 2
+    assert "age with thal" in page
+    assert "added together to log odds that condition is 1, a half of it for each" in page
     classes = set(re.findall(r'class="(\w+)"', "".join(re.findall(r"<svg.*?</svg>", page))))
     style = page[: page.index("</style>")]
     assert all(f".{one} {{" in style or f".{one}," in style for one in classes)
