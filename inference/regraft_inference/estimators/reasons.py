@@ -31,13 +31,21 @@ class Reasons:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """All that columns can add to the only output, where each adds one of a few numbers.
+    """All that columns can add to the only output, where each adds one of a few numbers, the largest first.
 
     Which column, as its place, and what it adds: both of shape (cells,).
     """
 
     columns: NDArray[np.intp]
     added: NDArray[np.float64]
+
+    @classmethod
+    def ordered(cls, columns: NDArray[np.intp], added: NDArray[np.float64]) -> tuple[Cells, NDArray[np.intp]]:
+        """Return the cells in their order, and the place of each one that was given, shape (cells,)."""
+        order = np.lexsort((columns, -np.abs(added)))  # of those that are as large, the first column is the first
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        return cls(columns[order], added[order]), places
 
 
 class Placed(NamedTuple):

@@ -110,7 +110,7 @@ class TabularEstimator:
         self.logarithms: bool | None = None
         self._fitted: Fitted | None = None
         self._model: AdditiveModel | TreesModel | None = None
-        self._cells: Cells | None = None
+        self._known: tuple[Cells, NDArray[np.intp]] | None = None
 
     @classmethod
     def for_task(cls, contract: Contract, problem: str) -> Self:
@@ -139,7 +139,7 @@ class TabularEstimator:
             state |= {"kind": found.model.kind, "slope": scale * found.slope, "offsets": offsets}
             state |= {"losses": found.losses}
         self._fitted = Fitted(classes=classes, **state)
-        self._cells = self._known_cells()
+        self._known = self._known_cells()
         return self
 
     def _by_logarithms(self, target: NDArray[Any]) -> bool:
@@ -188,13 +188,14 @@ class TabularEstimator:
 
     def explained(self, columns: Columns) -> tuple[Floats, Sequence[Reasons]]:
         """Return the scores and the reasons of each row, which is looked up once for both."""
-        model, cells = self.model, self._cells
+        model = self.model
         if isinstance(model, AdditiveModel) and self.fitted.outputs == 1 and 0 < rows_of(columns) <= FEW_ROWS:
             return self._explained_few(model, self.fitted.encoding.rows(columns))
         matrix = self.fitted.encoding.matrix(columns)
-        if cells is not None and isinstance(model, AdditiveModel) and len(matrix) > FEW_ROWS:
-            scores, places = model.placed(matrix)
-            return self._line(scores), self._table(np.zeros_like(places[:, 0]), cells.added.take(places), cells, places)
+        if isinstance(model, AdditiveModel) and self._known is not None:
+            cells, places = self._known
+            scores, of_model = model.placed(matrix)
+            return self._line(scores), self._table_of(cells, places.take(of_model))
         scores, added = self._added(matrix)
         return scores, self._table(scores.argmax(axis=1), np.ascontiguousarray(_of_answers(scores, added)))
 
@@ -232,29 +233,33 @@ class TabularEstimator:
         """Return what is added to several outputs, the last axis, less the mean of them; to an only one as it is."""
         return added if self.fitted.outputs == 1 else added - added.mean(axis=-1, keepdims=True)
 
-    def _table(
+    def _table(self, outputs: NDArray[np.int64], added: Floats) -> ReasonsTable:
+        """Return what columns ``added`` to one of the outputs of each row, the largest first."""
+        order = np.argsort(-np.abs(added), axis=1, kind="stable")
+        ordered = added.take(order + np.arange(len(added))[:, np.newaxis] * added.shape[1])
+        return self._reasons(outputs, order, ordered, added.sum(axis=1))
+
+    def _table_of(self, cells: Cells, places: NDArray[np.intp]) -> ReasonsTable:
+        """Return the reasons of rows of which it is known which cell each column adds to the only output."""
+        sums, placed = cells.added.take(places).sum(axis=1), np.sort(places, axis=1)
+        order, added = cells.columns.take(placed), cells.added.take(placed)
+        return self._reasons(np.zeros_like(places[:, 0]), order, added, sums, Placed(cells, placed))
+
+    def _reasons(
         self,
         outputs: NDArray[np.int64],
+        order: NDArray[np.int64],
         added: Floats,
-        cells: Cells | None = None,
-        places: NDArray[np.intp] | None = None,
+        sums: Floats,
+        placed: Placed | None = None,
     ) -> ReasonsTable:
-        """Return what columns ``added`` to one of the outputs of each row, the largest first."""
         start = self._line(self.model.intercept)
         if self.fitted.outputs > 1:
             start = start - start.mean()
-        order = np.argsort(-np.abs(added), axis=1, kind="stable")
-        ordered = order + np.arange(len(added))[:, np.newaxis] * added.shape[1]
-        return ReasonsTable(
-            names=tuple(self.contract.feature_names),
-            scales=tuple(self._scale(output) for output in range(self.fitted.outputs)),
-            starts=tuple(start.tolist()),
-            outputs=outputs,
-            order=order,
-            added=added.take(ordered),
-            answers=start[outputs] + added.sum(axis=1),
-            placed=None if cells is None or places is None else Placed(cells, places.take(ordered)),
-        )
+        scales = tuple(self._scale(output) for output in range(self.fitted.outputs))
+        names = tuple(self.contract.feature_names)
+        answers = start[outputs] + sums
+        return ReasonsTable(names, scales, tuple(start.tolist()), outputs, order, added, answers, placed)
 
     def explain(self, batches: TrainingBatches) -> dict[str, Any]:
         """Return what each column adds to the answers of some training rows, those that add most first.
@@ -316,7 +321,7 @@ class TabularEstimator:
         found = cls(fitted.contract, fitted.problem)
         found._fitted = fitted
         found._model = KINDS[fitted.kind].load(folder, parts=len(fitted.encoding.parts), outputs=fitted.outputs)
-        found._cells = found._known_cells()
+        found._known = found._known_cells()
         return found
 
     def parameters(self) -> dict[str, Any]:
@@ -364,8 +369,11 @@ class TabularEstimator:
                 found[:, column] += added[:, part]
         return found
 
-    def _known_cells(self) -> Cells | None:
-        """Return all that columns can add, where each is one part and adds one of a few numbers to an only output."""
+    def _known_cells(self) -> tuple[Cells, NDArray[np.intp]] | None:
+        """Return all that columns can add, and the place there of each cell of the model.
+
+        Where each column is one part, which adds one of a few numbers to an only output; None elsewhere.
+        """
         fitted, model = self.fitted, self.model
         parts = len(fitted.encoding.parts)
         if not isinstance(model, AdditiveModel) or fitted.outputs > 1 or parts > len(self.contract.features):
@@ -375,7 +383,8 @@ class TabularEstimator:
         columns, scores = model.cells()
         if len(columns) > MOST_CELLS:
             return None
-        return Cells(columns, fitted.slope * (scores[:, 0] + 0.0))  # as every sum that begins with 0.0: never -0.0
+        added = fitted.slope * (scores[:, 0] + 0.0)  # as every sum that begins with 0.0: never -0.0
+        return Cells.ordered(columns, added)
 
     def _scale(self, place: int) -> str:
         classes, name = self.fitted.classes, self.contract.target.name

@@ -115,12 +115,17 @@ def test_what_columns_add_alone_is_known_before_it_is_asked(target: Any) -> None
     columns = dict(zip(names, rng.normal(size=(3, 150)), strict=True))
     score = columns["a"] + rng.normal(size=150)
     problem, of_rows = ("regression", score) if target == "number" else ("classification", score > 0)
-    found = AdditiveEstimator(contract, problem).fit(columns, of_rows).reasons(columns)
+    estimator = AdditiveEstimator(contract, problem).fit(columns, of_rows)
+    found = estimator.reasons(columns)
     assert isinstance(found, ReasonsTable)
     assert found.placed is not None
     cells, places = found.placed
     np.testing.assert_array_equal(cells.added[places], found.added)
     np.testing.assert_array_equal(cells.columns[places], found.order)
+    for row in range(len(found)):
+        (alone,) = estimator.reasons({name: values[row : row + 1] for name, values in columns.items()})
+        assert alone == found[row]
+    assert len(estimator.reasons({name: values[:0] for name, values in columns.items()})) == 0
 
 
 @pytest.mark.parametrize(("kind", "contract"), EACH)
