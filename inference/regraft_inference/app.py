@@ -190,7 +190,7 @@ class Front:
         answer = partial(version.answer, exchange.request_id)
         async with self._bodies.read(exchange.scope, exchange.receive) as body:
             try:
-                if len(body) > self._settings.background_bytes:
+                if version.work_of(body) > self._settings.background_bytes:
                     return await exchange.answer(200, await self._in_background(exchange, answer, body))
                 return await exchange.answer(200, await version.answer_together(exchange.request_id, body))
             except ContractError as error:
@@ -209,15 +209,17 @@ class Front:
 
     async def _invocations(self, exchange: Exchange) -> int:
         """Answer as MLflow's scoring server does."""
-        answer = partial(exchange.serving().answer_as_mlflow, exchange.request_id)
+        version = exchange.serving()
+        answer = partial(version.answer_as_mlflow, exchange.request_id)
         async with self._bodies.read(exchange.scope, exchange.receive) as body:
-            if len(body) > self._settings.background_bytes:
+            if version.work_of(body) > self._settings.background_bytes:
                 return await exchange.answer(200, await self._in_background(exchange, answer, body))
             return await exchange.answer(200, answer(body))
 
     async def _in_background[T](self, exchange: Exchange, work: Callable[[bytes], T], body: bytes) -> T:
         """Work on a body that would hold up the event loop. Nothing is done for a client that has gone meanwhile."""
-        turn = self._turns.take() if len(body) > LARGE_BYTES else contextlib.nullcontext()
+        large = exchange.serving().work_of(body) > LARGE_BYTES
+        turn = self._turns.take() if large else contextlib.nullcontext()
         async with _watched(exchange.receive) as gone, turn:
             if gone.done():
                 raise GoneError
@@ -287,10 +289,10 @@ class Front:
 
     async def _infer(self, exchange: Exchange) -> int:
         """Let KServe answer, once the JSON is known to be JSON."""
-        _named_version(exchange)
+        version = _named_version(exchange)
         async with self._bodies.read(exchange.scope, exchange.receive) as body:
             asked = replace(exchange, scope=said_to_be_json(exchange.scope))
-            if len(body) <= self._settings.background_bytes:
+            if version.work_of(body) <= self._settings.background_bytes:
                 check_json(asked.scope, body)
                 return await self._pass_to_kserve(asked, body)
             return await _pass_back(exchange, await self._in_background(asked, self._asking(asked), body))

@@ -256,6 +256,11 @@ class Bundle:
             len(self.contract.features) == 1 and self.contract.target.type in ("number", "integer")
         )
 
+    @property
+    def explains_slowly(self) -> bool:
+        """Whether reasons take so much longer than answers that they must not hold up those of others."""
+        return bool(getattr(self._reasoning, "explains_slowly", False))
+
     def reasons(self, columns: Columns, answers: NDArray[Any]) -> Sequence[Reasons]:
         """Return the reasons of each row's answer, if ``gives_reasons``. All of an answer is of an only column.
 

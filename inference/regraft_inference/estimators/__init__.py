@@ -118,7 +118,10 @@ class ScoringEstimator(ProbabilisticEstimator, Protocol):
 
 @runtime_checkable
 class ReasoningEstimator(Estimator, Protocol):
-    """An estimator that can say what each column added to an answer."""
+    """An estimator that can say what each column added to an answer.
+
+    Where that takes many times as long as the answer, ``explains_slowly`` is True: it is done beside other requests.
+    """
 
     def reasons(self, columns: Columns) -> Sequence[Reasons]:
         """Return the reasons of the answer to each row."""

@@ -186,6 +186,11 @@ class TabularEstimator:
         """
         return self.explained(columns)[1]
 
+    @property
+    def explains_slowly(self) -> bool:
+        """Whether reasons take many times as long as answers, as TreeSHAP values of trees do."""
+        return isinstance(self.model, TreesModel)
+
     def explained(self, columns: Columns) -> tuple[Floats, Sequence[Reasons]]:
         """Return the scores and the reasons of each row, which is looked up once for both."""
         model = self.model

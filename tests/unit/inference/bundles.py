@@ -15,7 +15,7 @@ from regraft_core.profile import Profile
 from regraft_inference.bundle import BundleInfo, version_json, write_bundle
 from regraft_inference.estimators import Columns, Estimator
 from regraft_inference.estimators.sklearn import SklearnEstimator
-from regraft_inference.estimators.tabular import AdditiveEstimator
+from regraft_inference.estimators.tabular import AdditiveEstimator, TabularEstimator
 
 PASSWORDS = Contract(
     task="passwords",
@@ -65,8 +65,10 @@ def write_heart_bundle(folder: Path, *, version: str = "1", profile: Profile | N
     return _write(folder, HEART, estimator, golden, version, profile, **info)
 
 
-def write_reasoning_bundle(folder: Path, *, version: str = "1") -> Path:
-    """Write a bundle of an additive model, which gives reasons."""
+def write_reasoning_bundle(
+    folder: Path, *, version: str = "1", kind: type[TabularEstimator] = AdditiveEstimator
+) -> Path:
+    """Write a bundle of a model that gives reasons."""
     rng = np.random.default_rng(0)
     columns = {
         "age": rng.integers(30, 80, 80),
@@ -74,7 +76,7 @@ def write_reasoning_bundle(folder: Path, *, version: str = "1") -> Path:
         "oldpeak": np.round(rng.uniform(0, 5, 80), 1),
     }
     target = (columns["oldpeak"] + columns["sex"] + rng.normal(size=80) > 3).astype(np.int64)
-    estimator = AdditiveEstimator(HEART, "classification").fit(columns, target)
+    estimator = kind(HEART, "classification").fit(columns, target)
     return _write(folder, HEART, estimator, {name: values[:20] for name, values in columns.items()}, version)
 
 

@@ -1,6 +1,7 @@
 """Reasons of answers, in the format of every protocol."""
 
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import orjson
 import pytest
 
 from regraft_inference.bundle import Bundle
+from regraft_inference.estimators.tabular import AdditiveEstimator, BoostedEstimator, TabularEstimator
 from regraft_inference.model import TaskRepository
 from tests.unit.inference.asking import Client, client_of
 from tests.unit.inference.bundles import (
@@ -189,3 +191,37 @@ def test_the_schema_tells_of_them(client: Client) -> None:
     document = client.get("/openapi.json").json
     said = document["paths"]["/heart-disease/invocations"]["post"]["responses"]["200"]["content"]["application/json"]
     assert set(said["schema"]["properties"]) == {"predictions", "condition_probability", "condition_reasons"}
+
+
+@pytest.mark.parametrize("kind", [AdditiveEstimator, BoostedEstimator])
+def test_slow_reasons_are_found_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[TabularEstimator]
+) -> None:
+    write_reasoning_bundle(tmp_path / "heart-disease", kind=kind)
+    repository = TaskRepository(models_dir=tmp_path)
+    repository.load_all()
+    client = client_of(repository)
+    threads: list[threading.Thread] = []
+    explained = Bundle.predict_explained
+
+    def seen(bundle: Bundle, columns: Any) -> Any:
+        threads.append(threading.current_thread())
+        return explained(bundle, columns)
+
+    monkeypatch.setattr(Bundle, "predict_explained", seen)
+    asked = [
+        ("/predict", HEART_ROWS | EXPLAIN),
+        ("/invocations", {"dataframe_split": SPLIT, "params": EXPLAIN}),
+        ("/v1/models/heart-disease:predict", {"instances": RECORDS, "parameters": EXPLAIN}),
+        ("/v2/models/heart-disease/infer", {"inputs": tensors(), "parameters": EXPLAIN}),
+    ]
+    for path, payload in asked:
+        assert client.post(path, payload).status == 200, path
+        assert (threads.pop() is threading.main_thread()) is (kind is AdditiveEstimator), path
+    version = repository.default.version
+    assert version is not None
+    if kind is BoostedEstimator:
+        assert not version.answer_soon(b"1", orjson.dumps(HEART_ROWS | EXPLAIN), lambda _: None)
+    plain = orjson.dumps(HEART_ROWS)
+    assert version.work_of(plain) == len(plain)
+    client.runner.close()
