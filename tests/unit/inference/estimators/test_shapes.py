@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regraft_core.contract import Column, Contract
+from regraft_inference.estimators.explainer import MOST_SHAPES
 from regraft_inference.estimators.shapes import FEW, MOST_NUMBERS, MOST_WORDS, pair_of, shape_of
-from regraft_inference.estimators.tabular import MOST_SHAPES, AdditiveEstimator
+from regraft_inference.estimators.tabular import AdditiveEstimator
 
 TIME = np.array(["2024-01-01", "NaT", "2026-01-01", "2024-01-01"], dtype="datetime64[us]")
 

@@ -1,0 +1,188 @@
+"""Takes answers of an estimator for tables apart: what each column added to each, and to all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regraft_core.contract import Column
+from regraft_inference.estimators import Columns, rows_of
+from regraft_inference.estimators.additive import FEW_ROWS, AdditiveModel
+from regraft_inference.estimators.fitted import LESS_MEAN, Fitted
+from regraft_inference.estimators.reasons import Cells, Placed, Reasons, ReasonsTable
+from regraft_inference.estimators.shapes import pair_of, shape_of
+from regraft_inference.estimators.trees import TreesModel
+
+type Floats = NDArray[np.float64]
+
+MOST_CELLS = 1 << 13
+"""Numbers that columns can add up to which they are told apart, since of each a text is kept."""
+
+MOST_SHAPES = 100
+"""Shapes that are told of a model: those of the columns that add most."""
+
+
+class Explainer:
+    """Explains the answers of a fitted model."""
+
+    def __init__(self, fitted: Fitted, model: AdditiveModel | TreesModel) -> None:
+        self._fitted = fitted
+        self._model = model
+        self._known = self._known_cells()
+
+    def explained(self, columns: Columns) -> tuple[Floats, Sequence[Reasons]]:
+        """Return the scores and the reasons of each row, which is looked up once for both."""
+        model = self._model
+        if isinstance(model, AdditiveModel) and self._fitted.outputs == 1 and 0 < rows_of(columns) <= FEW_ROWS:
+            return self._explained_few(model, self._fitted.encoding.rows(columns))
+        matrix = self._fitted.encoding.matrix(columns)
+        if isinstance(model, AdditiveModel) and self._known is not None:
+            cells, places = self._known
+            scores, of_model = model.placed(matrix)
+            return self._fitted.line(scores), self._table_of(cells, places.take(of_model))
+        scores, added = self._added(matrix)
+        return scores, self._table(scores.argmax(axis=1), np.ascontiguousarray(_of_answers(scores, added)))
+
+    def _explained_few(self, model: AdditiveModel, rows: Sequence[Sequence[float]]) -> tuple[Floats, list[Reasons]]:
+        """Do as ``explained`` for rows of plain numbers and an only output, without arrays, which cost more here."""
+        names, scale, slope = self._fitted.contract.feature_names, self._fitted.scale(0), self._fitted.slope
+        start = self._fitted.offsets[0] + slope * float(model.intercept[0])
+        found = [model.sum_and_added(row, 0) for row in rows]
+        by_column = [self._by_column_of([slope * one for one in added]) for _, added in found]
+        answers = (start + np.array(by_column).sum(axis=1)).tolist()
+        reasons = []
+        for added, answer in zip(by_column, answers, strict=True):
+            order = sorted(range(len(added)), key=[-abs(one) for one in added].__getitem__)
+            reasons.append(Reasons(scale, start, [names[one] for one in order], [added[one] for one in order], answer))
+        return self._fitted.line(np.array([[total] for total, _ in found])), reasons
+
+    def _by_column_of(self, added: list[float]) -> list[float]:
+        """Return the sums over the parts of each column of one row, as ``_by_column`` does."""
+        if len(added) == len(self._fitted.contract.features):
+            return added
+        found = [0.0] * len(self._fitted.contract.features)
+        for column, one in zip(self._fitted.columns_of_parts, added, strict=True):
+            found[column] += one
+        return found
+
+    def _added(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """Return the scores, and what each column adds to them, shape (rows, columns, outputs).
+
+        Of more than two classes, less what it adds to all of them in the mean.
+        """
+        scores, added = self._model.explained(matrix)
+        added = self._fitted.slope * added
+        if self._fitted.outputs > 1:
+            added = added - added.mean(axis=2, keepdims=True)
+        return self._fitted.line(scores), self._by_column(added)
+
+    def _by_column(self, added: Floats) -> Floats:
+        """Return the sums over the parts of each column, shape (rows, columns, outputs)."""
+        columns = self._fitted.columns_of_parts
+        firsts = [place for place, column in enumerate(columns) if not place or column != columns[place - 1]]
+        if len(firsts) == len(columns):
+            return added
+        found: Floats = np.add(added[:, firsts], 0.0, order="C")  # as every sum that begins with 0.0: never -0.0
+        for column, (first, behind) in enumerate(pairwise([*firsts, len(columns)])):
+            for part in range(first + 1, behind):
+                found[:, column] += added[:, part]
+        return found
+
+    def _table(self, outputs: NDArray[np.int64], added: Floats) -> ReasonsTable:
+        """Return what columns ``added`` to one of the outputs of each row, the largest first."""
+        order = np.argsort(-np.abs(added), axis=1, kind="stable")
+        ordered = added.take(order + np.arange(len(added))[:, np.newaxis] * added.shape[1])
+        return self._reasons(outputs, order, ordered, added.sum(axis=1))
+
+    def _table_of(self, cells: Cells, places: NDArray[np.intp]) -> ReasonsTable:
+        """Return the reasons of rows of which it is known which cell each column adds to the only output."""
+        sums, placed = cells.added.take(places).sum(axis=1), np.sort(places, axis=1)
+        order, added = cells.columns.take(placed), cells.added.take(placed)
+        return self._reasons(np.zeros_like(places[:, 0]), order, added, sums, Placed(cells, placed))
+
+    def _reasons(
+        self,
+        outputs: NDArray[np.int64],
+        order: NDArray[np.int64],
+        added: Floats,
+        sums: Floats,
+        placed: Placed | None = None,
+    ) -> ReasonsTable:
+        start = self._fitted.line(self._model.intercept)
+        if self._fitted.outputs > 1:
+            start = start - start.mean()
+        scales = tuple(self._fitted.scale(output) for output in range(self._fitted.outputs))
+        names = tuple(self._fitted.contract.feature_names)
+        answers = start[outputs] + sums
+        return ReasonsTable(names, scales, tuple(start.tolist()), outputs, order, added, answers, placed)
+
+    def told(self, columns: Columns) -> dict[str, Any]:
+        """Return what each column adds to the answers of some rows, those that add most first, as plain JSON.
+
+        ``importance``: how much, in the mean. ``shapes``: at which of its values (``shape_of``), on the ``scale``; of
+        more than two classes to the score of each, which is its ``answer``. ``pairs``: what two columns add together
+        (``pair_of``), a half of which counts for each; where there are more than two classes, models have no pairs.
+        There are at most ``MOST_SHAPES`` of either.
+        """
+        fitted, features = self._fitted, self._fitted.contract.features
+        matrix = fitted.encoding.matrix(columns)
+        scores, added = self._added(matrix)
+        means = np.abs(_of_answers(scores, added)).mean(axis=0)
+        order = np.argsort(-means, kind="stable").tolist()
+        answers = [str(one) for one in fitted.classes] if fitted.outputs > 1 else [None]
+        shapes = [
+            shape_of(features[place], columns[features[place].name], added[:, place, output], answer)
+            for place in order[: MOST_SHAPES // len(answers)]
+            for output, answer in enumerate(answers)
+        ]
+        pairs = [
+            pair_of(both, (columns[both[0].name], columns[both[1].name]), of_pair)
+            for both, of_pair in self._pairs(matrix)[:MOST_SHAPES]
+        ]
+        return {
+            "importance": [{"column": features[place].name, "added": float(means[place])} for place in order],
+            "scale": fitted.scale(0) if fitted.outputs == 1 else f"score of {fitted.contract.target.name}{LESS_MEAN}",
+            "shapes": [shape for shape in shapes if shape is not None],
+            "pairs": [pair for pair in pairs if pair is not None],
+        }
+
+    def _pairs(self, matrix: Floats) -> list[tuple[tuple[Column, Column], Floats]]:
+        """Return which two columns add something together to an only output, and what; the largest first."""
+        if not isinstance(self._model, AdditiveModel) or self._fitted.outputs > 1:
+            return []
+        columns, features, slope = self._fitted.columns_of_parts, self._fitted.contract.features, self._fitted.slope
+        found = [
+            ((features[columns[first]], features[columns[second]]), slope * added)
+            for (first, second), added in self._model.pairs(matrix)
+            if columns[first] != columns[second]
+        ]
+        return sorted(found, key=lambda one: -float(np.abs(one[1]).mean()))
+
+    def _known_cells(self) -> tuple[Cells, NDArray[np.intp]] | None:
+        """Return all that columns can add, and the place there of each cell of the model.
+
+        Where each column is one part, which adds one of a few numbers to an only output; None elsewhere.
+        """
+        fitted, model = self._fitted, self._model
+        parts = len(fitted.encoding.parts)
+        if not isinstance(model, AdditiveModel) or fitted.outputs > 1 or parts > len(self._fitted.contract.features):
+            return None
+        if not model.has_one_term_for_each(parts):
+            return None
+        columns, scores = model.cells()
+        if len(columns) > MOST_CELLS:
+            return None
+        added = fitted.slope * (scores[:, 0] + 0.0)  # as every sum that begins with 0.0: never -0.0
+        return Cells.ordered(columns, added)
+
+
+def _of_answers(scores: Floats, added: Floats) -> Floats:
+    """Return what columns added, shape (rows, columns, outputs), to the largest score of each row."""
+    if added.shape[2] == 1:
+        return added[:, :, 0]
+    found: Floats = added[np.arange(len(added)), :, scores.argmax(axis=1)]
+    return found
