@@ -75,13 +75,13 @@ class Explainer:
         Of more than two classes, less what it adds to all of them in the mean.
         """
         scores, added = self._model.explained(matrix)
+        if self._fitted.outputs == 1:  # without the axis, which numpy would go through for each number
+            return self._fitted.line(scores), self._by_column(self._fitted.slope * added[:, :, 0])[:, :, np.newaxis]
         added = self._fitted.slope * added
-        if self._fitted.outputs > 1:
-            added = added - added.mean(axis=2, keepdims=True)
-        return self._fitted.line(scores), self._by_column(added)
+        return self._fitted.line(scores), self._by_column(added - added.mean(axis=2, keepdims=True))
 
     def _by_column(self, added: Floats) -> Floats:
-        """Return the sums over the parts of each column, shape (rows, columns, outputs)."""
+        """Return the sums over the parts of each column, the second axis."""
         columns = self._fitted.columns_of_parts
         firsts = [place for place, column in enumerate(columns) if not place or column != columns[place - 1]]
         if len(firsts) == len(columns):
