@@ -73,6 +73,7 @@ class Front:
         self._repository = repository
         self._settings = settings
         self._turns = Turns()
+        self._slow_turns = Turns()
         self._bodies = Bodies(
             limit=settings.max_request_bytes,
             small=settings.background_bytes,
@@ -190,7 +191,7 @@ class Front:
         answer = partial(version.answer, exchange.request_id)
         async with self._bodies.read(exchange.scope, exchange.receive) as body:
             try:
-                if version.work_of(body) > self._settings.background_bytes:
+                if self._is_long(version, body):
                     return await exchange.answer(200, await self._in_background(exchange, answer, body))
                 return await exchange.answer(200, await version.answer_together(exchange.request_id, body))
             except ContractError as error:
@@ -212,14 +213,21 @@ class Front:
         version = exchange.serving()
         answer = partial(version.answer_as_mlflow, exchange.request_id)
         async with self._bodies.read(exchange.scope, exchange.receive) as body:
-            if version.work_of(body) > self._settings.background_bytes:
+            if self._is_long(version, body):
                 return await exchange.answer(200, await self._in_background(exchange, answer, body))
             return await exchange.answer(200, answer(body))
 
+    def _is_long(self, version: Version, body: bytes) -> bool:
+        """Whether to answer a request would hold up the event loop."""
+        return len(body) > self._settings.background_bytes or version.is_slow(body)
+
     async def _in_background[T](self, exchange: Exchange, work: Callable[[bytes], T], body: bytes) -> T:
         """Work on a body that would hold up the event loop. Nothing is done for a client that has gone meanwhile."""
-        large = exchange.serving().work_of(body) > LARGE_BYTES
-        turn = self._turns.take() if large else contextlib.nullcontext()
+        turn: contextlib.AbstractAsyncContextManager[None] = contextlib.nullcontext()
+        if exchange.serving().is_slow(body):
+            turn = self._slow_turns.take()
+        elif len(body) > LARGE_BYTES:
+            turn = self._turns.take()
         async with _watched(exchange.receive) as gone, turn:
             if gone.done():
                 raise GoneError
@@ -292,7 +300,7 @@ class Front:
         version = _named_version(exchange)
         async with self._bodies.read(exchange.scope, exchange.receive) as body:
             asked = replace(exchange, scope=said_to_be_json(exchange.scope))
-            if version.work_of(body) <= self._settings.background_bytes:
+            if not self._is_long(version, body):
                 check_json(asked.scope, body)
                 return await self._pass_to_kserve(asked, body)
             return await _pass_back(exchange, await self._in_background(asked, self._asking(asked), body))

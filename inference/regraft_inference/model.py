@@ -62,9 +62,6 @@ V2_TYPES = {
 }
 
 
-SLOWER = 256
-"""How many times as long as a plain request one takes whose reasons are slow: a row of 80 bytes takes 2 ms."""
-
 type Tell = Callable[[bytes | Exception], None]
 """Gets the JSON answer to a request, or why there is none. Must not raise."""
 
@@ -127,9 +124,9 @@ class Version:
         batcher.add(columns, partial(self._answer_one, request, columns, tell))
         return True
 
-    def work_of(self, body: bytes) -> int:
-        """Return how long a request takes: the size of a plain one that takes as long, in bytes."""
-        return len(body) * (SLOWER if self.bundle.explains_slowly and self.reader.options.may_be_in(body) else 1)
+    def is_slow(self, body: bytes) -> bool:
+        """Whether a request may take many times as long as others of its size."""
+        return self.bundle.explains_slowly and self.reader.options.may_ask_for_reasons(body)
 
     def answer_as_mlflow(self, request: bytes, body: bytes) -> bytes:
         """Return the answer of MLflow's scoring protocol. Raises ContractError."""
@@ -356,7 +353,8 @@ def _load_anew(model: TaskModel) -> None:
 async def _predict(version: Version, columns: Mapping[str, Values], asks: bool) -> Answered:
     """Return the answers and, where they are asked for, their reasons."""
     answer = partial(version.predict, ANSWERED.get(), columns, explain=asks)
-    return await asyncio.to_thread(answer) if rows_of(columns) > BACKGROUND_ROWS else answer()
+    is_long = rows_of(columns) > BACKGROUND_ROWS or (asks and version.bundle.explains_slowly)
+    return await asyncio.to_thread(answer) if is_long else answer()
 
 
 def _asks_for_reasons(request: InferRequest, version: Version) -> bool:

@@ -20,6 +20,9 @@ PARAMETERS = ("params", "parameters")
 TEXTS = (f'"{PROBABILITIES}"'.encode(), f'"{EXPLAIN}"'.encode())
 """The options as they stand in JSON."""
 
+ESCAPE = b"\\u"
+"""Begins a character of JSON that is written by its number, which one of an option may be, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -45,7 +48,12 @@ class OptionReader:
     @staticmethod
     def may_be_in(body: bytes) -> bool:
         """Whether a body may ask for more: the words may be values in it, too."""
-        return TEXTS[0] in body or TEXTS[1] in body
+        return TEXTS[0] in body or TEXTS[1] in body or ESCAPE in body
+
+    @staticmethod
+    def may_ask_for_reasons(body: bytes) -> bool:
+        """Whether a body may ask for reasons."""
+        return TEXTS[1] in body or ESCAPE in body
 
     def take(self, payload: Any, *, wrapped: bool = False) -> Options:
         """Take the options out of a request that is parsed; ``wrapped``: its columns stand under a key of a format.

@@ -7,6 +7,7 @@ is drawn here are bars, tables, points and lines.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -44,6 +45,13 @@ SIGN_WIDTH, CODE_WIDTH = 7.2, 7.9
 VALUE_WIDTH = 54
 """Width of a value such as -0.0519 beside its bar."""
 
+LARGEST = 1e300
+"""Numbers beyond are drawn at the edge."""
+NEAR = 1e-9
+"""Numbers that differ by less, as a share of them, are drawn as one."""
+
+NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+
 type Point = tuple[float, float]
 
 
@@ -59,7 +67,7 @@ class Chart:
     def svg(self) -> str:
         """Return an element for a page that has the style."""
         box = f"0 0 {self.width} {self.height}"
-        return f'<svg viewBox="{box}" role="img" aria-label="{escape(self.label)}">{"".join(self.marks)}</svg>'
+        return f'<svg viewBox="{box}" role="img" aria-label="{_escaped(self.label)}">{"".join(self.marks)}</svg>'
 
     def document(self, title: str, note: str = "") -> str:
         """Return a file of its own, with title and style, on a white ground."""
@@ -67,7 +75,7 @@ class Chart:
         height = self.height + top + 8
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * width}" height="{2 * height}" '
-            f'viewBox="0 {-top} {width} {height}" role="img"><title>{escape(f"{title}. {self.label}")}</title>'
+            f'viewBox="0 {-top} {width} {height}" role="img"><title>{_escaped(f"{title}. {self.label}")}</title>'
             f'<style>{STYLE}</style><rect class="ground" y="-{top}" width="{width}" height="{height}"/>'
             f"{text(12, 26 - top, title, kind='title')}{text(12, 48 - top, note)}{''.join(self.marks)}</svg>\n"
         )
@@ -163,7 +171,7 @@ def surface(
     """Return what is added where each row's name comes with each column's, in one colour above 0, in another below."""
     known = [one for row in added for one in row if one is not None]
     largest = max(map(abs, known), default=0.0) or 1.0
-    unit = 1.0 if 0.1 <= largest < 1e4 else 10.0 ** (3 * math.floor(math.log10(largest) / 3))
+    unit = 1.0 if 0.1 <= largest < 1e4 else 10.0 ** max(-300, 3 * math.floor(math.log10(largest) / 3))
     decimals = max(0, 1 - math.floor(math.log10(largest / unit)))
     cells = [
         [
@@ -176,7 +184,7 @@ def surface(
     ]
     label = f"from {min(known, default=0.0):+.3g} to {max(known, default=0.0):+.3g}"
     told = "" if unit == 1.0 else f", numbers in {unit:g}"
-    return _grid(names, cells, (axes[0], f"{axes[1]}{told}"), label, left=96, cell_width=(WIDTH - 96) // len(names[1]))
+    return _grid(names, cells, (axes[0], f"{axes[1]}{told}"), label, left=96, cell_width=(WIDTH - 108) // len(names[1]))
 
 
 def _grid(
@@ -191,7 +199,10 @@ def _grid(
     rows, columns = names
     cell_height, top = 34, 46
     most = max(4, round(cell_width / SIGN_WIDTH))
-    marks = [text(left, 16, f"{axes[1]} →"), text(left - 12, 38, f"{_cut(axes[0], left // 8)} ↓", "end")]
+    marks = [
+        text(left, 16, f"{_cut(axes[1], MAX_NAME + 12)} →"),
+        text(left - 12, 38, f"{_cut(axes[0], left // 8)} ↓", "end"),
+    ]
     marks += [text(left + (i + 0.5) * cell_width, 38, _cut(n, most), "middle", "name") for i, n in enumerate(columns)]
     for y, (name, row) in enumerate(zip(rows, cells, strict=True)):
         middle = top + (y + 0.5) * cell_height + 4
@@ -218,15 +229,16 @@ class Axis:
     def over(cls, title: str, values: Iterable[float], *, bent: bool = False, zero: bool = False) -> Axis:
         """Return an axis with room for all values and, with ``zero``, for 0."""
         found = [*values, *([0.0] if zero else [])] or [0.0, 1.0]
-        low, high = min(found), max(found)
-        if low == high:
-            low, high = low - 0.5, high + 0.5
+        low, high = max(min(found), -LARGEST), min(max(found), LARGEST)
+        if high - low <= max(abs(low) * NEAR, 1 / LARGEST):
+            room = max(0.5, abs(low) * NEAR)
+            low, high = low - room, high + room
         return cls(title, low, high, bent)
 
     def place(self, value: float) -> float:
         """Return where a value is, from 0 to 1."""
         low, high = self._bend(self.low), self._bend(self.high)
-        return (self._bend(value) - low) / (high - low)
+        return min(max((self._bend(value) - low) / (high - low), 0.0), 1.0)
 
     def ticks(self) -> list[float]:
         """Return about five round values of the axis."""
@@ -237,7 +249,8 @@ class Axis:
         step = 10.0 ** math.floor(math.log10((self.high - self.low) / 4))
         step *= next((f for f in (1, 2, 2.5, 5) if (self.high - self.low) / (step * f) <= 5), 10)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return [round(number * step, 10) for number in range(first, last + 1)]
+        digits = 3 - math.floor(math.log10(step))
+        return [round(number * step, digits) for number in range(first, last + 1)]
 
     def _bend(self, value: float) -> float:
         return math.log1p(value) if self.bent else value
@@ -326,12 +339,25 @@ def text(x: float, y: float, words: str, anchor: str = "start", kind: str = "") 
     if not words:
         return ""
     style = f' class="{kind}"' if kind else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" xml:space="preserve"{style}>{escape(words)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" xml:space="preserve"{style}>{_escaped(words)}</text>'
+
+
+def _escaped(words: str) -> str:
+    """Return words as XML has them, which has no signs for terminals."""
+    return escape(NO_XML.sub("\ufffd", words))
 
 
 def rect(x: float, y: float, width: float, height: float, kind: str) -> str:
     """Return a rectangle."""
     return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="1.5"/>'
+
+
+def exact(value: float, digits: int) -> str:
+    """Return a number with so many digits, and without an exponent where it is of a usual size."""
+    rounded = float(f"{value:.{digits}g}")
+    if rounded and not 1e-4 <= abs(rounded) < 1e9:
+        return f"{rounded:.{digits}g}"
+    return f"{rounded:.12f}".rstrip("0").rstrip(".")
 
 
 def short(value: float) -> str:

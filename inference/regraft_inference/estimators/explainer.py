@@ -136,8 +136,8 @@ class Explainer:
         answers = [str(one) for one in fitted.classes] if fitted.outputs > 1 else [None]
         shapes = [
             shape_of(features[place], columns[features[place].name], added[:, place, output], answer)
-            for place in order[: MOST_SHAPES // len(answers)]
-            for output, answer in enumerate(answers)
+            for place in order[: max(1, MOST_SHAPES // len(answers))]
+            for output, answer in enumerate(answers[:MOST_SHAPES])
         ]
         pairs = [
             pair_of(both, (columns[both[0].name], columns[both[1].name]), of_pair)
@@ -154,13 +154,13 @@ class Explainer:
         """Return which two columns add something together to an only output, and what; the largest first."""
         if not isinstance(self._model, AdditiveModel) or self._fitted.outputs > 1:
             return []
-        columns, features, slope = self._fitted.columns_of_parts, self._fitted.contract.features, self._fitted.slope
-        found = [
-            ((features[columns[first]], features[columns[second]]), slope * added)
-            for (first, second), added in self._model.pairs(matrix)
-            if columns[first] != columns[second]
-        ]
-        return sorted(found, key=lambda one: -float(np.abs(one[1]).mean()))
+        columns, features = self._fitted.columns_of_parts, self._fitted.contract.features
+        found: dict[tuple[int, ...], Floats] = {}
+        for parts, added in self._model.pairs(matrix):
+            both = tuple(sorted(columns[part] for part in parts))
+            found[both] = found.get(both, 0.0) + self._fitted.slope * added
+        pairs = [((features[first], features[second]), of) for (first, second), of in found.items() if first != second]
+        return sorted(pairs, key=lambda pair: -float(np.abs(pair[1]).mean()))
 
     def _known_cells(self) -> tuple[Cells, NDArray[np.intp]] | None:
         """Return all that columns can add, and the place there of each cell of the model.

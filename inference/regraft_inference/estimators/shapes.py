@@ -112,6 +112,7 @@ def _by_number(numbers: Floats, most: int) -> tuple[list[Any], NDArray[np.int64]
         lowest = np.unique(np.quantile(there, np.arange(most) / most, method="lower"))
     groups = np.searchsorted(lowest, numbers, side="right") - 1
     counts = np.bincount(groups[~gaps], minlength=len(lowest))
-    told = lowest if is_all else np.bincount(groups[~gaps], there, minlength=len(lowest)) / counts
+    shares = there / counts[groups[~gaps]]  # before they are summed up, which may be too much for a number
+    told = lowest if is_all else np.bincount(groups[~gaps], shares, minlength=len(lowest))
     groups[gaps] = len(lowest)
     return [*told.tolist(), *([None] * bool(gaps.any()))], groups

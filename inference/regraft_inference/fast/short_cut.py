@@ -2,7 +2,7 @@
 
 ::
 
-    take:    body -> columns -> the version's batch               (not taken: broken, for probabilities, no version)
+    take:    body -> columns -> the version's batch               (not taken: broken, asks for what is slow, no version)
     _answer: checked and predicted -> answer, written at once     (handed over: failed, or the connection needs care)
 
 What is not taken goes to the front whole, which checks it anew and says what is wrong; so there is one place that knows

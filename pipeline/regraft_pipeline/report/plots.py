@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from regraft_core.presentation.charts import (
     Plot,
     balance,
     bars,
+    exact,
     share_bar,
     short,
     stack,
@@ -270,7 +272,7 @@ def pairs(found: list[Pair]) -> list[tuple[str, Chart]]:
     """Return a title and a chart for each pair of columns: what they add together, beyond what each adds alone."""
     drawn = []
     for one in found[:MOST_COLUMNS]:
-        first, second = ([_value(value) for value in values] for values in one.values)
+        first, second = map(_names, one.values)
         drawn.append((" with ".join(one.columns), surface((first, second), one.added, one.columns)))
     return drawn
 
@@ -280,14 +282,18 @@ def _titled(shape: Shape) -> str:
     return f"{shape.column}{'' if shape.answer is None else f' for {shape.answer}'}{gaps}"
 
 
-def _value(value: float | str | None) -> str:
-    return "no value" if value is None else f"{value:.3g}" if isinstance(value, float) else value
+def _names(values: Sequence[float | str | None]) -> list[str]:
+    """Return values in a few characters each: numbers in as few digits as tell them apart."""
+    numbers = [value for value in values if isinstance(value, float)]
+    digits = next((some for some in range(3, 17) if len({f"{one:.{some}g}" for one in numbers}) == len(numbers)), 17)
+    return ["gap" if one is None else exact(one, digits) if isinstance(one, float) else one for one in values]
 
 
 def _shape(shape: Shape, y: Axis) -> Chart:
     label = f"from {min(shape.added):+.3g} to {max(shape.added):+.3g}"
     if not shape.points:
-        both = zip(map(_value, shape.values), shape.added, strict=True)
+        names = ["no value" if value is None else str(value) for value in shape.values]
+        both = zip(names, shape.added, strict=True)
         return balance([Bar(name, added, said=(f"{added:+.3g}", "")) for name, added in both], label)
     x = Axis.over(shape.unit, (number for number, _ in shape.points))
     plot = Plot(x, y, label, width=SHAPE_SIZE[0], height=SHAPE_SIZE[1])

@@ -98,6 +98,8 @@ def test_whole_numbers_are_sent_as_they_are_written(value: str, sent: float) -> 
         (("age=63", "age=64"), "field_invalid"),
         (("nowhere.csv",), "data_missing"),
         (("day=nowhere.csv", *HEART), "column_unknown"),
+        ((f"day={'x' * 300}", *HEART), "column_unknown"),
+        (("x" * 300,), "data_missing"),
         (("Password=a", "--task", "none"), "path_unknown"),
     ],
 )

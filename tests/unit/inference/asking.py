@@ -40,6 +40,8 @@ class Client:
 
     app: Front
     runner: asyncio.Runner = field(default_factory=asyncio.Runner)
+    stays: bool = True
+    """Whether it waits for answers; else it is gone once it has asked."""
 
     def ask(self, method: str, path: str, *body: bytes, headers: dict[str, str] | None = None) -> Answer:
         return self.runner.run(self._ask(method, path, body, headers or {}))
@@ -59,6 +61,8 @@ class Client:
             nonlocal left
             left -= 1
             part = next(parts, None)
+            if part is None and self.stays:
+                await asyncio.Event().wait()
             if part is None:
                 return {"type": "http.disconnect"}
             return {"type": "http.request", "body": part, "more_body": left > 0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,11 @@ def test_nothing_is_predicted_for_a_client_that_has_gone(client: Client, monkeyp
     asked: list[bytes] = []
     monkeypatch.setattr(version, "answer", asked.append)
 
+    leaving = replace(client, stays=False)
+
     async def talk() -> None:
         async with client.app._turns.take():
-            waiting = asyncio.create_task(client._ask("POST", "/predict", (body,), JSON))  # its client goes at once
+            waiting = asyncio.create_task(leaving._ask("POST", "/predict", (body,), JSON))
             for _ in range(5):
                 await asyncio.sleep(0)
         with pytest.raises(ValueError, match="not enough values"):

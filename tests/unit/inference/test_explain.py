@@ -10,10 +10,12 @@ import numpy as np
 import orjson
 import pytest
 
+from regraft_inference.app import Front
 from regraft_inference.bundle import Bundle
 from regraft_inference.estimators.tabular import AdditiveEstimator, BoostedEstimator, TabularEstimator
 from regraft_inference.model import TaskRepository
-from tests.unit.inference.asking import Client, client_of
+from regraft_inference.settings import PredictorSettings
+from tests.unit.inference.asking import JSON, Client, client_of
 from tests.unit.inference.bundles import (
     HEART_ROWS,
     write_heart_bundle,
@@ -193,6 +195,22 @@ def test_the_schema_tells_of_them(client: Client) -> None:
     assert set(said["schema"]["properties"]) == {"predictions", "condition_probability", "condition_reasons"}
 
 
+ROW = {name: values[:1] for name, values in HEART_ROWS.items()}
+ESCAPED = b'"expl\\u0061in"'
+
+
+def ways_to_ask() -> list[tuple[str, bytes]]:
+    asked: list[tuple[str, Any]] = [
+        ("/predict", ROW | EXPLAIN),
+        ("/predict", ROW | EXPLAIN | {"probabilities": True}),
+        ("/invocations", {"dataframe_split": SPLIT, "params": EXPLAIN}),
+        ("/v1/models/heart-disease:predict", {"instances": ROWS[:1], "parameters": EXPLAIN}),
+        ("/v2/models/heart-disease/infer", {"inputs": tensors(), "parameters": EXPLAIN}),
+    ]
+    plain = [(path, orjson.dumps(payload)) for path, payload in asked]
+    return [*plain, *((path, body.replace(b'"explain"', ESCAPED)) for path, body in plain)]
+
+
 @pytest.mark.parametrize("kind", [AdditiveEstimator, BoostedEstimator])
 def test_slow_reasons_are_found_beside_the_event_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[TabularEstimator]
@@ -200,7 +218,7 @@ def test_slow_reasons_are_found_beside_the_event_loop(
     write_reasoning_bundle(tmp_path / "heart-disease", kind=kind)
     repository = TaskRepository(models_dir=tmp_path)
     repository.load_all()
-    client = client_of(repository)
+    client = Client(Front(repository, PredictorSettings()))
     threads: list[threading.Thread] = []
     explained = Bundle.predict_explained
 
@@ -209,19 +227,17 @@ def test_slow_reasons_are_found_beside_the_event_loop(
         return explained(bundle, columns)
 
     monkeypatch.setattr(Bundle, "predict_explained", seen)
-    asked = [
-        ("/predict", HEART_ROWS | EXPLAIN),
-        ("/invocations", {"dataframe_split": SPLIT, "params": EXPLAIN}),
-        ("/v1/models/heart-disease:predict", {"instances": RECORDS, "parameters": EXPLAIN}),
-        ("/v2/models/heart-disease/infer", {"inputs": tensors(), "parameters": EXPLAIN}),
-    ]
-    for path, payload in asked:
-        assert client.post(path, payload).status == 200, path
-        assert (threads.pop() is threading.main_thread()) is (kind is AdditiveEstimator), path
     version = repository.default.version
     assert version is not None
+    for path, body in ways_to_ask():
+        assert client.ask("POST", path, body, headers=JSON).status == 200, body
+        if kind is BoostedEstimator:
+            assert threads.pop() is not threading.main_thread(), body
+            assert version.is_slow(body)
+        elif ESCAPED not in body:
+            assert threads.pop() is threading.main_thread(), body
     if kind is BoostedEstimator:
         assert not version.answer_soon(b"1", orjson.dumps(HEART_ROWS | EXPLAIN), lambda _: None)
-    plain = orjson.dumps(HEART_ROWS)
-    assert version.work_of(plain) == len(plain)
+    assert not version.is_slow(orjson.dumps(HEART_ROWS))
+    assert not version.is_slow(orjson.dumps(HEART_ROWS | {"probabilities": True}))
     client.runner.close()

@@ -9,6 +9,7 @@ from regraft_core.presentation.charts import (
     Plot,
     balance,
     bars,
+    exact,
     share_bar,
     short,
     stack,
@@ -94,6 +95,43 @@ def test_what_is_added_together_is_told_in_few_digits(added: float, told: set[st
 
 def test_a_surface_without_values_is_empty() -> None:
     assert "from +0 to +0" in surface((["a"], ["b"]), [[None]], ("x", "y")).label
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[1e17, 1e17], [2.0**60, 2.0**60 + 2], [-1e308, 1e308], [5e-324, 0.0], [1e-12, 3e-12], [2019.0, 2019.0 + 1e-7]],
+)
+def test_numbers_of_all_sizes_are_drawn(values: list[float]) -> None:
+    axis = Axis.over("x", values)
+    chart = Plot(axis, Axis.over("y", values), "all").line([(one, one) for one in values]).chart()
+    assert "nan" not in "".join(chart.marks)
+    assert len(parsed(chart)) > 0
+    assert 2 <= len(set(axis.ticks()) | set(values)) <= 9
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "told"),
+    [
+        (2019.25, 4, "2019"),
+        (15340.0, 3, "15300"),
+        (0.0001551, 3, "0.000155"),
+        (1.5e-7, 3, "1.5e-07"),
+        (2.5e12, 3, "2.5e+12"),
+        (-0.0, 3, "-0"),
+    ],
+)
+def test_numbers_are_told_in_some_digits(value: float, digits: int, told: str) -> None:
+    assert exact(value, digits) == told
+
+
+def test_signs_that_xml_does_not_have_are_replaced() -> None:
+    assert "a\ufffdb\ufffd" in texts(bars([share_bar("a\x01b\ud800", 1.0)], "x\x02"))
+
+
+@pytest.mark.parametrize("added", [5e-324, 1e308])
+def test_a_surface_takes_numbers_of_all_sizes(added: float) -> None:
+    assert len(texts(surface((["x"], ["y"]), [[added]], ("a" * 99, "b" * 99)))) == 7
+    assert "b" * 37 not in "".join(texts(surface((["x"], ["y"]), [[added]], ("a", "b" * 99))))
 
 
 def test_what_comes_from_outside_is_escaped() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from regraft_core.contract import Column, Contract
 from regraft_inference.estimators.explainer import MOST_SHAPES
 from regraft_inference.estimators.shapes import FEW, MOST_NUMBERS, MOST_WORDS, pair_of, shape_of
-from regraft_inference.estimators.tabular import AdditiveEstimator
+from regraft_inference.estimators.tabular import AdditiveEstimator, BoostedEstimator
 
 TIME = np.array(["2024-01-01", "NaT", "2026-01-01", "2024-01-01"], dtype="datetime64[us]")
 
@@ -96,6 +96,29 @@ def test_values_of_two_columns_that_came_together_have_the_mean_of_what_was_adde
     }
 
 
+def test_the_largest_numbers_are_told() -> None:
+    column, largest = Column(name="n", type="number"), np.finfo(np.float64).max
+    numbers = np.concatenate([np.full(40, -largest), np.arange(200.0)])
+    alone = shape_of(column, numbers, np.ones(240))
+    together = pair_of((column, column), (numbers, numbers), np.ones(240))
+    assert alone is not None
+    assert together is not None
+    assert np.isfinite([*alone["values"], *together["values"][0]]).all()
+    assert alone["values"][0] < -largest / 2
+
+
+def test_what_parts_of_two_columns_add_together_is_told_once() -> None:
+    rng = np.random.default_rng(1)
+    features = (Column(name="when", type="datetime"), Column(name="load", type="number"))
+    contract = Contract(task="t", features=features, target=Column(name="y", type="number"))
+    hours, load = rng.integers(0, 24, 1500), rng.uniform(-1, 1, 1500)
+    when = np.datetime64("2024-01-01", "us") + (rng.integers(0, 360, 1500) * 24 + hours) * np.timedelta64(3600, "s")
+    columns: dict[str, Any] = {"when": when, "load": load}
+    target = np.where(hours < 12, load, -load) * 10
+    told = AdditiveEstimator(contract, "regression").fit(columns, target).explain(lambda: [(columns, target)])
+    assert [pair["columns"] for pair in told["pairs"]] == [["when", "load"]]
+
+
 def test_of_two_columns_few_values_are_told() -> None:
     columns = Column(name="n", type="number"), Column(name="w", type="string")
     numbers, words = np.arange(700.0), [f"w{number}" for number in range(7) for _ in range(100)]
@@ -173,3 +196,12 @@ def test_of_very_many_classes_the_columns_that_add_most_are_told() -> None:
     assert len(told["importance"]) == 3
     assert len(told["shapes"]) == MOST_SHAPES
     assert {one["column"] for one in told["shapes"]} == {"first", "second"}
+
+
+def test_of_more_classes_than_there_are_shapes_the_first_are_told() -> None:
+    names = tuple(f"c{place:03}" for place in range(MOST_SHAPES + 20))
+    target = Column(name="y", type="string", categories=names)
+    contract = Contract(task="t", features=(Column(name="n", type="number"),), target=target)
+    columns, answers = {"n": np.arange(360.0) // 3}, np.repeat(np.array(names, dtype=object), 3)
+    told = BoostedEstimator(contract, "classification").fit(columns, answers).explain(lambda: [(columns, answers)])
+    assert [one["answer"] for one in told["shapes"]] == list(names[:MOST_SHAPES])

@@ -7,7 +7,7 @@ import pytest
 
 from regraft_core.profile import Comparison
 from regraft_core.verdict import Verdict
-from regraft_pipeline.report.plots import MOST_COLUMNS, HeldOut, Shape, Training, draw, shapes
+from regraft_pipeline.report.plots import MOST_COLUMNS, HeldOut, Pair, Shape, Training, draw, pairs, shapes
 from regraft_pipeline.tasks import Task, load_task
 
 COMPARED = Comparison(
@@ -126,6 +126,18 @@ def test_the_shape_of_each_column_is_drawn(tmp_path: Path, passwords: Task) -> N
     assert "wind with sky" in found
     assert "-0.38" in found
     assert "+0.75" in found
+
+
+def test_numbers_of_a_pair_are_told_apart() -> None:
+    pair = Pair(
+        columns=("year", "area"),
+        values=([2019.2, 2020.4, None], [1203.0, 1250.0, 15340.0]),
+        added=[[1.0, 2.0, 3.0]] * 3,
+    )
+    ((title, chart),) = pairs([pair])
+    assert title == "year with area"
+    for told in ("2019", "2020", "gap", "1200", "1250", "15300"):
+        assert f">{told}</text>" in "".join(chart.marks)
 
 
 def test_of_several_classes_each_is_drawn_for_as_many_columns_as_of_two() -> None:
