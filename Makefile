@@ -69,7 +69,7 @@ check: $(STAMP)  ## Play the checker against any installation: make check TRIGGE
 
 .PHONY: bench
 bench: $(STAMP)  ## Measure speed beside others and under attack, into docs/speed.md: predictor, run, hot swap, reading (needs wrk)
-	@status=0; for bench in servers counting attack latency throughput; do $(BIN)/python -m tests.bench.$$bench || status=1; done; exit $$status
+	@status=0; for bench in servers stages counting attack latency throughput; do $(BIN)/python -m tests.bench.$$bench || status=1; done; exit $$status
 
 .PHONY: bench-quality
 bench-quality: $(STAMP)  ## Measure how good the estimators are, beside their targets, seeded, with spread

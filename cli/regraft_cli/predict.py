@@ -133,18 +133,18 @@ def _rows(values: Sequence[str], known: Collection[str]) -> list[dict[str, str]]
 def _is_path(value: str, known: Collection[str]) -> bool:
     """Whether an only value names a file: no column is named before its sign, and there may be such a file."""
     name, sign, _ = value.partition("=")
-    return not sign or (name not in known and _is_file(value))
+    return not sign or (name not in known and _is_file(Path(value)))
 
 
-def _is_file(value: str) -> bool:
+def _is_file(path: Path) -> bool:
     try:
-        return Path(value).is_file()
+        return path.is_file()
     except OSError:  # no name of a file, or none that may be looked at
         return False
 
 
 def _of_file(path: Path, known: Collection[str]) -> Iterator[dict[str, str]]:
-    if not _is_file(str(path)):
+    if not _is_file(path):
         raise RegraftError(f"{str(path)!r} is neither a file nor NAME=VALUE", code=Code.DATA_MISSING)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

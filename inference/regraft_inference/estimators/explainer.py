@@ -33,6 +33,10 @@ class Explainer:
         self._fitted = fitted
         self._model = model
         self._known = self._known_cells()
+        start = fitted.line(model.intercept)
+        self._starts = start - start.mean() if fitted.outputs > 1 else start
+        self._scales = tuple(fitted.scale(output) for output in range(fitted.outputs))
+        self._names = tuple(fitted.contract.feature_names)
 
     def explained(self, columns: Columns) -> tuple[Floats, Sequence[Reasons]]:
         """Return the scores and the reasons of each row, which is looked up once for both."""
@@ -45,12 +49,13 @@ class Explainer:
             scores, of_model = model.placed(matrix)
             return self._fitted.line(scores), self._table_of(cells, places.take(of_model))
         scores, added = self._added(matrix)
-        return scores, self._table(scores.argmax(axis=1), np.ascontiguousarray(_of_answers(scores, added)))
+        outputs = scores.argmax(axis=1)
+        return scores, self._table(outputs, np.ascontiguousarray(_of_answers(outputs, added)))
 
     def _explained_few(self, model: AdditiveModel, rows: Sequence[Sequence[float]]) -> tuple[Floats, list[Reasons]]:
         """Do as ``explained`` for rows of plain numbers and an only output, without arrays, which cost more here."""
-        names, scale, slope = self._fitted.contract.feature_names, self._fitted.scale(0), self._fitted.slope
-        start = self._fitted.offsets[0] + slope * float(model.intercept[0])
+        names, scale, slope = self._names, self._scales[0], self._fitted.slope
+        start = float(self._starts[0])
         found = [model.sum_and_added(row, 0) for row in rows]
         by_column = [self._by_column_of([slope * one for one in added]) for _, added in found]
         answers = (start + np.array(by_column).sum(axis=1)).tolist()
@@ -112,13 +117,8 @@ class Explainer:
         sums: Floats,
         placed: Placed | None = None,
     ) -> ReasonsTable:
-        start = self._fitted.line(self._model.intercept)
-        if self._fitted.outputs > 1:
-            start = start - start.mean()
-        scales = tuple(self._fitted.scale(output) for output in range(self._fitted.outputs))
-        names = tuple(self._fitted.contract.feature_names)
-        answers = start[outputs] + sums
-        return ReasonsTable(names, scales, tuple(start.tolist()), outputs, order, added, answers, placed)
+        starts, answers = tuple(self._starts.tolist()), self._starts[outputs] + sums
+        return ReasonsTable(self._names, self._scales, starts, outputs, order, added, answers, placed)
 
     def told(self, columns: Columns) -> dict[str, Any]:
         """Return what each column adds to the answers of some rows, those that add most first, as plain JSON.
@@ -131,7 +131,7 @@ class Explainer:
         fitted, features = self._fitted, self._fitted.contract.features
         matrix = fitted.encoding.matrix(columns)
         scores, added = self._added(matrix)
-        means = np.abs(_of_answers(scores, added)).mean(axis=0)
+        means = np.abs(_of_answers(scores.argmax(axis=1), added)).mean(axis=0)
         order = np.argsort(-means, kind="stable").tolist()
         answers = [str(one) for one in fitted.classes] if fitted.outputs > 1 else [None]
         shapes = [
@@ -169,7 +169,7 @@ class Explainer:
         """
         fitted, model = self._fitted, self._model
         parts = len(fitted.encoding.parts)
-        if not isinstance(model, AdditiveModel) or fitted.outputs > 1 or parts > len(self._fitted.contract.features):
+        if not isinstance(model, AdditiveModel) or fitted.outputs > 1 or parts > len(fitted.contract.features):
             return None
         if not model.has_one_term_for_each(parts):
             return None
@@ -180,9 +180,9 @@ class Explainer:
         return Cells.ordered(columns, added)
 
 
-def _of_answers(scores: Floats, added: Floats) -> Floats:
-    """Return what columns added, shape (rows, columns, outputs), to the largest score of each row."""
+def _of_answers(outputs: NDArray[np.int64], added: Floats) -> Floats:
+    """Return what columns added, shape (rows, columns, outputs), to one of the outputs of each row."""
     if added.shape[2] == 1:
         return added[:, :, 0]
-    found: Floats = added[np.arange(len(added)), :, scores.argmax(axis=1)]
+    found: Floats = added[np.arange(len(added)), :, outputs]
     return found
