@@ -71,7 +71,7 @@ class AdditiveModel:
 
     def __init__(self, intercept: Floats, terms: Sequence[Term]) -> None:
         self.intercept = intercept
-        self.terms = list(terms)
+        self.terms = sorted(terms, key=lambda term: len(term.parts))  # those of one part first
 
     def scores(self, matrix: Floats) -> Floats:
         """Return the sums for the rows of a matrix."""
@@ -136,13 +136,24 @@ class AdditiveModel:
                 for output in range(len(self.intercept)):
                     total[place, output], found[:, place, output] = self.sum_and_added(row, output)
         else:
+            places, first, others = self._firsts_and_others
             for some, _, values in self._lookups.of(matrix):
                 np.add.reduce(values, axis=0, out=total[some])
-                for term, of_term in zip(self.terms, values[1:], strict=True):
-                    share = of_term if len(term.parts) == 1 else of_term / 2
-                    for part in term.parts:
+                found[places, some] += values.take(first, axis=0)
+                for place, parts in others:
+                    share = values[place] / len(parts)
+                    for part in parts:
                         found[part, some] += share
         return total, found.transpose(1, 0, 2)
+
+    @cached_property
+    def _firsts_and_others(self) -> tuple[Indices, Indices, list[tuple[int, tuple[int, ...]]]]:
+        """The parts that have a term by themselves and where the first such stands among values; all other terms."""
+        alone = {term.parts[0]: place for place, term in reversed([*enumerate(self.terms, 1)]) if len(term.parts) == 1}
+        places = np.array(sorted(alone), dtype=np.intp)
+        firsts = {*alone.values()}
+        others = [(place, term.parts) for place, term in enumerate(self.terms, 1) if place not in firsts]
+        return places, np.array([alone[part] for part in places.tolist()], dtype=np.intp), others
 
     def pairs(self, matrix: Floats) -> list[tuple[tuple[int, ...], Floats]]:
         """Return the two parts of each term of a pair, and what it adds to the first output, shape (rows,)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,12 +36,16 @@ class Explainer:
         self._starts = start - start.mean() if fitted.outputs > 1 else start
         self._scales = tuple(fitted.scale(output) for output in range(fitted.outputs))
         self._names = tuple(fitted.contract.feature_names)
+        columns = fitted.columns_of_parts
+        self._first_parts = np.unique(columns, return_index=True)[1]
+        later = set(range(len(columns))).difference(self._first_parts.tolist())
+        self._later_parts = [(columns[part], part) for part in sorted(later)]
 
     def explained(self, columns: Columns) -> tuple[Floats, Sequence[Reasons]]:
         """Return the scores and the reasons of each row, which is looked up once for both."""
         model = self._model
-        if isinstance(model, AdditiveModel) and self._fitted.outputs == 1 and 0 < rows_of(columns) <= FEW_ROWS:
-            return self._explained_few(model, self._fitted.encoding.rows(columns))
+        if self._fitted.outputs == 1 and 0 < rows_of(columns) <= FEW_ROWS:
+            return self._explained_few(columns)
         matrix = self._fitted.encoding.matrix(columns)
         if isinstance(model, AdditiveModel) and self._known is not None:
             cells, places = self._known
@@ -52,18 +55,27 @@ class Explainer:
         outputs = scores.argmax(axis=1)
         return scores, self._table(outputs, np.ascontiguousarray(_of_answers(outputs, added)))
 
-    def _explained_few(self, model: AdditiveModel, rows: Sequence[Sequence[float]]) -> tuple[Floats, list[Reasons]]:
-        """Do as ``explained`` for rows of plain numbers and an only output, without arrays, which cost more here."""
-        names, scale, slope = self._names, self._scales[0], self._fitted.slope
-        start = float(self._starts[0])
-        found = [model.sum_and_added(row, 0) for row in rows]
-        by_column = [self._by_column_of([slope * one for one in added]) for _, added in found]
+    def _explained_few(self, columns: Columns) -> tuple[Floats, list[Reasons]]:
+        """Do as ``explained`` where there is an only output, by plain lists, which for a few rows cost less."""
+        scores, added = self._scores_and_added_of_few(columns)
+        names, scale, slope, start = self._names, self._scales[0], self._fitted.slope, float(self._starts[0])
+        by_column = [self._by_column_of([slope * one for one in each]) for each in added]
         answers = (start + np.array(by_column).sum(axis=1)).tolist()
         reasons = []
-        for added, answer in zip(by_column, answers, strict=True):
-            order = sorted(range(len(added)), key=[-abs(one) for one in added].__getitem__)
-            reasons.append(Reasons(scale, start, [names[one] for one in order], [added[one] for one in order], answer))
-        return self._fitted.line(np.array([[total] for total, _ in found])), reasons
+        for of_row, answer in zip(by_column, answers, strict=True):
+            order = sorted(range(len(of_row)), key=[-abs(one) for one in of_row].__getitem__)
+            ordered = [of_row[one] for one in order]
+            reasons.append(Reasons(scale, start, [names[one] for one in order], ordered, answer))
+        return self._fitted.line(scores), reasons
+
+    def _scores_and_added_of_few(self, columns: Columns) -> tuple[Floats, Sequence[Sequence[float]]]:
+        """Return the model's scores, shape (rows, 1), and what each part adds to that of each row."""
+        model, encoding = self._model, self._fitted.encoding
+        if isinstance(model, AdditiveModel):
+            found = [model.sum_and_added(row, 0) for row in encoding.rows(columns)]
+            return np.array([[total] for total, _ in found]), [added for _, added in found]
+        scores, of_parts = model.explained(encoding.matrix(columns))
+        return scores, of_parts[:, :, 0].tolist()
 
     def _by_column_of(self, added: list[float]) -> list[float]:
         """Return the sums over the parts of each column of one row, as ``_by_column`` does."""
@@ -87,14 +99,11 @@ class Explainer:
 
     def _by_column(self, added: Floats) -> Floats:
         """Return the sums over the parts of each column, the second axis."""
-        columns = self._fitted.columns_of_parts
-        firsts = [place for place, column in enumerate(columns) if not place or column != columns[place - 1]]
-        if len(firsts) == len(columns):
+        if not self._later_parts:
             return added
-        found: Floats = np.add(added[:, firsts], 0.0, order="C")  # as every sum that begins with 0.0: never -0.0
-        for column, (first, behind) in enumerate(pairwise([*firsts, len(columns)])):
-            for part in range(first + 1, behind):
-                found[:, column] += added[:, part]
+        found: Floats = np.add(added.take(self._first_parts, axis=1), 0.0)  # as every sum that begins with 0.0: no -0.0
+        for column, part in self._later_parts:
+            found[:, column] += added[:, part]
         return found
 
     def _table(self, outputs: NDArray[np.int64], added: Floats) -> ReasonsTable:

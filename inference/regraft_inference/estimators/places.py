@@ -7,6 +7,7 @@ turn. Rounding keeps the order of numbers, so that no cut below a number is in a
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,6 +18,9 @@ type Places = NDArray[np.intp]
 
 CELLS = 2048
 """Cells of a part; behind them is one for gaps."""
+
+FEWEST_ROWS = 4
+"""Rows up to which plain lists are faster."""
 
 FEW_ROWS = 48
 """Rows up to which a search for each number is faster."""
@@ -34,6 +38,7 @@ class PlaceFinder:
         fullest = {part: int(np.bincount(found).max(initial=0)) for part, found in cells.items()}
         even = [part for part in cuts if fullest[part] <= MOST_IN_CELL]
         self._ends = [(part, np.append(of_part, np.inf)) for part, of_part in cuts.items()]
+        self._lists = [(part, of_part.tolist()) for part, of_part in self._ends]
         self._rows = np.array([place for place, part in enumerate(cuts) if part in even], dtype=np.intp)
         self._parts = np.array(even, dtype=np.intp)
         self._steps = max((fullest[part] for part in even), default=0)
@@ -48,6 +53,9 @@ class PlaceFinder:
 
     def of(self, matrix: Floats) -> Places:
         """Return the places of finite numbers and gaps in a matrix (rows, parts), shape (parts with cuts, rows)."""
+        if len(matrix) <= FEWEST_ROWS:
+            of_rows = [bisect_right(cuts, row[part]) for row in matrix.tolist() for part, cuts in self._lists]
+            return np.array(of_rows, dtype=np.intp).reshape(len(matrix), len(self._lists)).T
         computed = len(self._parts) if len(matrix) > FEW_ROWS else 0
         if computed == len(self._ends):
             return self._computed(matrix)

@@ -71,7 +71,8 @@ class TabularEstimator:
         """Learn from feature columns and the target of shape (rows,)."""
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415
 
-        from regraft_inference.estimators.training import Table, train  # noqa: PLC0415  (serving needs none of it)
+        from regraft_inference.estimators.held_out import Table  # noqa: PLC0415  (serving needs none of it)
+        from regraft_inference.estimators.training import train  # noqa: PLC0415
 
         encoding = Encoding.learn(self.contract, columns)
         link: Link = "log1p" if self._by_logarithms(target) else "identity"
@@ -141,8 +142,8 @@ class TabularEstimator:
 
     @property
     def explains_slowly(self) -> bool:
-        """Whether reasons take many times as long as answers, as TreeSHAP values of trees do."""
-        return isinstance(self.model, TreesModel)
+        """Whether reasons take many times as long as answers, as TreeSHAP values of large trees do."""
+        return isinstance(self.model, TreesModel) and self.model.explains_slowly
 
     def explain(self, batches: TrainingBatches) -> dict[str, Any]:
         """Return what columns add to the answers of some training rows: ``Explainer.told``."""

@@ -16,33 +16,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft_inference.estimators.additive import AdditiveModel, Term
+from regraft_inference.estimators.boosting import fit_boosted
 from regraft_inference.estimators.calibration import line_of, losses_of
 from regraft_inference.estimators.encoding import Part
+from regraft_inference.estimators.held_out import (
+    FEW_ROUNDS,
+    FEW_ROWS,
+    MOST_ADDITIVE_ROWS,
+    SEED,
+    Attempt,
+    Floats,
+    Model,
+    Table,
+    folds_of,
+    number_of_folds,
+)
 from regraft_inference.estimators.lines import Lines, lines_of
-from regraft_inference.estimators.trees import TreesModel
 
-type Floats = NDArray[np.float64]
-type Model = AdditiveModel | TreesModel
 type Kind = Literal["additive", "boosted"]
-
-SEED = 1
-FOLDS = 3
-"""Parts of the rows that are held out in turn."""
-
-MOST_ADDITIVE_ROWS = 30_000
-"""Above so many rows the additive model takes too long, and the boosted one is as good or better."""
-
-MOST_ADDITIVE_PARTS = 200
-"""The same of columns, or what is made of them."""
-
-WIDE_BINS = 63
-"""Bins of each part, of more parts than that: looking through the bins is what takes the time of trees there."""
 
 MOST_ROWS_ALONE = 100_000
 """Of more rows the additive model, where nothing else is wanted, learns from so many."""
-
-FEW_ROWS = 1_000
-"""Of fewer rows, trees are small and machines learn fast and smooth little: there is little to see."""
 
 ROWS_FOR_PAIRS = 200
 """Of fewer rows, pairs of parts tell chance."""
@@ -52,55 +46,6 @@ PARTS_FOR_PAIRS = 100
 
 MOST_UPDATES = 15_000
 """Of all parts of all machines together, of about .15 ms each: bounds the time that few rows of many parts take."""
-
-FEW_ROUNDS = 40
-"""Rounds of boosting where there are too few rows to see how many are enough."""
-
-MOST_TREES = 400
-"""Of all outputs together."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """What is trained on. ``target`` is standardised, or holds the places of the classes."""
-
-    matrix: Floats
-    target: Floats
-    parts: list[Part]
-    classes: int
-    """0 for a regression."""
-
-    @property
-    def wide(self) -> bool:
-        """Whether there are more parts than the additive model learns from in time."""
-        return len(self.parts) > MOST_ADDITIVE_PARTS
-
-    @property
-    def outputs(self) -> int:
-        """Scores of each row: one, or one for each class where there are more than two."""
-        return self.classes if self.classes > 2 else 1
-
-    @property
-    def alone(self) -> NDArray[np.bool_]:
-        """Which rows are the only ones of their class."""
-        if not self.classes:
-            return np.zeros(len(self.target), dtype=np.bool_)
-        places = self.target.astype(np.int64)
-        found: NDArray[np.bool_] = np.bincount(places, minlength=self.classes)[places] == 1
-        return found
-
-    def rows(self, places: NDArray[np.int64]) -> Table:
-        """Return some of the rows."""
-        return Table(self.matrix[places], self.target[places], self.parts, self.classes)
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A model, and what such models say of rows that they were not trained on; no rows where there are too few."""
-
-    model: Model
-    scores: Floats
-    target: Floats
 
 
 @dataclass(frozen=True)
@@ -154,30 +99,6 @@ def _calibrated(attempt: Attempt, classes: int) -> tuple[Trained, Floats]:
     return Trained(model, slope, offsets, {model.kind: float(losses.mean())}), losses
 
 
-def _number_of_folds(table: Table) -> int:
-    """Return how many parts of the rows are held out in turn; 0 where there are too few rows.
-
-    Rare classes do not keep the others from being told by: what can be held out at all is at least two classes.
-    """
-    held = table.target[~table.alone]
-    return FOLDS if len(held) >= 2 * FOLDS and (not table.classes or len(np.unique(held)) > 1) else 0
-
-
-def _folds(table: Table, number: int) -> NDArray[np.int64]:
-    """Return a fold for each row, every class and every range of the target alike in all of them.
-
-    Stratified (Kohavi, A Study of Cross-Validation and Bootstrap, IJCAI 1995, 1137-1143): of a class of two rows each
-    is held out once while the other is learned from. Of a class of one row nothing could be learned then: it is in no
-    fold (-1), and so learned from in all.
-    """
-    mixed = np.random.default_rng(SEED).permutation(len(table.target))
-    order = mixed[np.argsort(table.target[mixed], kind="stable")]
-    folds = np.full(len(order), -1, dtype=np.int64)
-    order = order[~table.alone[order]]
-    folds[order] = np.arange(len(order)) % number
-    return folds
-
-
 def fit_additive(table: Table) -> Attempt:
     """Train explainable boosting machines that start from straight lines, and take their tables of scores out of them.
 
@@ -187,11 +108,11 @@ def fit_additive(table: Table) -> Attempt:
     if len(table.target) > MOST_ROWS_ALONE:
         places = np.random.default_rng(SEED).choice(len(table.target), MOST_ROWS_ALONE, replace=False)
         table = table.rows(np.sort(places))
-    number, parts = _number_of_folds(table), _varying(table)
+    number, parts = number_of_folds(table), _varying(table)
     if number < 2:
         alone, _ = _fit_machine(table, parts, np.ones(len(table.target), dtype=np.bool_), machines=1)
         return Attempt(alone, np.zeros((0, table.outputs)), np.zeros(0))
-    folds = _folds(table, number)
+    folds = folds_of(table, number)
     rows = [np.flatnonzero(folds == fold) for fold in range(number)]
     pairs = [_fit_machine(table, parts, folds != fold, machines=number) for fold in range(number)]
     target = table.target[np.concatenate(rows)]
@@ -341,55 +262,4 @@ def _term(machine: Any, parts: list[tuple[int, Part]], places: tuple[int, ...], 
     )
 
 
-def fit_boosted(table: Table) -> Attempt:
-    """Train trees; held-out rows tell how many are enough."""
-    number, small = _number_of_folds(table), len(table.target) < FEW_ROWS
-    if number < 2:
-        model, _ = _fit_trees(table, FEW_ROUNDS, None, small=small)
-        return Attempt(model, np.zeros((0, table.outputs)), np.zeros(0))
-    folds = _folds(table, number)
-    scores, targets, rounds = [], [], []
-    enough = len(table.target) > MOST_ADDITIVE_ROWS or (table.wide and not small)
-    for fold in range(1 if enough else number):
-        inside, outside = table.rows(np.flatnonzero(folds != fold)), table.rows(np.flatnonzero(folds == fold))
-        model, best = _fit_trees(inside, MOST_TREES, outside, small=small)
-        rounds.append(best)
-        scores.append(model.scores(outside.matrix))
-        targets.append(outside.target)
-    model, _ = _fit_trees(table, int(np.mean(rounds)), None, small=small)
-    return Attempt(model, np.concatenate(scores), np.concatenate(targets))
-
-
 TRAINERS: dict[Kind, Callable[[Table], Attempt]] = {"additive": fit_additive, "boosted": fit_boosted}
-
-
-def _fit_trees(table: Table, rounds: int, held_out: Table | None, *, small: bool) -> tuple[TreesModel, int]:
-    """Train up to so many trees, as many as are best for held-out rows. What suits a small table suits its folds."""
-    import lightgbm  # noqa: PLC0415  (takes seconds)
-
-    rows, outputs = len(table.target), table.outputs
-    objective = "regression" if not table.classes else "binary" if table.classes <= 2 else "multiclass"
-    settings: dict[str, Any] = {
-        "objective": objective,
-        "num_class": outputs,
-        "learning_rate": 0.08 if small else 0.1,
-        "num_leaves": 6 if small else 31,
-        "min_data_in_leaf": max(3, min(20, rows // 30)),
-        "lambda_l2": 1.0,
-        "feature_fraction": 0.8,
-        "num_threads": 1 if rows < 100_000 else 2,
-        "seed": SEED,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
-    }
-    curve: dict[str, Any] = {}
-    binned = {"max_bin": WIDE_BINS} if table.wide else {}
-    data = lightgbm.Dataset(table.matrix, table.target, params=binned, free_raw_data=False)
-    valid = [] if held_out is None else [lightgbm.Dataset(held_out.matrix, held_out.target, data, params=binned)]
-    calls = [lightgbm.early_stopping(20, verbose=False), lightgbm.record_evaluation(curve)] if valid else []
-    most = max(1, min(rounds, MOST_TREES // outputs))
-    booster = lightgbm.train(settings, data, most, valid_sets=valid, callbacks=calls, keep_training_booster=True)
-    best = max(1, booster.best_iteration if valid else booster.current_iteration())
-    text = booster.model_to_string(num_iteration=best).partition("end of trees")[0] + "end of trees\n"
-    return TreesModel(text, parts=table.matrix.shape[1], outputs=outputs), best

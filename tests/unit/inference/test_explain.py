@@ -13,7 +13,8 @@ import pytest
 from regraft_inference.app import Front
 from regraft_inference.bundle import Bundle
 from regraft_inference.estimators.tabular import AdditiveEstimator, BoostedEstimator, TabularEstimator
-from regraft_inference.model import TaskRepository
+from regraft_inference.estimators.tree_shap import TreeShap
+from regraft_inference.model import TaskRepository, Version
 from regraft_inference.settings import PredictorSettings
 from tests.unit.inference.asking import JSON, Client, client_of
 from tests.unit.inference.bundles import (
@@ -215,6 +216,7 @@ def ways_to_ask() -> list[tuple[str, bytes]]:
 def test_slow_reasons_are_found_beside_the_event_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[TabularEstimator]
 ) -> None:
+    monkeypatch.setattr(TreeShap, "fits", lambda _: False)  # as of trees of many leaves
     write_reasoning_bundle(tmp_path / "heart-disease", kind=kind)
     repository = TaskRepository(models_dir=tmp_path)
     repository.load_all()
@@ -241,3 +243,14 @@ def test_slow_reasons_are_found_beside_the_event_loop(
     assert not version.is_slow(orjson.dumps(HEART_ROWS))
     assert not version.is_slow(orjson.dumps(HEART_ROWS | {"probabilities": True}))
     client.runner.close()
+
+
+def test_reasons_of_small_trees_are_slow_once(tmp_path: Path) -> None:
+    write_reasoning_bundle(tmp_path / "heart-disease", kind=BoostedEstimator)
+    version = Version.load(tmp_path / "heart-disease", "heart-disease")
+    body = orjson.dumps(HEART_ROWS | EXPLAIN)
+    assert version.is_slow(body)
+    assert not version.answer_soon(b"1", body, lambda _: None)
+    first = version.answer(b"1", body)
+    assert not version.is_slow(body)
+    assert version.answer(b"1", body) == first

@@ -9,10 +9,11 @@ import pytest
 
 from regraft_core.contract import Column, Contract
 from regraft_inference.bundle import Bundle, BundleInfo, write_bundle
-from regraft_inference.estimators import training
+from regraft_inference.estimators import held_out
+from regraft_inference.estimators.boosting import WIDE_BINS, fit_boosted
 from regraft_inference.estimators.encoding import TEXT_PARTS, Encoding, Part
+from regraft_inference.estimators.held_out import MOST_ADDITIVE_PARTS, Table
 from regraft_inference.estimators.tabular import AutoEstimator
-from regraft_inference.estimators.training import MOST_ADDITIVE_PARTS, WIDE_BINS, Table, fit_boosted
 from regraft_inference.estimators.trees import TreesModel
 
 MOST_PARTS = 10
@@ -138,19 +139,17 @@ def test_of_hundreds_of_columns_the_boosted_model_is_taken_at_once() -> None:
     assert list(fitted.parameters()) == ["model", "held_out_loss_boosted"]
 
 
-@pytest.mark.parametrize(("parts", "held_out"), [(MOST_PARTS, 3), (MOST_PARTS + 1, 1)])
-def test_trees_of_wide_tables_are_cheaper_and_as_good(
-    parts: int, held_out: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training, "MOST_ADDITIVE_PARTS", MOST_PARTS)
+@pytest.mark.parametrize(("parts", "folds"), [(MOST_PARTS, 3), (MOST_PARTS + 1, 1)])
+def test_trees_of_wide_tables_are_cheaper_and_as_good(parts: int, folds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_out, "MOST_ADDITIVE_PARTS", MOST_PARTS)
     rng = np.random.default_rng(1)
     matrix = rng.normal(size=(1200, parts))
     target = np.tanh(2 * matrix[:, 0])
     found = fit_boosted(Table(matrix, target, [Part(column=f"x{n}", what="") for n in range(parts)], classes=0))
-    assert len(found.target) == held_out * len(target) / 3
+    assert len(found.target) == folds * len(target) / 3
     assert np.square(found.scores[:, 0] - found.target).mean() < 0.02 * target.var()
     assert isinstance(found.model, TreesModel)
-    assert (thresholds(found.model, part=0) < WIDE_BINS) == (held_out == 1)
+    assert (thresholds(found.model, part=0) < WIDE_BINS) == (folds == 1)
 
 
 def thresholds(model: TreesModel, part: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regraft_inference.estimators.places import FEW_ROWS, Floats, PlaceFinder
+from regraft_inference.estimators.places import FEW_ROWS, FEWEST_ROWS, Floats, PlaceFinder
 
 ROWS = FEW_ROWS + 200
 RNG = np.random.default_rng(5)
@@ -25,7 +25,7 @@ CUTS = {
 
 
 @pytest.mark.parametrize("name", CUTS)
-@pytest.mark.parametrize("rows", [1, FEW_ROWS, ROWS])
+@pytest.mark.parametrize("rows", [1, FEWEST_ROWS, FEW_ROWS, ROWS])
 def test_they_are_as_searched_for(name: str, rows: int) -> None:
     cuts = np.array(CUTS[name], dtype=np.float64)
     odd = np.array([np.nan, -0.0, 5e-324, 1.5, -LARGEST, LARGEST])
@@ -38,5 +38,12 @@ def test_they_are_as_searched_for(name: str, rows: int) -> None:
         assert found[place].tolist() == np.append(of_part, np.inf).searchsorted(numbers, "right").tolist()
 
 
-def test_a_model_without_cuts_has_no_places() -> None:
-    assert PlaceFinder({}).of(np.zeros((ROWS, 3))).shape == (0, ROWS)
+@pytest.mark.parametrize("rows", [0, 1, ROWS])
+def test_a_model_without_cuts_has_no_places(rows: int) -> None:
+    found = PlaceFinder({}).of(np.zeros((rows, 3)))
+    assert found.shape == (0, rows)
+    assert found.dtype == np.intp
+
+
+def test_no_rows_have_no_places() -> None:
+    assert PlaceFinder({0: np.zeros(1), 1: np.arange(2.0)}).of(np.zeros((0, 2))).shape == (2, 0)

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from regraft_core.contract import Column, Contract
+from regraft_inference.estimators.boosting import fit_boosted
 from regraft_inference.estimators.encoding import Part
+from regraft_inference.estimators.held_out import Table
 from regraft_inference.estimators.tabular import AutoEstimator
-from regraft_inference.estimators.training import Table, fit_additive, fit_boosted
+from regraft_inference.estimators.training import fit_additive
 
 RNG = np.random.default_rng(3)
 ROWS = 240

@@ -19,7 +19,6 @@ from regraft_inference.estimators.encoding import Encoding
 from regraft_inference.estimators.reasons import ReasonsTable
 from regraft_inference.estimators.tabular import AdditiveEstimator, BoostedEstimator, TabularEstimator
 from regraft_inference.estimators.training import additive_model
-from regraft_inference.estimators.trees import checked
 
 FEATURES = (
     Column(name="a", type="number", nullable=True),
@@ -248,60 +247,6 @@ def test_packed_and_pickled_arrays_are_refused(tmp_path: Path) -> None:
         archive.writestr("more.npy", b"")
     with pytest.raises(BundleError):
         AdditiveModel.load(tmp_path, parts=1, outputs=1)
-
-
-def with_line(text: str, name: str, change: Callable[[list[str]], list[str]]) -> str:
-    """Return a text model with the first line of this name changed, and the sizes of the trees as they are then."""
-    lines = text.split("\n")
-    place = next(number for number, line in enumerate(lines) if line.startswith(f"{name}="))
-    lines[place] = f"{name}=" + " ".join(change(lines[place].partition("=")[2].split(" ")))
-    return resized("\n".join(lines))
-
-
-def resized(text: str) -> str:
-    head, *trees = text.partition("end of trees\n")[0].split("Tree=")
-    lines = head.split("\n")
-    sizes = " ".join(str(len("Tree=" + tree)) for tree in trees)
-    head = "\n".join(f"tree_sizes={sizes}" if line.startswith("tree_sizes=") else line for line in lines)
-    return "Tree=".join([head, *trees]) + "end of trees\n"
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("left_child", lambda words: ["0", *words[1:]]),
-        ("left_child", lambda words: ["1000000", *words[1:]]),
-        ("right_child", lambda words: ["-1000000", *words[1:]]),
-        ("right_child", lambda words: words[:-1]),
-        ("split_feature", lambda words: ["99", *words[1:]]),
-        ("split_feature", lambda words: ["-1", *words[1:]]),
-        ("decision_type", lambda words: ["1", *words[1:]]),
-        ("leaf_value", lambda words: ["nan", *words[1:]]),
-        ("threshold", lambda words: ["nan", *words[1:]]),
-        ("num_leaves", lambda words: ["1000000000"]),
-        ("num_cat", lambda words: ["1"]),
-        ("is_linear", lambda words: ["1"]),
-        ("max_feature_idx", lambda words: ["1000000"]),
-        ("num_tree_per_iteration", lambda words: ["3"]),
-        ("feature_infos", lambda words: words[:-1]),
-    ],
-)
-def test_texts_of_no_trees_are_refused(fitted: Any, name: str, change: Any, tmp_path: Path) -> None:
-    estimator = fitted(BoostedEstimator, YES)
-    text = estimator.model.text
-    assert resized(text) == text
-    estimator.save(tmp_path)
-    (tmp_path / "trees.txt").write_text(with_line(text, name, change))
-    with pytest.raises(BundleError) as refused:
-        BoostedEstimator.load(tmp_path)
-    assert refused.value.code == "estimator_damaged"
-
-
-def test_a_text_that_is_cut_off_or_goes_on_is_refused(fitted: Any) -> None:
-    text = fitted(BoostedEstimator, YES).model.text
-    for damaged in (text[: len(text) // 2], text + "parameters:\n", text.replace("Tree=1\n", "Tree=2\n", 1), ""):
-        with pytest.raises((ValueError, KeyError)):
-            checked(damaged, parts=8, outputs=1)
 
 
 @pytest.mark.parametrize(
