@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -94,19 +93,17 @@ def _check_header(header: Fields, blocks: Sequence[str], parts: int, outputs: in
 def _fields(block: str) -> Fields:
     """Return the lines ``name=value`` of a block; a name may be there once."""
     found: Fields = {}
-    for line in block.split("\n"):
+    for line in filter(None, block.split("\n")):
         name, _, value = line.partition("=")
         if name in found:
             raise ValueError(f"{name} is there twice")
-        if name:
-            found[name] = value
+        found[name] = value
     return found
 
 
 def _arrays(trees: Sequence[Fields], parts: int, outputs: int) -> Trees:
-    for tree in trees:
-        if not tree.keys() <= {*OF_NODES, *OF_LEAVES, *OF_TREES}:
-            raise ValueError(f"a tree has {', '.join(sorted(tree.keys() - {*OF_NODES, *OF_LEAVES, *OF_TREES}))}")
+    if unknown := set().union(*trees) - {*OF_NODES, *OF_LEAVES, *OF_TREES}:
+        raise ValueError(f"a tree has {', '.join(sorted(unknown))}")
     single = {name: _numbers(trees, name, np.ones(len(trees), dtype=np.int64)) for name in OF_TREES}
     leaves: Integers = single["num_leaves"]
     if leaves.min() < 1 or single["num_cat"].any() or single["is_linear"].any():
@@ -138,14 +135,15 @@ def _arrays(trees: Sequence[Fields], parts: int, outputs: int) -> Trees:
 def _numbers(trees: Sequence[Fields], name: str, lengths: Integers) -> NDArray[Any]:
     """Return the numbers of this name of all trees; each must have so many."""
     texts = [tree[name] for tree in trees]
-    if not all(map(NUMBERS.fullmatch, texts)):
+    joined = " ".join(texts)
+    if not NUMBERS.fullmatch(joined):
         raise ValueError(f"{name} has words that are no numbers")
-    words = [text.split(" ") for text in texts]
-    if list(map(len, words)) != lengths.tolist():
+    if [text.count(" ") + 1 for text in texts] != lengths.tolist():
         raise ValueError(f"{name} must be {', '.join(map(str, np.unique(lengths)))} numbers")
     whole = name in WHOLE
     try:
-        found = np.array(list(map(int if whole else float, chain(*words))), dtype=np.int64 if whole else np.float64)
+        words = list(map(int if whole else float, joined.split(" "))) if texts else []
+        found = np.array(words, dtype=np.int64 if whole else np.float64)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{name} has a word that is no number here: {error}") from error
     if name == "threshold" and np.isnan(found).any():  # an infinite one parts gaps from all else

@@ -96,7 +96,7 @@ def test_gaps_in_a_part_that_had_none_are_zeros() -> None:
 
 
 def test_thresholds_may_be_as_large_as_numbers_are() -> None:
-    matrix = np.random.default_rng(1).choice([-LARGEST, 0.0, LARGEST, np.nan], (400, 2))
+    matrix: Floats = np.random.default_rng(1).choice(np.array([-LARGEST, 0.0, LARGEST, np.nan]), (400, 2))
     model = trained(matrix)
     _, added = model.explained(matrix)
     np.testing.assert_allclose(added, model.own_contributions(matrix), rtol=0, atol=1e-12)
