@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pandas as pd
 from regraft_core.contract import Column, Contract
 from regraft_inference.bundle import version_json
 from regraft_inference.columns import json_values
-from regraft_inference.estimators.tabular import AutoEstimator
+from regraft_inference.estimators.tabular import AutoEstimator, BoostedEstimator
 from regraft_pipeline import gates
 from regraft_pipeline.steps.train import fitted, write
 from regraft_pipeline.tasks import GateSettings, Task, heart_disease, load_task
@@ -25,6 +25,8 @@ from tests.bench.material import passwords, training_rows
 
 SEED = 1
 ROWS = 1000
+BOOSTED = "twelve-columns-boosted"
+"""Name of the task that asks for trees, where ``auto`` takes the additive model."""
 
 TWELVE = Contract(
     task="twelve-columns",
@@ -107,11 +109,18 @@ def all_cases() -> list[Case]:
         bootstrap=lambda: twelve(SEED, ROWS),
         gates=GateSettings(min_rows=100),
     )
+    boosted = replace(
+        shape,
+        name=BOOSTED,
+        contract=TWELVE.model_copy(update={"task": BOOSTED}),
+        estimator=lambda: BoostedEstimator.for_task(boosted.contract, "regression"),
+    )
     words, times = training_rows()
     return [
         Case(load_task("passwords"), pd.DataFrame({"Password": words, "Times": times}), _passwords),
         Case(heart_disease.TASK, heart_disease.generate(SEED, ROWS), _of(heart_disease.TASK, heart_disease.generate)),
         Case(shape, shape.bootstrap(), _of(shape, twelve)),
+        Case(boosted, boosted.bootstrap(), _of(boosted, twelve)),
     ]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from regraft_inference.bundle import Bundle
 from tests.bench.arrays import arrays_of
-from tests.bench.cases import Case
+from tests.bench.cases import BOOSTED, Case
 from tests.bench.contender import CONTENDERS, ROWS, Contender, run
 from tests.checker.stack import free_ports
 from tests.uv import UV
@@ -49,7 +49,8 @@ class LineUp:
         self.arrays = str(folder / "model.json")
         self.expected: dict[int, list[Any]] = {}
         self.pairs: list[list[str]] = []
-        if self.is_table:
+        self.is_additive = self.is_table and case.name != BOOSTED
+        if self.is_additive:
             served = Bundle.load(self.bundle)
             arrays = arrays_of(served)
             self.pairs = arrays["pairs"]
@@ -60,7 +61,9 @@ class LineUp:
         """Return the names of the contenders, and what makes each."""
         found = [(OURS, self.ours), (EXPLAINED, self.explained), (LIMIT, self.limit), (RSGI, self.rsgi)]
         found += [(KSERVE, self.kserve), (EMPTY, self.empty)]
-        if self.is_table:
+        if self.is_table and not self.is_additive:
+            return found  # the others serve additive models
+        if self.is_additive:
             found += [(NATIVE, self.native), (ARRAYS, self.mosec_arrays), (TRITON_NAME, self.triton)]
         else:
             found += [(MLSERVER_NAME, self.mlserver), (MLFLOW, self.mlflow)]

@@ -9,17 +9,15 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 import orjson
 
 from regraft_inference.answered import Answered
-from regraft_inference.estimators.tabular import BoostedEstimator
 from regraft_inference.model import Version
 from tests.bench import page
-from tests.bench.cases import TWELVE, Case, all_cases
+from tests.bench.cases import Case, all_cases
 from tests.bench.contender import ROWS
 
 ROOT = Path(__file__).parents[2]
@@ -68,10 +66,7 @@ def measured(stages: Stages) -> dict[str, float]:
 def report() -> str:
     """Measure all cases, and return the table, as Markdown."""
     lines: list[str] = []
-    cases = all_cases()
-    boosted = replace(cases[-1].task, estimator=lambda: BoostedEstimator.for_task(TWELVE, "regression"))
-    named = {case.name: case for case in cases} | {"twelve-columns, boosted": replace(cases[-1], task=boosted)}
-    for name, case in named.items():
+    for case in all_cases():
         with tempfile.TemporaryDirectory(prefix="regraft-bench-") as folder:
             case.write_bundle(Path(folder) / "bundle")
             for rows in ROWS:
@@ -82,7 +77,7 @@ def report() -> str:
                     lines.append("|---|" + "---:|" * (len(found) + 3))
                 cells = " | ".join(f"{each:.1f}" for each in found.values())
                 ratios = [found[stage] / found["predict"] for stage in ("check", "predict and explain")]
-                lines.append(f"| {name} | {rows} | {cells} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
+                lines.append(f"| {case.name} | {rows} | {cells} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
     return "\n".join(lines)
 
 
