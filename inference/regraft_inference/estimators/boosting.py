@@ -34,8 +34,8 @@ class Growth(NamedTuple):
     """Trees of all outputs together."""
 
 
-FEW, SOME, MANY = Growth(6, 0.08, 400), Growth(MOST_LEAVES, 0.1, 1200), Growth(MOST_LEAVES, 0.15, 1200)
-"""Of fewer than ``FEW_ROWS``; of up to ``MOST_ADDITIVE_ROWS``; of more, where so many trees must be enough."""
+FEW, SOME, MANY = Growth(6, 0.08, 400), Growth(MOST_LEAVES, 0.1, 1200), Growth(MOST_LEAVES, 0.2, 800)
+"""Of fewer than ``FEW_ROWS``; of up to ``MOST_ADDITIVE_ROWS``; of more, of which each tree takes its time."""
 
 
 def fit_boosted(table: Table) -> Attempt:
