@@ -34,7 +34,7 @@ NODES = MOST_LEAVES - 1
 PATTERNS = 1 << NODES
 
 MOST_TREES = 2048
-"""More than are ever trained: what is kept grows with their square."""
+"""More than are ever trained: what is kept grows with their square, and with the parts that they split by."""
 
 DEFAULT_LEFT, ZEROS_TOO, GAPS_ALONE = 2, 4, 8
 """Bits of a decision type: gaps go left; zeros are gaps, too; there are gaps, where else they are taken for 0."""
@@ -56,7 +56,7 @@ class TreeShap:
         self._finder = PlaceFinder(cuts)
         self._bits, self._first = _bits(small, trees, cuts)
         owner, slot = np.nonzero(small.owns)
-        groups = trees.outputs[owner] * parts + small.parts[owner, slot]
+        groups = owner % outputs * parts + small.parts[owner, slot]
         order = np.argsort(groups, kind="stable")
         self._owner, groups = owner[order], groups[order]
         self._values = _values(small)[self._owner, slot[order]].ravel()
@@ -67,9 +67,9 @@ class TreeShap:
     @staticmethod
     def fits(trees: Trees) -> bool:
         """Whether the trees are so small and so few, and decide as they are trained to here."""
-        is_small = (trees.leaves <= MOST_LEAVES).all() and len(trees.leaves) <= MOST_TREES
-        is_counted = (trees.counts > 0).all() and (trees.leaf_counts > 0).all()
-        return bool(is_small and is_counted and not (trees.decisions & ZEROS_TOO).any())
+        number, parts = len(trees.leaves), len(np.unique(trees.parts))
+        is_small = (trees.leaves <= MOST_LEAVES).all() and number <= MOST_TREES and number * parts <= MOST_TREES**2
+        return bool(is_small and not (trees.decisions & ZEROS_TOO).any())
 
     def of(self, matrix: Floats) -> Floats:
         """Return what each part adds, shape (rows, parts, outputs)."""

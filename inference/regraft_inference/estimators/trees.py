@@ -18,7 +18,7 @@ from regraft_core.codes import Code
 from regraft_core.errors import BundleError
 from regraft_inference.estimators import bounded
 from regraft_inference.estimators.tree_shap import TreeShap
-from regraft_inference.estimators.tree_text import parsed
+from regraft_inference.estimators.tree_text import parsed, written
 
 type Floats = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ PARAMETERS = b"num_threads=1"
 
 
 class TreesModel:
-    """A text model, which LightGBM takes once it is ``parsed``. Raises ValueError or KeyError for one that is none.
+    """A text model, ``parsed`` and ``written`` anew. Raises ValueError or KeyError for one that is none.
 
     ``scores`` are on the link's scale, shape (rows, outputs).
     """
@@ -40,13 +40,13 @@ class TreesModel:
 
     def __init__(self, text: str, *, parts: int, outputs: int) -> None:
         trees = parsed(text, parts=parts, outputs=outputs)
-        self.text = text
+        self.text = written(trees, parts=parts, outputs=outputs)
         self._parts, self._outputs = parts, outputs
         self._small = trees if TreeShap.fits(trees) else None
         self._shap: TreeShap | None = None
         self._handle = ctypes.c_void_p()
         rounds = ctypes.c_int()
-        _call("LGBM_BoosterLoadModelFromString", text.encode(), ctypes.byref(rounds), ctypes.byref(self._handle))
+        _call("LGBM_BoosterLoadModelFromString", self.text.encode(), ctypes.byref(rounds), ctypes.byref(self._handle))
         self.intercept: Floats = self._predict(np.zeros((1, parts)), CONTRIBUTIONS)[0, :, -1]
 
     def __del__(self) -> None:
