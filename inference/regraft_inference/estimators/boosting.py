@@ -33,8 +33,11 @@ class Growth(NamedTuple):
     most: int
     """Trees of all outputs together."""
 
+    patience: int
+    """Rounds without a gain on held-out rows after which there are enough; of small trees each gains little."""
 
-FEW, SOME, MANY = Growth(6, 0.08, 400), Growth(MOST_LEAVES, 0.1, 1200), Growth(MOST_LEAVES, 0.2, 800)
+
+FEW, SOME, MANY = Growth(6, 0.08, 400, 20), Growth(MOST_LEAVES, 0.1, 1200, 50), Growth(MOST_LEAVES, 0.2, 800, 50)
 """Of fewer than ``FEW_ROWS``; of up to ``MOST_ADDITIVE_ROWS``; of more, of which each tree takes its time."""
 
 
@@ -82,7 +85,9 @@ def _fit_trees(table: Table, rounds: int, held_out: Table | None, growth: Growth
     binned = {"max_bin": WIDE_BINS} if table.wide else {}
     data = lightgbm.Dataset(table.matrix, table.target, params=binned, free_raw_data=False)
     valid = [] if held_out is None else [lightgbm.Dataset(held_out.matrix, held_out.target, data, params=binned)]
-    calls = [lightgbm.early_stopping(20, verbose=False), lightgbm.record_evaluation(curve)] if valid else []
+    calls = (
+        [lightgbm.early_stopping(growth.patience, verbose=False), lightgbm.record_evaluation(curve)] if valid else []
+    )
     most = max(1, min(rounds, growth.most // outputs))
     booster = lightgbm.train(settings, data, most, valid_sets=valid, callbacks=calls, keep_training_booster=True)
     best = max(1, booster.best_iteration if valid else booster.current_iteration())
