@@ -58,6 +58,23 @@ def test_a_column_is_read_as_by_its_own_reader(column: Column) -> None:
             assert outcome(table.read, values) in (alone, {}), (one, other)
 
 
+@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
+def test_many_values_of_a_column_are_read_as_two_are(column: Column) -> None:
+    reader = reader_of(column)
+    for one in ASKED:
+        for other in ASKED:
+            few, many = (
+                outcome(lambda some=some: {"": reader.read(some)}) for some in ([one, other], [one] * 30 + [other])
+            )
+            assert type(few) is type(many), (one, other)
+            if isinstance(few, dict):
+                dtype, values = few[""]
+                size = len(values) // 2
+                assert many[""] == (dtype, values[:size] * 30 + values[size:]), (one, other)
+            else:
+                assert few[0] == many[0], (one, other)
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
     [

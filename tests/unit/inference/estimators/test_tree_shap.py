@@ -30,7 +30,7 @@ def rows_of(parts: int, rows: int, seed: int = 0) -> Floats:
     return matrix
 
 
-def trained(matrix: Floats, outputs: int = 1, trees: int = 60, **settings: Any) -> TreesModel:
+def trained(matrix: Floats, outputs: int = 1, trees: int = 25, **settings: Any) -> TreesModel:
     there = np.nan_to_num(matrix, posinf=1.0)
     target = there[:, 0].clip(-3, 3) * there[:, -1].clip(0, 3) + np.isnan(matrix).sum(axis=1)
     if outputs > 1:
@@ -47,7 +47,7 @@ def trained(matrix: Floats, outputs: int = 1, trees: int = 60, **settings: Any) 
     return TreesModel(text, parts=matrix.shape[1], outputs=outputs)
 
 
-@pytest.mark.parametrize("parts", [1, 2, 9, 40])
+@pytest.mark.parametrize("parts", [1, 9, 40])
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("leaves", [2, 5, MOST_LEAVES])
 def test_values_are_those_of_lightgbm(parts: int, outputs: int, leaves: int) -> None:
