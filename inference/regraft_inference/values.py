@@ -43,9 +43,6 @@ DEPTH = 6
 LONGEST_NAME = 200
 """How much of a name that a client has made up is repeated to it, characters."""
 
-FEW_ROWS = 24
-"""Rows up to which numbers are checked faster one by one than in arrays."""
-
 MOST_NAMED = 20
 """Most columns that a message names."""
 
@@ -183,31 +180,6 @@ class _NumberReader(ColumnReader):
         """Categories within the bounds."""
         if self._categories is not None:
             self._allowed = frozenset(one for one in self._categories if self._minimum <= one <= self._maximum)
-        self._bytes = b""
-        """The same, where each is a byte."""
-        if self._integer and self._allowed and all(one in range(256) for one in self._allowed):
-            self._bytes = bytes(map(int, self._allowed))
-
-    def read(self, values: list[Any]) -> Values:
-        """Return the typed column. Raises ContractError as for any other."""
-        found = self._checked_array(values) if len(values) > FEW_ROWS else None
-        return super().read(values) if found is None else found
-
-    def _checked_array(self, values: list[Any]) -> NDArray[Any] | None:
-        """Return the array of values that are valid beyond doubt; it is made first, and then checked as a whole."""
-        if not self._plain_kinds.issuperset(map(type, values)):
-            return None
-        try:
-            if self._bytes:
-                listed = bytes(values)
-                return None if listed.translate(None, self._bytes) else np.frombuffer(listed, np.uint8).astype(np.int64)
-            found = np.array(values, dtype=np.int64 if self._integer else np.float64)
-        except (ValueError, OverflowError):  # no byte, or too large
-            return None
-        if self._allowed is not None and not self._allowed.issuperset(values):
-            return None
-        least, most = np.minimum.reduce(found).item(), np.maximum.reduce(found).item()
-        return found if self._minimum <= least and most <= self._maximum else None  # NaN is not
 
     def _all_valid(self, values: list[Any]) -> bool:
         if not self._plain_kinds.issuperset(map(type, values)):
