@@ -84,7 +84,7 @@ class RequestReader:
             plain: Untyped = payload
             return plain, NO_OPTIONS
         size = len(payload) if type(payload) is dict else 0
-        options = self.take_options(payload) if self.options.may_be_in(body) else NO_OPTIONS
+        options = self.take_options(payload)
         taken = size - len(payload) if size else 0
         return self._unique(body, self._by_name(payload) if by_name else payload, taken), options
 

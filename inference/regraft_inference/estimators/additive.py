@@ -135,25 +135,27 @@ class AdditiveModel:
             for place, row in enumerate(matrix.tolist()):
                 for output in range(len(self.intercept)):
                     total[place, output], found[:, place, output] = self.sum_and_added(row, output)
-        else:
-            places, first, others = self._firsts_and_others
-            for some, _, values in self._lookups.of(matrix):
-                np.add.reduce(values, axis=0, out=total[some])
-                found[places, some] += values.take(first, axis=0)
-                for place, parts in others:
-                    share = values[place] / len(parts)
-                    for part in parts:
-                        found[part, some] += share
+            return total, found.transpose(1, 0, 2)
+        places, firsts, others = self._firsts_and_others
+        for some, _, values in self._lookups.of(matrix):
+            np.add.reduce(values, axis=0, out=total[some])
+            added = found[:, some]
+            added[places] = values.take(firsts, axis=0) + 0.0  # as every sum that begins with 0.0: no -0.0
+            for place, of_parts in others:
+                share = values[place] / len(of_parts)
+                for part in of_parts:
+                    np.add(of_part := added[part], share, out=of_part)
         return total, found.transpose(1, 0, 2)
 
     @cached_property
-    def _firsts_and_others(self) -> tuple[Indices, Indices, list[tuple[int, tuple[int, ...]]]]:
+    def _firsts_and_others(self) -> tuple[slice | Indices, Indices, list[tuple[int, tuple[int, ...]]]]:
         """The parts that have a term by themselves and where the first such stands among values; all other terms."""
         alone = {term.parts[0]: place for place, term in reversed([*enumerate(self.terms, 1)]) if len(term.parts) == 1}
-        places = np.array(sorted(alone), dtype=np.intp)
+        parts = np.array(sorted(alone), dtype=np.intp)
         firsts = {*alone.values()}
         others = [(place, term.parts) for place, term in enumerate(self.terms, 1) if place not in firsts]
-        return places, np.array([alone[part] for part in places.tolist()], dtype=np.intp), others
+        places = slice(len(parts)) if np.array_equal(parts, np.arange(len(parts))) else parts  # a slice is faster
+        return places, np.array([alone[part] for part in parts.tolist()], dtype=np.intp), others
 
     def pairs(self, matrix: Floats) -> list[tuple[tuple[int, ...], Floats]]:
         """Return the two parts of each term of a pair, and what it adds to the first output, shape (rows,)."""

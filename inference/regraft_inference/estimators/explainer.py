@@ -12,7 +12,7 @@ from regraft_core.contract import Column
 from regraft_inference.estimators import Columns, rows_of
 from regraft_inference.estimators.additive import FEW_ROWS, AdditiveModel
 from regraft_inference.estimators.fitted import LESS_MEAN, Fitted
-from regraft_inference.estimators.reasons import Cells, Placed, Reasons, ReasonsTable
+from regraft_inference.estimators.reasons import Cells, PlacedReasons, Reasons, ReasonsTable
 from regraft_inference.estimators.shapes import pair_of, shape_of
 from regraft_inference.estimators.trees import TreesModel
 
@@ -50,7 +50,7 @@ class Explainer:
         if isinstance(model, AdditiveModel) and self._known is not None:
             cells, places = self._known
             scores, of_model = model.placed(matrix)
-            return self._fitted.line(scores), self._table_of(cells, places.take(of_model))
+            return self._fitted.line(scores), self._placed(cells, places.take(of_model))
         scores, added = self._added(matrix)
         outputs = scores.argmax(axis=1)
         return scores, self._table(outputs, np.ascontiguousarray(_of_answers(outputs, added)))
@@ -93,41 +93,32 @@ class Explainer:
         """
         scores, added = self._model.explained(matrix)
         if self._fitted.outputs == 1:  # without the axis, which numpy would go through for each number
-            return self._fitted.line(scores), self._by_column(self._fitted.slope * added[:, :, 0])[:, :, np.newaxis]
+            by_part = self._fitted.slope * added[:, :, 0].T
+            return self._fitted.line(scores), self._by_column(by_part).T[:, :, np.newaxis]
         added = self._fitted.slope * added
-        return self._fitted.line(scores), self._by_column(added - added.mean(axis=2, keepdims=True))
+        by_part = (added - added.mean(axis=2, keepdims=True)).swapaxes(0, 1)
+        return self._fitted.line(scores), self._by_column(by_part).swapaxes(0, 1)
 
     def _by_column(self, added: Floats) -> Floats:
-        """Return the sums over the parts of each column, the second axis."""
+        """Return the sums over the parts of each column, the first axis."""
         if not self._later_parts:
             return added
-        found: Floats = np.add(added.take(self._first_parts, axis=1), 0.0)  # as every sum that begins with 0.0: no -0.0
+        found: Floats = np.add(added.take(self._first_parts, axis=0), 0.0)  # as every sum that begins with 0.0: no -0.0
         for column, part in self._later_parts:
-            found[:, column] += added[:, part]
+            found[column] += added[part]
         return found
 
     def _table(self, outputs: NDArray[np.int64], added: Floats) -> ReasonsTable:
         """Return what columns ``added`` to one of the outputs of each row, the largest first."""
         order = np.argsort(-np.abs(added), axis=1, kind="stable")
         ordered = added.take(order + np.arange(len(added))[:, np.newaxis] * added.shape[1])
-        return self._reasons(outputs, order, ordered, added.sum(axis=1))
+        starts, answers = tuple(self._starts.tolist()), self._starts[outputs] + added.sum(axis=1)
+        return ReasonsTable(self._names, self._scales, starts, outputs, order, ordered, answers)
 
-    def _table_of(self, cells: Cells, places: NDArray[np.intp]) -> ReasonsTable:
+    def _placed(self, cells: Cells, places: NDArray[np.intp]) -> PlacedReasons:
         """Return the reasons of rows of which it is known which cell each column adds to the only output."""
-        sums, placed = cells.added.take(places).sum(axis=1), np.sort(places, axis=1)
-        order, added = cells.columns.take(placed), cells.added.take(placed)
-        return self._reasons(np.zeros_like(places[:, 0]), order, added, sums, Placed(cells, placed))
-
-    def _reasons(
-        self,
-        outputs: NDArray[np.int64],
-        order: NDArray[np.int64],
-        added: Floats,
-        sums: Floats,
-        placed: Placed | None = None,
-    ) -> ReasonsTable:
-        starts, answers = tuple(self._starts.tolist()), self._starts[outputs] + sums
-        return ReasonsTable(self._names, self._scales, starts, outputs, order, added, answers, placed)
+        start, answers = float(self._starts[0]), self._starts[0] + cells.added.take(places).sum(axis=1)
+        return PlacedReasons(self._names, self._scales[0], start, cells, np.sort(places, axis=1), answers)
 
     def told(self, columns: Columns) -> dict[str, Any]:
         """Return what each column adds to the answers of some rows, those that add most first, as plain JSON.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,20 +48,12 @@ class Cells:
         return cls(columns[order], added[order]), places
 
 
-class Placed(NamedTuple):
-    """Which of the cells are added to many rows: ``places`` of shape (rows, columns)."""
-
-    cells: Cells
-    places: NDArray[np.intp]
-
-
 @dataclass(slots=True)
 class ReasonsTable(Sequence[Reasons]):
     """The reasons of many answers. Of each output its scale and its start; all else is of each row.
 
     ``outputs`` are the places of their scales, shape (rows,); ``order`` those of the columns, that of the largest
-    first, and ``added`` what these add, shape (rows, columns); ``answers`` of shape (rows,). Where all that columns
-    can add is known, ``placed`` tells which of it ``added`` is.
+    first, and ``added`` what these add, shape (rows, columns); ``answers`` of shape (rows,).
     """
 
     names: tuple[str, ...]
@@ -71,7 +63,6 @@ class ReasonsTable(Sequence[Reasons]):
     order: NDArray[np.int64]
     added: NDArray[np.float64]
     answers: NDArray[np.float64]
-    placed: Placed | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -85,8 +76,7 @@ class ReasonsTable(Sequence[Reasons]):
         """Return the reasons of one row, or of some."""
         if isinstance(place, slice):
             of_rows = self.outputs[place], self.order[place], self.added[place], self.answers[place]
-            placed = None if self.placed is None else Placed(self.placed.cells, self.placed.places[place])
-            return ReasonsTable(self.names, self.scales, self.starts, *of_rows, placed)
+            return ReasonsTable(self.names, self.scales, self.starts, *of_rows)
         return self._of_row(
             self.outputs[place], self.order[place].tolist(), self.added[place].tolist(), self.answers[place]
         )
@@ -99,4 +89,50 @@ class ReasonsTable(Sequence[Reasons]):
         names = self.names
         return Reasons(
             self.scales[output], self.starts[output], [names[place] for place in order], added, float(answer)
+        )
+
+
+@dataclass(slots=True)
+class PlacedReasons(Sequence[Reasons]):
+    """The reasons of many answers where it is known all that columns can add, and there is one output.
+
+    ``places`` tells which of the ``cells`` are added to each row, the largest first, shape (rows, columns).
+    """
+
+    names: tuple[str, ...]
+    scale: str
+    start: float
+    cells: Cells
+    places: NDArray[np.intp]
+    answers: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.answers)
+
+    @overload
+    def __getitem__(self, place: int) -> Reasons: ...
+    @overload
+    def __getitem__(self, place: slice) -> PlacedReasons: ...
+    def __getitem__(self, place: int | slice) -> Reasons | PlacedReasons:
+        """Return the reasons of one row, or of some."""
+        if isinstance(place, slice):
+            of_rows = self.places[place], self.answers[place]
+            return PlacedReasons(self.names, self.scale, self.start, self.cells, *of_rows)
+        return self.table()[place]
+
+    def __iter__(self) -> Iterator[Reasons]:
+        """Return the reasons of all rows, one after the other."""
+        return iter(self.table())
+
+    def table(self) -> ReasonsTable:
+        """Return the same in numbers."""
+        return ReasonsTable(
+            names=self.names,
+            scales=(self.scale,),
+            starts=(self.start,),
+            outputs=np.zeros(len(self), dtype=np.int64),
+            order=self.cells.columns.take(self.places),
+            added=self.cells.added.take(self.places),
+            answers=self.answers,
         )

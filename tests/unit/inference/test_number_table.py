@@ -1,4 +1,4 @@
-"""Numbers of many rows are checked and typed together: exactly as each column by itself, or by its own reader."""
+"""Numbers of more than a few rows are checked and typed together: as each column by itself, or by its own reader."""
 
 from __future__ import annotations
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import orjson
 import pytest
+from numpy.typing import NDArray
 
-from regraft_inference.estimators.reasons import Cells, Placed, Reasons, ReasonsTable
+from regraft_inference.estimators.reasons import Cells, PlacedReasons, Reasons, ReasonsTable
 from regraft_inference.reasons_json import FEW_ROWS, TEXTS, json_of
 
 NAMES = ("plain", 'with "quotes", commas, 100 %', "Größe 😀\n")
@@ -42,16 +43,22 @@ def test_arrays_are_written_as_objects_are(columns: int, outputs: int) -> None:
         assert json_of(list(some)) == told
 
 
+def placed(found: ReasonsTable, cells: Cells, places: NDArray[np.intp]) -> PlacedReasons:
+    return PlacedReasons(found.names, found.scales[0], found.starts[0], cells, places, found.answers)
+
+
 @pytest.mark.parametrize("columns", [1, 2, 3])
 def test_texts_that_are_written_once_are_those_of_the_numbers(columns: int) -> None:
     found, rng = table(50, columns=columns), np.random.default_rng(2)
     each = 7  # numbers that a column can add
     cells = Cells(np.repeat(np.arange(columns), each), rng.normal(size=columns * each))
     cells.added[:3] = 0.0, -0.0, 1e-300
-    places = found.order * each + rng.integers(0, each, found.order.shape)
-    known = replace(found, added=cells.added[places], placed=Placed(cells, places))
-    for some in (known, known[3:20], known[::2]):
-        assert json_of(some) == json_of(replace(some, placed=None))
+    known = placed(found, cells, found.order * each + rng.integers(0, each, found.order.shape))
+    np.testing.assert_array_equal(known.table().order, found.order)
+    for some in (known, known[3:20], known[::2], known[:2], known[:0]):
+        assert len(some) == len(list(some))
+        assert list(some) == list(some.table()) == [some[place] for place in range(len(some))]
+        assert json_of(some) == json_of(some.table())
         assert json_of(some, b"[1,", b"]") == b"[1,%b]" % json_of(list(some))
 
 
@@ -61,8 +68,8 @@ def test_texts_are_kept_of_many_models_and_go_with_them() -> None:
     many = []
     for seed in range(40):
         found, cells = table(rows, seed=seed), Cells(np.arange(3), np.arange(3.0) + seed)
-        many.append(replace(found, added=cells.added[found.order], placed=Placed(cells, found.order)))
-    for each in (*many, *(replace(each, starts=(0.5,)) for each in many)):
+        many.append(placed(found, cells, found.order))
+    for each in (*many, *(replace(each, start=0.5) for each in many)):
         assert json_of(each) == json_of(list(each))
     assert len(TEXTS) == before + len(many)
     del many, each, found, cells
