@@ -11,11 +11,11 @@ import math
 import struct
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from types import GenericAlias
 from typing import Any
 
 import numpy as np
-from msgspec import Struct, ValidationError, convert, defstruct
-from msgspec.structs import astuple
+from msgspec import ValidationError, convert
 from numpy.typing import NDArray
 
 from regraft_core.contract import Column
@@ -24,8 +24,12 @@ from regraft_inference.columns import dtype_of
 FEW_ROWS = 16
 """Rows up to which lists are checked faster, column by column."""
 
-KINDS: dict[str, type] = {"integer": int, "boolean": bool, "number": float}
-"""Python types of the values that are right beyond doubt: a whole number is a float, too, a float may be whole."""
+LISTS: dict[str, tuple[Any, Any]] = {
+    "integer": (list[int], list[int | None]),
+    "boolean": (list[bool], list[bool | None]),
+    "number": (list[float], list[float | None]),
+}
+"""Values that are right beyond doubt, without gaps and with them: whole numbers are right as floats, too."""
 
 LETTERS = {"int64": "q", "bool": "?", "float64": "d"}
 """What ``struct`` calls the types of arrays."""
@@ -43,7 +47,7 @@ class NumberTable:
     def __init__(self, columns: Sequence[Column], dtype: np.dtype[Any]) -> None:
         self._dtype, self._letter = dtype, LETTERS[dtype.name]
         self._names = [column.name for column in columns]
-        self._lists = _lists_of(columns)
+        self._lists = GenericAlias(tuple, tuple(LISTS[column.type][column.nullable > 0] for column in columns))
         self._are_gapped = [column.nullable > 0 for column in columns]
         self._gaps = np.array(self._are_gapped)[:, np.newaxis]
         ranges = np.array([_range(column) for column in columns], dtype=dtype)
@@ -54,14 +58,14 @@ class NumberTable:
     def read(self, columns: Mapping[str, list[Any]]) -> dict[str, NDArray[Any]]:
         """Return the typed columns by their names; none where not all of them are valid beyond doubt."""
         try:
-            table = self._packed(*astuple(convert(columns, self._lists)))
+            table = self._packed(convert([columns[name] for name in self._names], self._lists))
         except (ValidationError, struct.error, OverflowError):  # or a whole number that is too large
             return {}
         if not self._are_within(table) or not all(known.issuperset(columns[name]) for name, known in self._listed):
             return {}
         return dict(zip(self._names, table, strict=True))
 
-    def _packed(self, *lists: list[Any]) -> NDArray[Any]:
+    def _packed(self, lists: Sequence[list[Any]]) -> NDArray[Any]:
         """Return the table, shape (columns, rows). Raises struct.error or OverflowError for what does not fit."""
         rows = len(lists[0])
         pack = struct.Struct(f"{rows}{self._letter}").pack
@@ -77,17 +81,6 @@ class NumberTable:
             valid = table >= self._lowest
             valid &= table <= self._highest
         return np.count_nonzero(valid) == table.size or bool((valid | (np.isnan(table) & self._gaps)).all())
-
-
-def _lists_of(columns: Iterable[Column]) -> type[Struct]:
-    """Return a type with a field for each column, in their order: a list of values of the right type."""
-    kinds = [(column.name, KINDS[column.type], column.nullable) for column in columns]
-    fields = [
-        (f"_{place}", list[kind | None] if nullable else list[kind]) for place, (_, kind, nullable) in enumerate(kinds)
-    ]  # type: ignore[valid-type]
-    return defstruct(
-        "Lists", fields, rename={field: name for (field, _), (name, *_) in zip(fields, kinds, strict=True)}
-    )
 
 
 def _filled(values: list[Any]) -> list[Any]:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regraft_inference.estimators.places import PlaceFinder
-from regraft_inference.estimators.tree_text import Trees
+from regraft_inference.estimators.tree_text import Trees, places_in_trees
 
 type Floats = NDArray[np.float64]
 type Integers = NDArray[np.int64]
@@ -107,41 +107,51 @@ class _Small:
     @classmethod
     def of(cls, trees: Trees) -> _Small:
         number = len(trees.leaves)
-        tree = np.repeat(np.arange(number), trees.leaves - 1)
-        firsts = np.cumsum(trees.leaves - 1) - (trees.leaves - 1)
-        node = np.arange(len(tree)) - firsts[tree]
-        leaf_tree = np.repeat(np.arange(number), trees.leaves)
-        leaf_node = np.arange(len(leaf_tree)) - (np.cumsum(trees.leaves) - trees.leaves)[leaf_tree]
+        tree, node = places_in_trees(trees.leaves - 1)
+        of_leaf = places_in_trees(trees.leaves)
         parts = np.full((number, NODES), -1)
         parts[tree, node] = trees.parts
         slots = (parts[:, :, np.newaxis] == parts[:, np.newaxis, :]).argmax(axis=2)
         owns = (slots == np.arange(NODES)) & (parts >= 0)
         leaf_values = np.zeros((number, MOST_LEAVES))
-        leaf_values[leaf_tree, leaf_node] = trees.leaf_values
-        # Nodes and leaves by one number: leaves are behind the nodes.
-        counts = np.ones((number, NODES + MOST_LEAVES))
-        counts[tree, node] = trees.counts
-        counts[leaf_tree, NODES + leaf_node] = trees.leaf_counts
-        parents = np.full((number, NODES + MOST_LEAVES), -1)
-        goes_right = np.zeros((number, NODES + MOST_LEAVES), dtype=np.bool_)
-        for children, is_right in ((trees.left, False), (trees.right, True)):
-            place = np.where(children >= 0, children, NODES - 1 - children)
-            parents[tree, place], goes_right[tree, place] = node, is_right
-        shape = (number, MOST_LEAVES, NODES)
-        left, right, shares = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), np.ones(shape)
-        rows, leaves = np.indices((number, MOST_LEAVES))
-        below = NODES + leaves
-        for _ in range(NODES):  # from each leaf a step upwards
-            above = parents[rows, below]
-            there = above >= 0
-            at = rows[there], leaves[there], slots[rows, above][there]
-            side = goes_right[rows, below][there]
-            bit = (1 << above[there]).astype(np.uint8)
-            left[at] |= np.where(side, 0, bit)
-            right[at] |= np.where(side, bit, 0)
-            shares[at] *= (counts[rows, below] / counts[rows, above])[there]
-            below = np.where(there, above, below)
+        leaf_values[of_leaf] = trees.leaf_values
+        left, right, shares = _paths(trees, (tree, node), of_leaf, slots)
         return cls(tree, node, owns, parts, leaf_values, left, right, shares)
+
+
+def _paths(
+    trees: Trees, of_node: tuple[Integers, Integers], of_leaf: tuple[Integers, Integers], slots: Integers
+) -> tuple[Bytes, Bytes, Floats]:
+    """Return what ``_Small`` has of the leaves' paths: nodes left to the left and to the right, and the shares of rows.
+
+    ``of_node`` and ``of_leaf`` are tree and place of each, ``slots`` those of the nodes, shape (trees, NODES).
+    """
+    number = len(trees.leaves)
+    (tree, node), (leaf_tree, leaf) = of_node, of_leaf
+    # Nodes and leaves by one number: leaves are behind the nodes.
+    counts = np.ones((number, NODES + MOST_LEAVES))
+    counts[tree, node] = trees.counts
+    counts[leaf_tree, NODES + leaf] = trees.leaf_counts
+    parents = np.full((number, NODES + MOST_LEAVES), -1)
+    goes_right = np.zeros((number, NODES + MOST_LEAVES), dtype=np.bool_)
+    for children, is_right in ((trees.left, False), (trees.right, True)):
+        place = np.where(children >= 0, children, NODES - 1 - children)
+        parents[tree, place], goes_right[tree, place] = node, is_right
+    shape = (number, MOST_LEAVES, NODES)
+    left, right, shares = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), np.ones(shape)
+    rows, leaves = np.indices((number, MOST_LEAVES))
+    below = NODES + leaves
+    for _ in range(NODES):  # from each leaf a step upwards
+        above = parents[rows, below]
+        there = above >= 0
+        at = rows[there], leaves[there], slots[rows, above][there]
+        side = goes_right[rows, below][there]
+        bit = (1 << above[there]).astype(np.uint8)
+        left[at] |= np.where(side, 0, bit)
+        right[at] |= np.where(side, bit, 0)
+        shares[at] *= (counts[rows, below] / counts[rows, above])[there]
+        below = np.where(there, above, below)
+    return left, right, shares
 
 
 def _cuts(trees: Trees, part: Any) -> Floats:

@@ -194,10 +194,15 @@ def _check_splits(trees: Trees, parts: int) -> None:
 
 def _check_children(left: Integers, right: Integers, leaves: Integers) -> None:
     """See that each tree's children are all its leaves and all its inner nodes but the first, each once."""
-    trees = np.repeat(np.arange(len(leaves)), leaves - 1)
-    nodes = np.arange(len(trees)) - np.repeat(np.cumsum(leaves - 1) - (leaves - 1), leaves - 1)
+    trees, nodes = places_in_trees(leaves - 1)
     below, above, of_trees = np.concatenate([left, right]), np.tile(nodes, 2), np.tile(trees, 2)
     most = leaves[of_trees]
     ranged = (-most <= below) & (below <= most - 2) & ~((below >= 0) & (below <= above))
     if not ranged.all() or len(np.unique(of_trees * 4 * MOST_LEAVES + below)) != len(below):
         raise ValueError("the nodes are no tree")
+
+
+def places_in_trees(lengths: Integers) -> tuple[Integers, Integers]:
+    """Return, where the trees have so many nodes or leaves, of each in which tree it is, and which of the tree's."""
+    trees = np.repeat(np.arange(len(lengths)), lengths)
+    return trees, np.arange(len(trees)) - (np.cumsum(lengths) - lengths)[trees]

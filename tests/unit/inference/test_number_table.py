@@ -96,6 +96,12 @@ def test_what_is_right_needs_no_other_reader(name: str, values: list[Any]) -> No
     assert list(table.read({name: values})) == [name]
 
 
+@pytest.mark.parametrize("name", ['5"', "a\\b", "tab\tx", "\x00", "", "Größe 😀", "class", "__init__"])
+def test_a_column_may_have_any_name(name: str) -> None:
+    table = table_of(Column(name=name, type="number"))
+    assert list(table.read({name: [1.5, 2]})) == [name]
+
+
 def test_many_rows_are_read_as_a_few_are() -> None:
     columns = tuple(each for each in COLUMNS if each.name != "never")
     contract = Contract(task="shop", features=columns, target=Column(name="cost", type="number"))
