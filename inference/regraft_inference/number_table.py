@@ -11,11 +11,11 @@ import math
 import struct
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from types import GenericAlias
 from typing import Any
 
 import numpy as np
-from msgspec import ValidationError, convert
+from msgspec import ValidationError, convert, defstruct
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from regraft_core.contract import Column
@@ -24,12 +24,15 @@ from regraft_inference.columns import dtype_of
 FEW_ROWS = 16
 """Rows up to which lists are checked faster, column by column."""
 
-LISTS: dict[str, tuple[Any, Any]] = {
-    "integer": (list[int], list[int | None]),
-    "boolean": (list[bool], list[bool | None]),
-    "number": (list[float], list[float | None]),
+VALID: dict[str, tuple[Any, Any]] = {
+    "integer": (tuple[int, ...], tuple[int | None, ...]),
+    "boolean": (tuple[bool, ...], tuple[bool | None, ...]),
+    "number": (tuple[float, ...], tuple[float | None, ...]),
 }
-"""Values that are right beyond doubt, without gaps and with them: whole numbers are right as floats, too."""
+"""Values that are right beyond doubt, without gaps and with them: whole numbers are right as floats, too.
+
+As tuples, which ``struct`` takes as they are.
+"""
 
 LETTERS = {"int64": "q", "bool": "?", "float64": "d"}
 """What ``struct`` calls the types of arrays."""
@@ -47,7 +50,8 @@ class NumberTable:
     def __init__(self, columns: Sequence[Column], dtype: np.dtype[Any]) -> None:
         self._dtype, self._letter = dtype, LETTERS[dtype.name]
         self._names = [column.name for column in columns]
-        self._lists = GenericAlias(tuple, tuple(LISTS[column.type][column.nullable > 0] for column in columns))
+        fields = [(f"column_{place}", VALID[column.type][column.nullable > 0]) for place, column in enumerate(columns)]
+        self._valid = defstruct("Valid", fields, array_like=True)
         self._are_gapped = [column.nullable > 0 for column in columns]
         self._gaps = np.array(self._are_gapped)[:, np.newaxis]
         ranges = np.array([_range(column) for column in columns], dtype=dtype)
@@ -58,20 +62,20 @@ class NumberTable:
     def read(self, columns: Mapping[str, list[Any]]) -> dict[str, NDArray[Any]]:
         """Return the typed columns by their names; none where not all of them are valid beyond doubt."""
         try:
-            table = self._packed(convert([columns[name] for name in self._names], self._lists))
+            table = self._packed(astuple(convert([columns[name] for name in self._names], self._valid)))
         except (ValidationError, struct.error, OverflowError):  # or a whole number that is too large
             return {}
         if not self._are_within(table) or not all(known.issuperset(columns[name]) for name, known in self._listed):
             return {}
         return dict(zip(self._names, table, strict=True))
 
-    def _packed(self, lists: Sequence[list[Any]]) -> NDArray[Any]:
+    def _packed(self, columns: Sequence[tuple[Any, ...]]) -> NDArray[Any]:
         """Return the table, shape (columns, rows). Raises struct.error or OverflowError for what does not fit."""
-        rows = len(lists[0])
+        rows = len(columns[0])
         pack = struct.Struct(f"{rows}{self._letter}").pack
-        each = zip(lists, self._are_gapped, strict=True)
+        each = zip(columns, self._are_gapped, strict=True)
         packed = [pack(*(_filled(values) if gapped else values)) for values, gapped in each]
-        return np.frombuffer(bytearray(b"".join(packed)), self._dtype).reshape(len(lists), rows)
+        return np.frombuffer(bytearray(b"".join(packed)), self._dtype).reshape(len(columns), rows)
 
     def _are_within(self, table: NDArray[Any]) -> bool:
         """Whether all numbers are within the bounds of their column, or gaps where there may be some."""
@@ -83,7 +87,7 @@ class NumberTable:
         return np.count_nonzero(valid) == table.size or bool((valid | (np.isnan(table) & self._gaps)).all())
 
 
-def _filled(values: list[Any]) -> list[Any]:
+def _filled(values: tuple[Any, ...]) -> Sequence[Any]:
     """Return values with NaN for gaps."""
     return [math.nan if value is None else value for value in values] if None in values else values
 

@@ -25,6 +25,9 @@ ROUNDS = 50
 CALLS = 5
 """Of a stage in a round."""
 
+SIZES = (*ROWS, 1000)
+"""Rows of a request."""
+
 SLOW = 0.02
 """Seconds above which a stage is called once in a round."""
 
@@ -69,7 +72,7 @@ def report() -> str:
     for case in all_cases():
         with tempfile.TemporaryDirectory(prefix="regraft-bench-") as folder:
             case.write_bundle(Path(folder) / "bundle")
-            for rows in ROWS:
+            for rows in SIZES:
                 found = measured(stages_of(case, rows, Path(folder) / "bundle"))
                 if not lines:
                     stages = " | ".join(f"{stage}, µs" for stage in found)
