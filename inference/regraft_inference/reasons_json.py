@@ -54,18 +54,16 @@ def _from_texts(reasons: PlacedReasons, first: bytes, last: bytes) -> bytes:
 
 def _from_numbers(table: ReasonsTable, first: bytes, last: bytes) -> bytes:
     """Return what the reasons of all rows tell: what stands before each number, by its place, and all numbers."""
-    rows, columns, outputs = len(table), len(table.names), len(table.scales)
+    rows, columns = table.order.shape
     texts, later = _before_numbers(table.names, table.scales, table.starts)
     places = np.empty((rows, columns + 1), dtype=np.intp)
-    numbers = np.empty((rows, columns + 1))
     np.add(table.order, later, out=places[:, :columns])
-    if outputs > 1:
+    if len(table.scales) > 1:
         places[:, 0] += table.outputs * columns
     places[:, columns] = len(texts) - 1
-    numbers[:, :columns], numbers[:, columns] = table.added, table.answers
     before: list[bytes] = texts.take(places.ravel()).tolist()
     before[0] = b"%b[%b" % (first, before[0].removeprefix(BETWEEN))
-    text = orjson.dumps(numbers.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
+    text = orjson.dumps(table.numbers.ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
     return text.replace(b",", b"%b").replace(b"[", b"%b", 1).replace(b"]", b"}]%b", 1) % (*before, last)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,16 +55,16 @@ class Explainer:
             return self._fitted.line(scores), self._placed(cells, places.take(of_model))
         scores, added = self._added(matrix)
         outputs = scores.argmax(axis=1)
-        return scores, self._table(outputs, np.ascontiguousarray(_of_answers(outputs, added)))
+        return scores, self._table(outputs, _of_answers(outputs, added))
 
     def _explained_few(self, columns: Columns) -> tuple[Floats, list[Reasons]]:
         """Do as ``explained`` where there is an only output, by plain lists, which for a few rows cost less."""
         scores, added = self._scores_and_added_of_few(columns)
         names, scale, slope, start = self._names, self._scales[0], self._fitted.slope, float(self._starts[0])
         by_column = [self._by_column_of([slope * one for one in each]) for each in added]
-        answers = (start + np.array(by_column).sum(axis=1)).tolist()
         reasons = []
-        for of_row, answer in zip(by_column, answers, strict=True):
+        for of_row in by_column:
+            answer = start + functools.reduce(operator.add, of_row)  # in turn, as those of many rows
             order = sorted(range(len(of_row)), key=[-abs(one) for one in of_row].__getitem__)
             ordered = [of_row[one] for one in order]
             reasons.append(Reasons(scale, start, [names[one] for one in order], ordered, answer))
@@ -110,15 +112,19 @@ class Explainer:
 
     def _table(self, outputs: NDArray[np.int64], added: Floats) -> ReasonsTable:
         """Return what columns ``added`` to one of the outputs of each row, the largest first."""
+        rows, columns = added.shape
+        sums, added = _sums(added.T), np.ascontiguousarray(added)
         order = np.argsort(-np.abs(added), axis=1, kind="stable")
-        ordered = added.take(order + np.arange(len(added))[:, np.newaxis] * added.shape[1])
-        starts, answers = tuple(self._starts.tolist()), self._starts[outputs] + added.sum(axis=1)
-        return ReasonsTable(self._names, self._scales, starts, outputs, order, ordered, answers)
+        numbers = np.empty((rows, columns + 1))
+        numbers[:, :columns] = added.take(order + np.arange(rows)[:, np.newaxis] * columns)
+        numbers[:, columns] = self._starts[outputs] + sums
+        return ReasonsTable(self._names, self._scales, tuple(self._starts.tolist()), outputs, order, numbers)
 
     def _placed(self, cells: Cells, places: NDArray[np.intp]) -> PlacedReasons:
         """Return the reasons of rows of which it is known which cell each column adds to the only output."""
-        start, answers = float(self._starts[0]), self._starts[0] + cells.added.take(places).sum(axis=1)
-        return PlacedReasons(self._names, self._scales[0], start, cells, np.sort(places, axis=1), answers)
+        answers = self._starts[0] + _sums(cells.added.take(places.T))
+        start, ordered = float(self._starts[0]), np.sort(places, axis=1)
+        return PlacedReasons(self._names, self._scales[0], start, cells, ordered, answers)
 
     def told(self, columns: Columns) -> dict[str, Any]:
         """Return what each column adds to the answers of some rows, those that add most first, as plain JSON.
@@ -178,6 +184,14 @@ class Explainer:
             return None
         added = fitted.slope * (scores[:, 0] + 0.0)  # as every sum that begins with 0.0: never -0.0
         return Cells.ordered(columns, added)
+
+
+def _sums(added: Floats) -> Floats:
+    """Return the sums over the first axis, added in turn whatever the number of rows: of one, numpy would not."""
+    if added.shape[1] == 1:
+        return functools.reduce(operator.add, added)
+    found: Floats = np.add.reduce(np.ascontiguousarray(added), axis=0)
+    return found
 
 
 def _of_answers(outputs: NDArray[np.int64], added: Floats) -> Floats:

@@ -53,7 +53,7 @@ class ReasonsTable(Sequence[Reasons]):
     """The reasons of many answers. Of each output its scale and its start; all else is of each row.
 
     ``outputs`` are the places of their scales, shape (rows,); ``order`` those of the columns, that of the largest
-    first, and ``added`` what these add, shape (rows, columns); ``answers`` of shape (rows,).
+    first, shape (rows, columns); ``numbers`` what these add, and behind it the answer, shape (rows, columns + 1).
     """
 
     names: tuple[str, ...]
@@ -61,12 +61,11 @@ class ReasonsTable(Sequence[Reasons]):
     starts: tuple[float, ...]
     outputs: NDArray[np.int64]
     order: NDArray[np.int64]
-    added: NDArray[np.float64]
-    answers: NDArray[np.float64]
+    numbers: NDArray[np.float64]
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.answers)
+        return len(self.numbers)
 
     @overload
     def __getitem__(self, place: int) -> Reasons: ...
@@ -75,21 +74,18 @@ class ReasonsTable(Sequence[Reasons]):
     def __getitem__(self, place: int | slice) -> Reasons | ReasonsTable:
         """Return the reasons of one row, or of some."""
         if isinstance(place, slice):
-            of_rows = self.outputs[place], self.order[place], self.added[place], self.answers[place]
+            of_rows = self.outputs[place], self.order[place], self.numbers[place]
             return ReasonsTable(self.names, self.scales, self.starts, *of_rows)
-        return self._of_row(
-            self.outputs[place], self.order[place].tolist(), self.added[place].tolist(), self.answers[place]
-        )
+        return self._of_row(int(self.outputs[place]), self.order[place].tolist(), self.numbers[place].tolist())
 
     def __iter__(self) -> Iterator[Reasons]:
         """Return the reasons of all rows, one after the other."""
-        return map(self._of_row, self.outputs.tolist(), self.order.tolist(), self.added.tolist(), self.answers.tolist())
+        return map(self._of_row, self.outputs.tolist(), self.order.tolist(), self.numbers.tolist())
 
-    def _of_row(self, output: int, order: list[int], added: list[float], answer: float) -> Reasons:
+    def _of_row(self, output: int, order: list[int], numbers: list[float]) -> Reasons:
         names = self.names
-        return Reasons(
-            self.scales[output], self.starts[output], [names[place] for place in order], added, float(answer)
-        )
+        *added, answer = numbers
+        return Reasons(self.scales[output], self.starts[output], [names[place] for place in order], added, answer)
 
 
 @dataclass(slots=True)
@@ -133,6 +129,5 @@ class PlacedReasons(Sequence[Reasons]):
             starts=(self.start,),
             outputs=np.zeros(len(self), dtype=np.int64),
             order=self.cells.columns.take(self.places),
-            added=self.cells.added.take(self.places),
-            answers=self.answers,
+            numbers=np.column_stack([self.cells.added.take(self.places), self.answers]),
         )

@@ -28,8 +28,7 @@ def table(rows: int, *, outputs: int = 1, columns: int = 3, seed: int = 1) -> Re
         starts=tuple(rng.normal(size=outputs).tolist()),
         outputs=rng.integers(0, outputs, rows),
         order=np.array([rng.permutation(columns) for _ in range(rows)]),
-        added=added,
-        answers=rng.normal(size=rows),
+        numbers=np.column_stack([added, rng.normal(size=rows)]),
     )
 
 
@@ -44,7 +43,7 @@ def test_arrays_are_written_as_objects_are(columns: int, outputs: int) -> None:
 
 
 def placed(found: ReasonsTable, cells: Cells, places: NDArray[np.intp]) -> PlacedReasons:
-    return PlacedReasons(found.names, found.scales[0], found.starts[0], cells, places, found.answers)
+    return PlacedReasons(found.names, found.scales[0], found.starts[0], cells, places, found.numbers[:, -1])
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3])
@@ -85,8 +84,8 @@ def test_a_row_is_as_it_was_put_in() -> None:
         found.scales[0],
         found.starts[0],
         [NAMES[place] for place in found.order[1]],
-        found.added[1].tolist(),
-        float(found.answers[1]),
+        found.numbers[1, :-1].tolist(),
+        float(found.numbers[1, -1]),
     )
     assert found[1:2][0] == first
     assert json_of(found[:0]) == b"[]"
