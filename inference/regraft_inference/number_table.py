@@ -75,7 +75,7 @@ class NumberTable:
         pack = struct.Struct(f"{rows}{self._letter}").pack
         each = zip(columns, self._are_gapped, strict=True)
         packed = [pack(*(_filled(values) if gapped else values)) for values, gapped in each]
-        return np.frombuffer(bytearray(b"".join(packed)), self._dtype).reshape(len(columns), rows)
+        return np.frombuffer(bytearray().join(packed), self._dtype).reshape(len(columns), rows)
 
     def _are_within(self, table: NDArray[Any]) -> bool:
         """Whether all numbers are within the bounds of their column, or gaps where there may be some."""

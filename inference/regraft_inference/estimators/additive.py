@@ -144,7 +144,8 @@ class AdditiveModel:
             for place, of_parts in others:
                 share = values[place] / len(of_parts)
                 for part in of_parts:
-                    np.add(of_part := added[part], share, out=of_part)
+                    of_part = added[part]
+                    of_part += share
         return total, found.transpose(1, 0, 2)
 
     @cached_property
