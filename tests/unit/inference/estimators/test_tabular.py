@@ -117,6 +117,9 @@ def test_what_columns_add_alone_is_known_before_it_is_asked(target: Any) -> None
     estimator = AdditiveEstimator(contract, problem).fit(columns, of_rows)
     found = estimator.reasons(columns)
     assert isinstance(found, PlacedReasons)
+    told = found.table()
+    np.testing.assert_array_equal(found.cells.added[found.places], told.numbers[:, :-1])
+    np.testing.assert_array_equal(found.cells.columns[found.places], told.order)
     for row in range(len(found)):
         (alone,) = estimator.reasons({name: values[row : row + 1] for name, values in columns.items()})
         assert alone == found[row]
